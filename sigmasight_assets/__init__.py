@@ -1,0 +1,1 @@
+"""SigmaSight: nightly market data and risk figures as Dagster assets."""

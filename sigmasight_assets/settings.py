@@ -1,0 +1,90 @@
+"""Settings of the asset package, read once from the environment and ``.env``.
+
+Nothing else in the package reads environment variables.
+"""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from sigmasight_assets.errors import ConfigurationError
+
+PREFIX = "SIGMASIGHT_"
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Frozen settings; each field is the variable ``SIGMASIGHT_<NAME>``, which counts as not set when empty."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
+    database_url: str = Field(
+        "", repr=False, description="SQLAlchemy URL of a PostgreSQL server; empty: the embedded one."
+    )
+    market: Literal["simulated", "files"] = Field("simulated", description="Where prices come from.")
+    market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
+    history_start: date = Field(date(2020, 1, 2), description="No price before this date is asked for.")
+    now: datetime | None = Field(None, description="A fixed clock for demos and tests, with its UTC offset.")
+    demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
+    min_coverage: float = Field(
+        0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
+    )
+    api_port: Port = Field(8000, description="Port of the API on loopback.")
+    ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
+
+    @field_validator("now")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a UTC offset, such as 2025-07-31T22:00:00-04:00")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _driver(cls, value: str) -> str:
+        """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
+        if not value:
+            return value
+        scheme, _, rest = value.partition("://")
+        if scheme not in ("postgresql", "postgres", "postgresql+psycopg2"):
+            raise ValueError("must start with postgresql:// or postgresql+psycopg2://")
+        try:
+            make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
+        return f"postgresql+psycopg2://{rest}"
+
+    def clock(self) -> datetime:
+        """The current instant in UTC, or the fixed one of ``SIGMASIGHT_NOW``."""
+        return (self.now or datetime.now(UTC)).astimezone(UTC)
+
+
+def load_settings() -> Settings:
+    """Read the settings; raise ``ConfigurationError`` that names each wrong variable."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(["Wrong settings:", *map(_problem, error.errors())])) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f".env cannot be read: {error}; save it as UTF-8 text that you may read") from None
+    if settings.market == "files" and settings.market_files is None:
+        raise ConfigurationError(
+            "SIGMASIGHT_MARKET=files needs SIGMASIGHT_MARKET_FILES, a directory of prices.parquet and constituents.csv"
+        )
+    return settings
+
+
+def _problem(item: ErrorDetails) -> str:
+    """One line on a wrong value; the database's URL is not repeated, because it holds a password."""
+    name = str(item["loc"][0])
+    value = "" if name == "database_url" else f" (got {item['input']!r})"
+    return f"{PREFIX}{name.upper()}: {item['msg']}{value}"
