@@ -1,0 +1,1 @@
+"""Pure mathematics on numpy arrays: no I/O, no clock, no pandas."""
