@@ -1,0 +1,17 @@
+"""Chooses the market source that the settings name."""
+
+from sigmasight_assets.errors import ConfigurationError
+from sigmasight_assets.market_data.files import CONSTITUENTS_FILE, PRICES_FILE, FilesMarket
+from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.market_data.simulated import SimulatedMarket
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.settings import Settings
+
+
+def build_source(settings: Settings, calendar: SessionCalendar) -> MarketSource:
+    """The source of ``SIGMASIGHT_MARKET``; nothing is read before it is asked."""
+    if settings.market == "simulated":
+        return SimulatedMarket(calendar, stocks=settings.demo_symbols)
+    if settings.market_files is None:
+        raise ConfigurationError(f"SIGMASIGHT_MARKET_FILES must be a directory with {PRICES_FILE}, {CONSTITUENTS_FILE}")
+    return FilesMarket(settings.market_files)

@@ -1,0 +1,43 @@
+import numpy as np
+
+from sigmasight_assets.market_data.simulated_listings import (
+    LARGEST_MARKET,
+    SECTORS,
+    draw_stock_listings,
+    fund_listings,
+    ticker,
+)
+from sigmasight_assets.quant.factors import FACTOR_ETFS
+
+
+def test_tickers_are_unique_up_to_the_largest_market() -> None:
+    tickers = {ticker(position) for position in range(LARGEST_MARKET)}
+    assert len(tickers) == LARGEST_MARKET == 10_000
+    assert not tickers & set(FACTOR_ETFS)
+    assert {len(symbol) for symbol in tickers} == {4}
+
+
+def test_funds_are_the_factor_etfs_in_order() -> None:
+    funds = fund_listings()
+    assert tuple(fund.symbol for fund in funds) == FACTOR_ETFS
+    assert {(fund.asset_type, fund.sector, fund.industry) for fund in funds} == {("etf", None, None)}
+
+
+def test_a_stock_does_not_depend_on_how_many_follow() -> None:
+    few = draw_stock_listings(np.random.default_rng(1), 50)
+    assert few == draw_stock_listings(np.random.default_rng(1), 500)[:50]
+
+
+def test_stocks_spread_over_sectors_by_weight() -> None:
+    listings = draw_stock_listings(np.random.default_rng(1), LARGEST_MARKET)
+    total = sum(sector.weight for sector in SECTORS)
+    for sector in SECTORS:
+        members = [listing for listing in listings if listing.sector == sector.name]
+        assert abs(len(members) / LARGEST_MARKET - sector.weight / total) < 0.015
+        assert {member.industry for member in members} == {industry for industry, _ in sector.industries}
+
+
+def test_names_are_unique_in_the_default_market() -> None:
+    listings = draw_stock_listings(np.random.default_rng(1), 500)
+    assert len({listing.name for listing in listings}) == 500
+    assert all(listing.name.startswith(listing.symbol.title()) for listing in listings)
