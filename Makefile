@@ -1,0 +1,47 @@
+# Everything happens in .venv, by relative paths, so the checkout's directory may have blanks and quotes in its name.
+.PHONY: help setup run stop test lint types contracts check FORCE
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+# The interpreter for the environment: make PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c '$(SUPPORTED)' 2>/dev/null && echo "$$name" && break; done)
+# Two OpenBLAS threads on shared cores ran five to seven times slower than one.
+export OPENBLAS_NUM_THREADS := 1
+
+help:
+	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
+
+setup: $(STAMP)
+
+# A checkout that was moved needs its environment made again.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd))
+$(STAMP): FORCE
+endif
+
+$(STAMP): requirements.lock pyproject.toml
+	@sh .ci/setup '$(PYTHON)' '$(VENV)'
+	@pwd > $(STAMP)
+
+run: setup
+	@$(BIN)/sigmasight up $(if $(filter-out 0 no,$(DETACH)),--detach)
+
+stop:
+	@if [ -x $(BIN)/sigmasight ]; then $(BIN)/sigmasight down; else echo 'Nothing was running.'; fi
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports --config setup.cfg
+
+check: lint types contracts
+
+test: check
+	$(BIN)/pytest

@@ -1,0 +1,153 @@
+"""Launch and follow Dagster runs over its GraphQL interface, without importing dagster.
+
+Used by the command line and the API: both start the same runs as the UI.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import httpx
+
+from sigmasight_assets.errors import ServiceError
+
+LOCATION = "sigmasight"
+REPOSITORY = "__repository__"
+# A run with this tag computes and publishes also what is fresh.
+FORCE_TAG = "sigmasight/force"
+FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+
+LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+STATUS = """
+query Status($runId: ID!) {
+  runOrError(runId: $runId) {
+    __typename
+    ... on Run { status jobName tags { key value } }
+  }
+}
+"""
+FAILURES = """
+query Failures($runId: ID!) {
+  logsForRun(runId: $runId) {
+    __typename
+    ... on EventConnection {
+      events {
+        __typename
+        ... on ExecutionStepFailureEvent { error { message causes { message } } failureMetadata { description } }
+        ... on RunFailureEvent { message error { message } }
+      }
+    }
+  }
+}
+"""
+RUNS = """
+query Runs($filter: RunsFilter, $limit: Int) {
+  runsOrError(filter: $filter, limit: $limit) {
+    __typename
+    ... on Runs { results { runId status } }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run as the orchestrator knows it."""
+
+    run_id: str
+    status: str
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.status in FINISHED
+
+
+class DagsterClient:
+    """The few calls SigmaSight makes to a Dagster webserver."""
+
+    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+        self._url = url
+        self._timeout = timeout
+
+    def launch_range(self, job: str, *, first: date, last: date, tags: Mapping[str, str] | None = None) -> str:
+        """Start one run of the job over the sessions ``first`` to ``last``; returns its run id.
+
+        Raises ``ServiceError`` when Dagster is away or refuses.
+        """
+        partition = {"dagster/partition": str(first)}
+        if first != last:
+            partition = {
+                "dagster/asset_partition_range_start": str(first),
+                "dagster/asset_partition_range_end": str(last),
+            }
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
+        all_tags = [{"key": key, "value": value} for key, value in {**partition, **(tags or {})}.items()]
+        params = {"selector": selector, "executionMetadata": {"tags": all_tags}}
+        answer = self.query(LAUNCH, {"params": params}, "launchRun")
+        if answer["__typename"] != "LaunchRunSuccess":
+            problems = [item["message"] for item in answer.get("errors", [])] or [answer.get("message", "")]
+            raise ServiceError(f"Dagster did not start {job}: {answer['__typename']} {' '.join(problems)}".strip())
+        return str(answer["run"]["runId"])
+
+    def run(self, run_id: str) -> RunSummary:
+        """The run's current status; ``ServiceError`` when Dagster does not know it."""
+        answer = self.query(STATUS, {"runId": run_id}, "runOrError")
+        if answer["__typename"] != "Run":
+            raise ServiceError(f"Dagster does not know the run {run_id}")
+        return RunSummary(run_id, str(answer["status"]))
+
+    def runs(self, job: str, *, limit: int = 10) -> list[RunSummary]:
+        """The newest runs of a job, newest first; ``ServiceError`` when Dagster cannot list them."""
+        answer = self.query(RUNS, {"filter": {"pipelineName": job}, "limit": limit}, "runsOrError")
+        if answer["__typename"] != "Runs":
+            raise ServiceError(f"Dagster cannot list the runs of {job}: {answer['__typename']}")
+        return [RunSummary(item["runId"], item["status"]) for item in answer["results"]]
+
+    def failure_reason(self, run_id: str) -> str:
+        """Why a run failed, in the words of its failed steps."""
+        events = self.query(FAILURES, {"runId": run_id}, "logsForRun").get("events", [])
+        reasons = [text for event in events if (text := _failure_text(event))]
+        return "\n".join(dict.fromkeys(reasons)) or "Dagster gives no reason; see the run in its UI"
+
+    def query(self, query: str, variables: Mapping[str, Any], field: str) -> dict[str, Any]:
+        """Send a query or mutation and return the field of its data; ``ServiceError`` when there is none."""
+        request = {"query": query, "variables": dict(variables)}
+        try:
+            # Dagster is on this machine or next to it, never behind the proxy of the environment.
+            response = httpx.post(self._url, json=request, timeout=self._timeout, trust_env=False)
+            # A refusal of GraphQL comes with its reasons.
+            if response.status_code != httpx.codes.BAD_REQUEST:
+                response.raise_for_status()
+            body = response.json()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise self._no_answer(str(error)) from error
+        body = body if isinstance(body, dict) else {}
+        if body.get("errors"):
+            raise ServiceError(f"Dagster refused the request: {body['errors'][0]['message']}")
+        answer = (body.get("data") or {}).get(field)
+        if not isinstance(answer, dict):
+            raise self._no_answer("what answers there is not Dagster")
+        return answer
+
+    def _no_answer(self, cause: str) -> ServiceError:
+        return ServiceError(f"Dagster at {self._url} does not answer: {cause}. Is `make run` up?")
+
+
+def _failure_text(event: Mapping[str, Any]) -> str:
+    if event["__typename"] == "ExecutionStepFailureEvent":
+        described = (event.get("failureMetadata") or {}).get("description")
+        return str(described or (event.get("error") or {}).get("message", ""))
+    if event["__typename"] == "RunFailureEvent" and event.get("error"):
+        return str(event["error"]["message"])
+    return ""

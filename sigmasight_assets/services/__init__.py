@@ -1,0 +1,1 @@
+"""Processes of one machine: the embedded PostgreSQL server and the supervised services."""

@@ -1,0 +1,133 @@
+"""Tests of the services of one machine: a real Dagster over small definitions."""
+
+import os
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from sigmasight_assets.errors import ServiceError
+from sigmasight_assets.services.home import Home
+from sigmasight_assets.services.ports import free_port, is_free
+from sigmasight_assets.services.processes import ProcessRecord, find_processes
+from sigmasight_assets.services.stack import (
+    CHECKOUT,
+    DagsterServices,
+    dagster_database_url,
+    dagster_services,
+    running_graphql_url,
+    service_environment,
+)
+from sigmasight_assets.settings import Settings
+from tests.services.conftest import StartedDagster
+
+DAGSTER_NAMES = ("dagster-code-server", "dagster-webserver", "dagster-daemon")
+
+
+def record(home: Home, name: str) -> ProcessRecord:
+    loaded = ProcessRecord.load(home.run / f"{name}.json")
+    assert loaded is not None
+    return loaded
+
+
+class TestEnvironment:
+    def test_dagster_has_its_schema_in_the_same_database(self, database_url: str) -> None:
+        engine = create_engine(dagster_database_url(database_url))
+        with engine.connect() as connection:
+            assert connection.execute(text("show search_path")).scalar() == "dagster"
+        engine.dispose()
+
+    def test_other_options_of_the_url_stay(self) -> None:
+        url = make_url(dagster_database_url("postgresql+psycopg2://u:p@h/d?sslmode=require&options=-cjit%3Doff"))
+        assert dict(url.query) == {"sslmode": "require", "options": "-cjit=off -csearch_path=dagster"}
+        assert url.password == "p"
+
+    def test_children_get_the_same_settings_and_the_resolved_database(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SIGMASIGHT_DEMO_SYMBOLS", "777")
+        monkeypatch.setenv("SIGMASIGHT_OF_ANOTHER_PACKAGE", "kept")
+        settings = Settings(home=Path("state"), demo_symbols=60, database_url="")
+        environment = service_environment(settings, "postgresql+psycopg2://u:p@h/d", 4321)
+        for name in list(os.environ):
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        child = Settings()
+        assert child == settings.model_copy(
+            update={"home": tmp_path / "state", "database_url": "postgresql+psycopg2://u:p@h/d"}
+        )
+        assert environment["SIGMASIGHT_OF_ANOTHER_PACKAGE"] == "kept"
+        assert environment["SIGMASIGHT_DAGSTER_GRAPHQL"] == "http://127.0.0.1:4321/graphql"
+        assert environment["DAGSTER_HOME"] == str(tmp_path / "state" / "dagster")
+
+
+class TestRunningDagster:
+    def test_it_is_known_to_other_commands_of_the_home_and_used_by_them(self, dagster: StartedDagster) -> None:
+        assert dagster.services.is_running()
+        address = dagster.services.graphql_url
+        assert running_graphql_url(Home.at(dagster.settings.home)) == address
+        with dagster_services(dagster.settings, dagster.database_url) as used:
+            assert used == address
+        assert dagster.services.is_running()
+
+    def test_a_second_start_is_refused_and_the_first_goes_on(self, dagster: StartedDagster) -> None:
+        second = DagsterServices(dagster.settings, dagster.database_url, ui_port=free_port())
+        with pytest.raises(ServiceError, match=rf"running Dagster in this home \(process {os.getpid()}\)"):
+            second.start()
+        second.stop()
+        assert dagster.services.is_running()
+
+    def test_its_settings_are_those_of_the_checkout(self, dagster: StartedDagster) -> None:
+        home = Home.at(dagster.settings.home)
+        assert (home.dagster / "dagster.yaml").read_text() == (CHECKOUT / "dagster.yaml").read_text()
+
+    def test_its_tables_are_in_its_schema_only(self, dagster: StartedDagster) -> None:
+        engine = create_engine(dagster.database_url)
+        with engine.connect() as connection:
+            statement = "select distinct schemaname from pg_tables where tablename in ('runs', 'event_logs')"
+            assert list(connection.execute(text(statement)).scalars()) == ["dagster"]
+        engine.dispose()
+
+    def test_the_password_is_on_no_command_line(self, dagster: StartedDagster) -> None:
+        password = make_url(dagster.database_url).password
+        assert password
+        home = Home.at(dagster.settings.home)
+        for name in DAGSTER_NAMES:
+            for process in find_processes(record(home, name).owns):
+                assert password not in " ".join(process.cmdline())
+
+    def test_a_killed_code_server_comes_back_at_the_same_place(self, dagster: StartedDagster) -> None:
+        home = Home.at(dagster.settings.home)
+        killed = record(home, "dagster-code-server")
+        process = psutil.Process(killed.pid)
+        process.kill()
+        process.wait()
+        dagster.services.check()
+        assert record(home, "dagster-code-server").pid != killed.pid
+        assert record(home, "dagster-code-server").is_alive()
+
+
+class TestFailures:
+    def test_definitions_that_cannot_be_imported_are_shown_and_nothing_is_left(
+        self, home: Home, database_url: str
+    ) -> None:
+        settings = Settings(home=home.root, database_url="")
+        port = free_port()
+        services = DagsterServices(settings, database_url, ui_port=port, module="absent_definitions")
+        with pytest.raises(ServiceError, match=r"(?s)dagster-code-server ended .*No module named 'absent_definitions'"):
+            services.start()
+        assert not services.is_running()
+        assert is_free(port)
+        assert [path.name for path in home.run.iterdir() if path.suffix in {".json", ".url"}] == []
+
+    def test_a_database_that_is_away_is_named_without_its_password(self, home: Home) -> None:
+        url = f"postgresql+psycopg2://u:hunter2@127.0.0.1:{free_port()}/d"
+        services = DagsterServices(Settings(home=home.root, database_url=url), url, ui_port=free_port())
+        with pytest.raises(ServiceError, match=re.escape("postgresql+psycopg2://u:***@127.0.0.1")) as failure:
+            services.start()
+        assert "hunter2" not in str(failure.value)
