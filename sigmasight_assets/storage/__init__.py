@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, bulk transfer and one store per table family."""

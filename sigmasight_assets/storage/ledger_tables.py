@@ -1,0 +1,145 @@
+"""Tables of the portfolio layer's results, of publications and of operations."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from sigmasight_assets.storage.metadata import (
+    INSTANT,
+    METADATA,
+    MONEY,
+    PRICE,
+    column,
+    identity_key,
+    partitioned_by_year,
+    required_key,
+    written_at,
+)
+
+LAYERS = "('symbol', 'portfolio')"
+
+portfolio_snapshots = sa.Table(
+    "portfolio_snapshots",
+    METADATA,
+    required_key("portfolio_id", sa.BigInteger, "Portfolio"),
+    required_key("session", sa.Date, "Session of the snapshot"),
+    column("equity", MONEY, "Account equity, USD"),
+    column("long_value", MONEY, "Value of long lots, USD"),
+    column("short_value", MONEY, "Value of short lots, USD, negative"),
+    column("gross", MONEY, "long_value - short_value, USD"),
+    column("net", MONEY, "long_value + short_value, USD"),
+    column("cash", MONEY, "equity - net - unpriced_value, USD; may be negative"),
+    column("unpriced_value", MONEY, "Last value of lots without a usable price, USD"),
+    column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
+    column("daily_return", sa.Double, "daily_pnl / (previous equity + flows); null when not positive", null=True),
+    column("cumulative_pnl", MONEY, "P&L since the first snapshot, USD"),
+    column("realized_pnl", MONEY, "(exit - entry) x quantity of lots closed since the previous snapshot, USD"),
+    column("unrealized_pnl", MONEY, "(price - entry) x quantity of lots held, USD"),
+    column("capital_flow", MONEY, "Flows since the previous snapshot, USD"),
+    column("dividends", MONEY, "Dividends since the previous snapshot, USD"),
+    column("positions_count", sa.Integer, "Lots held"),
+    column("long_count", sa.Integer, "Long lots held"),
+    column("short_count", sa.Integer, "Short lots held"),
+    column("stale_count", sa.Integer, "Lots valued at a carried price"),
+    column("excluded_count", sa.Integer, "Lots without a usable price"),
+    column("is_partial", sa.Boolean, "Whether a lot is stale or unpriced"),
+    column("missing_symbols", ARRAY(sa.Text), "Symbols of those lots"),
+    column("priced_share", sa.Double, "Share of gross priced by the session's own closes", null=True),
+    column("fingerprint", sa.BigInteger, "Fingerprint of the row's content and method version"),
+    column("generation", sa.BigInteger, "Generation that published the row"),
+    sa.CheckConstraint("gross = long_value - short_value AND net = long_value + short_value", name="values_add_up"),
+    sa.CheckConstraint("cash = equity - net - unpriced_value", name="cash_adds_up"),
+    comment="Value, P&L and equity of a portfolio at a session",
+    **partitioned_by_year("session"),
+)
+
+position_values = sa.Table(
+    "position_values",
+    METADATA,
+    required_key("portfolio_id", sa.BigInteger, "Portfolio"),
+    required_key("session", sa.Date, "Session"),
+    required_key("position_id", sa.BigInteger, "Lot"),
+    column("price_used", PRICE, "Price the lot was valued at, USD"),
+    column("market_value", MONEY, "quantity x price x multiplier, USD"),
+    column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
+    column("status", sa.Text, "priced, stale or unpriced"),
+    sa.CheckConstraint("status IN ('priced', 'stale', 'unpriced')", name="status"),
+    comment="Value of each held lot at a session",
+    **partitioned_by_year("session"),
+)
+
+portfolio_factor_exposures = sa.Table(
+    "portfolio_factor_exposures",
+    METADATA,
+    required_key("portfolio_id", sa.BigInteger, "Portfolio"),
+    required_key("session", sa.Date, "Session"),
+    required_key("factor", sa.Text, "Canonical factor name"),
+    column("exposure", sa.Double, "Sum of weight x beta, dimensionless; null when equity <= 0", null=True),
+    column("dollars", sa.Double, "Sum of value x beta, USD"),
+    column("per_invested", sa.Double, "Sum of value x beta over sum of |value| with the beta", null=True),
+    column("coverage", sa.Double, "Share of |value| whose symbol has the beta", null=True),
+    column("generation", sa.BigInteger, "Generation that published the row"),
+    comment="Nightly factor exposures of portfolios",
+    **partitioned_by_year("session"),
+)
+
+publications = sa.Table(
+    "publications",
+    METADATA,
+    required_key("generation", sa.BigInteger, "Global number of the published data set"),
+    required_key("layer", sa.Text, "symbol or portfolio"),
+    required_key("session", sa.Date, "Session whose content changed"),
+    column("products", ARRAY(sa.Text), "Products that were written"),
+    column("rows_written", sa.Integer, "Rows that are new or changed"),
+    column("coverage", sa.Double, "Share of active symbols, or of gross, with data at the session", null=True),
+    column("counts", JSONB, "Counts by product and reason"),
+    column("run_id", sa.Text, "Run that published"),
+    written_at("published_at", "When it was published"),
+    sa.CheckConstraint(f"layer IN {LAYERS}", name="layer"),
+    comment="What was published when: the only source of truth about completeness",
+)
+sa.Index(None, publications.c.layer, publications.c.session)
+
+snapshot_inputs = sa.Table(
+    "snapshot_inputs",
+    METADATA,
+    required_key("session", sa.Date, "Session whose snapshots exist"),
+    column("symbol_generation", sa.BigInteger, "Symbol publication the snapshots were computed from"),
+    column("run_id", sa.Text, "Run that computed them"),
+    written_at("computed_at", "When they were computed"),
+    comment="Which symbol publication each session's snapshots have consumed",
+)
+
+batch_runs = sa.Table(
+    "batch_runs",
+    METADATA,
+    required_key("run_id", sa.Text, "Run"),
+    required_key("kind", sa.Text, "Step: prices, symbol_products or portfolio_products"),
+    column("first_session", sa.Date, "First session of the range"),
+    column("last_session", sa.Date, "Last session of the range"),
+    column("input_hash", sa.Text, "Hash of the inputs a gated run was started for", null=True),
+    column("status", sa.Text, "running, succeeded or failed"),
+    column("counts", JSONB, "Counts the step reported", null=True),
+    column("error", sa.Text, "Why it failed", null=True),
+    written_at("started_at", "Start"),
+    column("finished_at", INSTANT, "End", null=True),
+    sa.CheckConstraint("status IN ('running', 'succeeded', 'failed')", name="status"),
+    comment="Steps that ran, kept longer than the orchestrator's own history",
+)
+sa.Index(None, batch_runs.c.started_at)
+
+data_quality_results = sa.Table(
+    "data_quality_results",
+    METADATA,
+    identity_key("result_id", "Row number"),
+    column("run_id", sa.Text, "Run that judged"),
+    column("layer", sa.Text, "symbol or portfolio"),
+    column("check_name", sa.Text, "Check"),
+    column("session", sa.Date, "Session judged"),
+    column("passed", sa.Boolean, "Verdict"),
+    column("is_blocking", sa.Boolean, "Whether a failure keeps the session from being published"),
+    column("detail", sa.Text, "Measured value and offenders"),
+    written_at("checked_at", "When it was judged"),
+    sa.CheckConstraint(f"layer IN {LAYERS}", name="layer"),
+    comment="Verdicts of the checks per session",
+)
+sa.Index(None, data_quality_results.c.layer, data_quality_results.c.session, data_quality_results.c.checked_at)

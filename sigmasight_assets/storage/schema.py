@@ -1,0 +1,81 @@
+"""The schema's versions: run the migrations, tell whether the database is current.
+
+Importing this module registers every table in ``METADATA``.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+
+from sigmasight_assets.errors import StorageError
+from sigmasight_assets.storage import book_tables, ledger_tables, tables
+from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+DAGSTER_SCHEMA = "dagster"
+TABLE_MODULES = (tables, book_tables, ledger_tables)
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic's configuration for the database, without an ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    return config
+
+
+def migrate(url: str) -> str:
+    """Bring the schema to the newest version; returns its revision."""
+    with readable_errors(url):
+        engine = create_engine(url)
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+        finally:
+            engine.dispose()
+        try:
+            command.upgrade(alembic_config(url), "head")
+        except CommandError as error:
+            raise StorageError(
+                f"The database {without_password(url)} cannot be migrated: {error}. "
+                "A newer version of SigmaSight made it: use that one."
+            ) from error
+    return newest_revision()
+
+
+def newest_revision() -> str:
+    """The revision this code was written for."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    revision = ScriptDirectory.from_config(config).get_current_head()
+    if revision is None:
+        raise StorageError(f"No migration found in {MIGRATIONS}: the checkout is incomplete")
+    return revision
+
+
+def current_revision(engine: sa.Engine) -> str | None:
+    """The revision the database is at, or None when it was never migrated."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def require_current(url: str) -> None:
+    """Raise ``StorageError`` when the database is away or its schema is not this code's."""
+    engine = create_engine(url)
+    try:
+        with readable_errors(url):
+            found = current_revision(engine)
+    finally:
+        engine.dispose()
+    if found != newest_revision():
+        raise StorageError(
+            f"The database {without_password(url)} is at schema {found or 'none'}, this version needs "
+            f"{newest_revision()}. Run `sigmasight db migrate`."
+        )

@@ -1,0 +1,204 @@
+"""Portfolio snapshots, position values and factor exposures: compare with what is stored, write what differs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
+from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures
+from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, Snapshots
+from sigmasight_assets.storage.books import Books
+from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column, price_array
+from sigmasight_assets.storage.ledger_tables import (
+    portfolio_factor_exposures,
+    portfolio_snapshots,
+    position_values,
+    snapshot_inputs,
+)
+
+MONEY_COLUMNS = (
+    "equity",
+    "long_value",
+    "short_value",
+    "gross",
+    "net",
+    "cash",
+    "unpriced_value",
+    "daily_pnl",
+    "cumulative_pnl",
+    "realized_pnl",
+    "unrealized_pnl",
+    "capital_flow",
+    "dividends",
+)
+# Column of the table: field of the ledger's result.
+COUNT_COLUMNS = {
+    "positions_count": "positions",
+    "long_count": "long_positions",
+    "short_count": "short_positions",
+    "stale_count": "stale_positions",
+    "excluded_count": "excluded_positions",
+}
+STATUS_LABELS = [item.label for item in LotStatus]
+
+
+@dataclass(frozen=True)
+class PortfolioRows:
+    """Everything the portfolio layer publishes of T sessions: the ledger's rows, exposures and fingerprints (T, P)."""
+
+    books: Books
+    ledger: LedgerResult
+    exposures: list[PortfolioExposures]
+    fingerprint: IntArray
+
+    @property
+    def sessions(self) -> DateArray:
+        """The sessions (T,)."""
+        return self.ledger.sessions
+
+
+def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> BoolArray:
+    """Where (T, P) a snapshot is new or differs from the stored one."""
+    stored = transaction.read(
+        "SELECT session, portfolio_id, fingerprint FROM portfolio_snapshots WHERE session BETWEEN $1 AND $2",
+        (rows.sessions[0].item(), rows.sessions[-1].item()),
+    )
+    exists = rows.ledger.snapshots.exists
+    same = np.zeros(exists.shape, dtype=np.bool_)
+    ids = rows.books.portfolio_ids
+    row = np.searchsorted(rows.sessions, numpy_column(stored, "session"))
+    place = np.searchsorted(ids, numpy_column(stored, "portfolio_id"))
+    inside = (row < len(rows.sessions)) & (place < len(ids))
+    inside[inside] = (rows.sessions[row[inside]] == numpy_column(stored, "session")[inside]) & (
+        ids[place[inside]] == numpy_column(stored, "portfolio_id")[inside]
+    )
+    row, place = row[inside], place[inside]
+    same[row, place] = rows.fingerprint[row, place] == numpy_column(stored, "fingerprint")[inside]
+    return exists & ~same
+
+
+def replace_snapshots(
+    transaction: BulkTransaction, rows: PortfolioRows, changed: BoolArray, *, generation: int
+) -> None:
+    """Replace the three products of the changed portfolio sessions."""
+    keys = _keys(rows, changed)
+    transaction.replace(portfolio_snapshots, keys, _snapshot_rows(rows, changed, keys, generation=generation))
+    transaction.replace(position_values, keys, _position_rows(rows, changed))
+    transaction.replace(portfolio_factor_exposures, keys, _exposure_rows(rows, changed, generation=generation))
+
+
+def _keys(rows: PortfolioRows, selected: BoolArray) -> pa.Table:
+    session, portfolio = np.nonzero(selected)
+    return pa.table(
+        {"portfolio_id": pa.array(rows.books.portfolio_ids[portfolio]), "session": pa.array(rows.sessions[session])}
+    )
+
+
+def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, generation: int) -> pa.Table:
+    snapshots: Snapshots = rows.ledger.snapshots
+    table = keys
+    for name in MONEY_COLUMNS:
+        table = table.append_column(name, money_array(getattr(snapshots, name)[changed]))
+    for name, field in COUNT_COLUMNS.items():
+        table = table.append_column(name, pa.array(getattr(snapshots, field)[changed].astype(np.int32)))
+    table = table.append_column("daily_return", float_array(snapshots.daily_return[changed]))
+    table = table.append_column("priced_share", float_array(snapshots.priced_share[changed]))
+    table = table.append_column("is_partial", pa.array(snapshots.is_partial[changed]))
+    table = table.append_column("missing_symbols", _missing_symbols(rows, changed))
+    table = table.append_column("fingerprint", pa.array(rows.fingerprint[changed]))
+    return table.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), table.num_rows))
+
+
+def _missing_symbols(rows: PortfolioRows, changed: BoolArray) -> pa.Array:
+    lists = [
+        sorted({rows.books.symbols[column] for column in _troubled_symbols(rows, session, portfolio)})
+        for session, portfolio in zip(*np.nonzero(changed), strict=True)
+    ]
+    return pa.array(lists, pa.list_(pa.string()))
+
+
+def _troubled_symbols(rows: PortfolioRows, session: int, portfolio: int) -> Iterable[int]:
+    if not rows.ledger.snapshots.is_partial[session, portfolio]:
+        return ()
+    lots = rows.books.lots
+    first, last = np.searchsorted(lots.portfolio, [portfolio, portfolio + 1])
+    status = rows.ledger.position_values.status[session, first:last]
+    troubled = (status == LotStatus.STALE) | (status == LotStatus.UNPRICED)
+    symbols: list[int] = lots.symbol[first:last][troubled].tolist()
+    return symbols
+
+
+def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
+    values = rows.ledger.position_values
+    selected = values.held & changed[:, rows.books.lots.portfolio]
+    session, lot = np.nonzero(selected)
+    return pa.table(
+        {
+            "portfolio_id": pa.array(rows.books.portfolio_ids[rows.books.lots.portfolio[lot]]),
+            "session": pa.array(rows.sessions[session]),
+            "position_id": pa.array(rows.books.position_ids[lot]),
+            "price_used": price_array(values.price[selected]),
+            "market_value": money_array(values.value[selected]),
+            "daily_pnl": money_array(values.pnl[selected]),
+            "status": pa.array(STATUS_LABELS).take(pa.array(values.status[selected].astype(np.int64))),
+        }
+    )
+
+
+def _exposure_rows(rows: PortfolioRows, changed: BoolArray, *, generation: int) -> pa.Table:
+    parts = [
+        _session_exposures(rows, row, np.flatnonzero(changed[row]), generation=generation)
+        for row in np.flatnonzero(changed.any(axis=1)).tolist()
+    ]
+    return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def _session_exposures(rows: PortfolioRows, row: int, portfolios: IntArray, *, generation: int) -> pa.Table:
+    exposures = rows.exposures[row]
+    names = pa.array([factor.name for factor in FACTORS])
+    # A portfolio without a beta of a factor has no number of it, and no row.
+    known = np.isfinite(exposures.dollars[portfolios])
+    portfolio, factor = np.nonzero(known)
+    chosen = (portfolios[portfolio], factor)
+    count = len(factor)
+    return pa.table(
+        {
+            "portfolio_id": pa.array(rows.books.portfolio_ids[chosen[0]]),
+            "session": pa.repeat(pa.scalar(rows.sessions[row].item(), pa.date32()), count),
+            "factor": names.take(pa.array(factor)),
+            "exposure": float_array(exposures.exposures[chosen]),
+            "dollars": float_array(exposures.dollars[chosen]),
+            "per_invested": float_array(exposures.per_invested[chosen]),
+            "coverage": float_array(exposures.factor_coverage[chosen]),
+            "generation": pa.repeat(pa.scalar(generation, pa.int64()), count),
+        }
+    )
+
+
+def record_consumed(transaction: BulkTransaction, generations: dict[date, int], *, run_id: str) -> None:
+    """Remember which symbol publication the snapshots of each session were computed from."""
+    for session, generation in generations.items():
+        transaction.execute(
+            "INSERT INTO snapshot_inputs (session, symbol_generation, run_id) VALUES ($1, $2, $3) "
+            "ON CONFLICT (session) DO UPDATE SET symbol_generation = excluded.symbol_generation, "
+            "run_id = excluded.run_id, computed_at = now() "
+            "WHERE snapshot_inputs.symbol_generation <> excluded.symbol_generation",
+            (session, generation, run_id),
+        )
+
+
+def read_consumed(connection: sa.Connection) -> dict[date, int]:
+    """The symbol generation that each session's snapshots were computed from, oldest session first."""
+    rows = connection.execute(sa.select(snapshot_inputs).order_by(snapshot_inputs.c.session))
+    return {row.session: row.symbol_generation for row in rows}
+
+
+def count_snapshots(connection: sa.Connection, *, first: date, last: date) -> int:
+    """Snapshots stored for the sessions from ``first`` to ``last``."""
+    query = sa.select(sa.func.count()).where(portfolio_snapshots.c.session.between(first, last))
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,261 @@
+"""Tables of the symbol layer: universe, prices and the derived products, one wide row per symbol and session."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from sigmasight_assets.storage.metadata import (
+    METADATA,
+    PRICE,
+    column,
+    identity_key,
+    partitioned_by_year,
+    required_key,
+    written_at,
+)
+
+# Column prefixes of the twelve factors, in the canonical order of quant.factors.FACTORS.
+MARKET_COLUMN, RATES_COLUMN = "market", "ir"
+RIDGE_COLUMNS = ("value", "growth", "momentum", "quality", "size", "low_volatility")
+SPREAD_COLUMNS = ("growth_value_spread", "momentum_spread", "size_spread", "quality_spread")
+FACTOR_COLUMNS = (MARKET_COLUMN, RATES_COLUMN, *RIDGE_COLUMNS, *SPREAD_COLUMNS)
+QUALITIES = "('full', 'limited', 'suspect')"
+
+symbol_universe = sa.Table(
+    "symbol_universe",
+    METADATA,
+    required_key("symbol", sa.Text, "Ticker in Yahoo spelling (BRK-B)"),
+    column("name", sa.Text, "Name of the company or fund"),
+    column("asset_type", sa.Text, "equity, etf or option"),
+    column("sector", sa.Text, "GICS sector; null for funds", null=True),
+    column("industry", sa.Text, "GICS sub-industry; null for funds", null=True),
+    column("status", sa.Text, "pending (no price yet), active, delisted or error", server_default="pending"),
+    column("status_reason", sa.Text, "Why the status is error", null=True),
+    column("history_from", sa.Date, "Earliest date the market source was asked for", null=True),
+    column("first_trade_date", sa.Date, "First session with a price", null=True),
+    column("last_price_date", sa.Date, "Newest session with a price", null=True),
+    column("last_factor_date", sa.Date, "Newest session with published exposures", null=True),
+    written_at("added_at", "When the symbol became tracked"),
+    sa.CheckConstraint("asset_type IN ('equity', 'etf', 'option')", name="asset_type"),
+    sa.CheckConstraint("status IN ('pending', 'active', 'delisted', 'error')", name="status"),
+    comment="Tracked symbols",
+)
+
+symbol_prices_daily = sa.Table(
+    "symbol_prices_daily",
+    METADATA,
+    required_key("symbol", sa.Text, "Ticker"),
+    required_key("price_date", sa.Date, "Session of the bar"),
+    column("open_price", PRICE, "Open, USD, split-adjusted"),
+    column("high_price", PRICE, "High, USD, split-adjusted"),
+    column("low_price", PRICE, "Low, USD, split-adjusted"),
+    column("close_price", PRICE, "Close, USD, split-adjusted, not dividend-adjusted"),
+    column("adj_close_price", sa.Double, "Total-return close, USD"),
+    column("volume", sa.BigInteger, "Shares traded"),
+    column("source", sa.Text, "Market source that sent the bar"),
+    written_at("fetched_at", "When the bar was stored"),
+    sa.CheckConstraint("low_price > 0", name="low_positive"),
+    # PostgreSQL sorts NaN above every number.
+    sa.CheckConstraint(
+        "high_price >= greatest(open_price, close_price) AND low_price <= least(open_price, close_price) "
+        "AND high_price < 'NaN'",
+        name="high_low",
+    ),
+    sa.CheckConstraint("adj_close_price > 0 AND adj_close_price < 'Infinity'", name="adj_close_finite"),
+    sa.CheckConstraint("volume >= 0", name="volume_not_negative"),
+    comment="Daily bars as the market source sent them, validated",
+    **partitioned_by_year("price_date"),
+)
+
+price_quarantine = sa.Table(
+    "price_quarantine",
+    METADATA,
+    identity_key("quarantine_id", "Row number"),
+    column("source", sa.Text, "Market source that sent the bar"),
+    column("symbol", sa.Text, "Ticker as sent"),
+    column("price_date", sa.Date, "Date as sent", null=True),
+    *(
+        column(name, sa.Double, "As sent", null=True)
+        for name in ("open_price", "high_price", "low_price", "close_price", "adj_close_price", "volume")
+    ),
+    column("reason", sa.Text, "Rule the bar breaks"),
+    written_at("seen_at", "When the bar was first rejected"),
+    # A bar is kept once however often it is sent; conflicting duplicates differ in their values and are all kept.
+    sa.UniqueConstraint(
+        *("source", "symbol", "price_date", "reason", "open_price", "high_price", "low_price", "close_price"),
+        *("adj_close_price", "volume"),
+        name="uq_price_quarantine_bar",
+        postgresql_nulls_not_distinct=True,
+    ),
+    comment="Bars that validation rejected, with their raw values",
+)
+
+restatements = sa.Table(
+    "restatements",
+    METADATA,
+    identity_key("restatement_id", "Row number"),
+    column("symbol", sa.Text, "Ticker"),
+    column("price_date", sa.Date, "Session of the changed bar"),
+    column("old_close_price", PRICE, "Close before, USD"),
+    column("new_close_price", PRICE, "Close after, USD"),
+    column("old_adj_close_price", sa.Double, "Total-return close before, USD"),
+    column("new_adj_close_price", sa.Double, "Total-return close after, USD"),
+    column("reason", sa.Text, "How the change was noticed"),
+    column("run_id", sa.Text, "Run that noticed it"),
+    written_at("detected_at", "When it was noticed"),
+    comment="Stored bars that the market source changed later",
+)
+
+
+def _key_columns(date_column: str = "session") -> Iterator[sa.Column[Any]]:
+    yield required_key(date_column, sa.Date, "Session the figures are as of")
+    yield required_key("symbol", sa.Text, "Ticker")
+
+
+def _version_columns() -> Iterator[sa.Column[Any]]:
+    yield column("fingerprint", sa.BigInteger, "Fingerprint of the inputs and the method version")
+    yield column("generation", sa.BigInteger, "Generation that published the row")
+
+
+def _ols_columns(prefix: str = "", *, null: bool = False) -> Iterator[Any]:
+    """Columns of one regression; with ``null`` a regression without a value leaves all of them null."""
+    yield column(f"{prefix}beta", sa.Double, "Slope, dimensionless, within +-5", null=null)
+    yield column(f"{prefix}raw_beta", sa.Double, "Slope before the cap, dimensionless", null=null)
+    yield column(f"{prefix}is_capped", sa.Boolean, "Whether |raw_beta| > 5", null=null)
+    yield column(f"{prefix}alpha", sa.Double, "Intercept, daily return", null=null)
+    yield column(f"{prefix}r_squared", sa.Double, "In-sample R2, dimensionless", null=null)
+    yield column(f"{prefix}std_err", sa.Double, "Standard error of the slope, dimensionless", null=null)
+    yield column(f"{prefix}p_value", sa.Double, "Two-sided p-value of the slope", null=null)
+    yield column(f"{prefix}n_obs", sa.SmallInteger, "Rows used", null=null)
+    yield column(f"{prefix}quality", sa.Text, "full, limited or suspect", null=null)
+    # PostgreSQL sorts NaN above every number, infinity included: these checks keep both out.
+    yield sa.CheckConstraint(f"{prefix}beta BETWEEN -5 AND 5", name=f"{prefix}beta_range")
+    yield sa.CheckConstraint(
+        f"abs({prefix}raw_beta) < 'Infinity' AND abs({prefix}alpha) < 'Infinity'", name=f"{prefix}estimates_finite"
+    )
+    yield sa.CheckConstraint(f"{prefix}r_squared BETWEEN -1e-9 AND 1.000000001", name=f"{prefix}r_squared_range")
+    yield sa.CheckConstraint(f"{prefix}std_err >= 0 AND {prefix}std_err < 'Infinity'", name=f"{prefix}std_err_finite")
+    yield sa.CheckConstraint(f"{prefix}p_value BETWEEN 0 AND 1", name=f"{prefix}p_value_range")
+    yield sa.CheckConstraint(f"{prefix}quality IN {QUALITIES}", name=f"{prefix}quality")
+
+
+def _single_regression_table(name: str, comment: str) -> sa.Table:
+    return sa.Table(
+        name,
+        METADATA,
+        *_key_columns(),
+        *_ols_columns(),
+        *_version_columns(),
+        comment=comment,
+        **partitioned_by_year("session"),
+    )
+
+
+symbol_market_beta = _single_regression_table("symbol_market_beta", "OLS of symbol returns on SPY, 90 sessions")
+symbol_ir_beta = _single_regression_table("symbol_ir_beta", "OLS of symbol returns on TLT, 90 sessions")
+
+symbol_ridge_factors = sa.Table(
+    "symbol_ridge_factors",
+    METADATA,
+    *_key_columns(),
+    *(
+        item
+        for factor in RIDGE_COLUMNS
+        for item in (
+            column(f"{factor}_beta", sa.Double, "Ridge slope, dimensionless, within +-5"),
+            column(f"{factor}_raw_beta", sa.Double, "Ridge slope before the cap, dimensionless"),
+            column(f"{factor}_is_capped", sa.Boolean, "Whether |raw_beta| > 5"),
+            sa.CheckConstraint(f"{factor}_beta BETWEEN -5 AND 5", name=f"{factor}_beta_range"),
+            sa.CheckConstraint(f"abs({factor}_raw_beta) < 'Infinity'", name=f"{factor}_estimates_finite"),
+        )
+    ),
+    column("r_squared", sa.Double, "In-sample R2 of the joint regression, dimensionless"),
+    column("n_obs", sa.SmallInteger, "Rows used"),
+    column("quality", sa.Text, "full, limited or suspect"),
+    *_version_columns(),
+    sa.CheckConstraint("r_squared BETWEEN -1e-9 AND 1.000000001", name="r_squared_range"),
+    sa.CheckConstraint(f"quality IN {QUALITIES}", name="quality"),
+    comment="Ridge regression on the six style ETFs jointly, alpha 1, 90 sessions",
+    **partitioned_by_year("session"),
+)
+
+symbol_spread_factors = sa.Table(
+    "symbol_spread_factors",
+    METADATA,
+    *_key_columns(),
+    *(
+        item
+        for factor in SPREAD_COLUMNS
+        for item in (
+            *_ols_columns(f"{factor}_", null=True),
+            column(f"{factor}_reason", sa.Text, "Why this regression has no value", null=True),
+        )
+    ),
+    *_version_columns(),
+    comment="Four separate OLS regressions on ETF return spreads, 180 sessions",
+    **partitioned_by_year("session"),
+)
+
+symbol_daily_metrics = sa.Table(
+    "symbol_daily_metrics",
+    METADATA,
+    *_key_columns("metrics_date"),
+    column("close_price", PRICE, "Published close, USD: what positions are valued at"),
+    *(
+        column(f"return_{period}", sa.Double, "Total return to the session, dimensionless", null=True)
+        for period in ("1d", "mtd", "ytd", "1m", "3m", "1y")
+    ),
+    column("volatility_21d", sa.Double, "Realised volatility of 21 returns, annualised", null=True),
+    column("volatility_63d", sa.Double, "Realised volatility of 63 returns, annualised", null=True),
+    column("high_52w", PRICE, "Highest close of 252 sessions, USD"),
+    column("low_52w", PRICE, "Lowest close of 252 sessions, USD"),
+    column("dollar_volume_21d", sa.Double, "Mean close x volume of 21 sessions, USD", null=True),
+    *(column(f"{factor}_beta", sa.Double, "Published beta, dimensionless", null=True) for factor in FACTOR_COLUMNS),
+    column("sector", sa.Text, "GICS sector", null=True),
+    column("industry", sa.Text, "GICS sub-industry", null=True),
+    column("market_cap", sa.Double, "USD, of the newest profile on or before the session", null=True),
+    column("pe_ratio", sa.Double, "Trailing price to earnings, dimensionless", null=True),
+    column("forward_pe", sa.Double, "Forward price to earnings, dimensionless", null=True),
+    column("dividend_yield", sa.Double, "Yearly dividends over price, dimensionless", null=True),
+    column("data_quality_score", sa.SmallInteger, "0 to 100"),
+    *_version_columns(),
+    sa.CheckConstraint("close_price > 0 AND close_price < 'NaN'", name="close_positive"),
+    sa.CheckConstraint("data_quality_score BETWEEN 0 AND 100", name="score_range"),
+    comment="One row of figures per priced symbol and session, history kept",
+    **partitioned_by_year("metrics_date"),
+)
+
+symbol_exclusions = sa.Table(
+    "symbol_exclusions",
+    METADATA,
+    required_key("session", sa.Date, "Session"),
+    required_key("symbol", sa.Text, "Ticker"),
+    required_key("product", sa.Text, "Product that has no row for the symbol"),
+    column("reason", sa.Text, "Why: no_price, short_history, constant, ..."),
+    comment="Active symbols without a value, each with its reason",
+)
+
+factor_covariances = sa.Table(
+    "factor_covariances",
+    METADATA,
+    required_key("session", sa.Date, "Session the matrix is as of"),
+    column("factors", ARRAY(sa.Text), "The eight factor ETFs, in the order of rows and columns"),
+    column("covariance", ARRAY(sa.Double), "8 x 8 daily return covariances, row by row"),
+    column("n_obs", sa.SmallInteger, "Joint rows used, of 252"),
+    *_version_columns(),
+    comment="Exponentially weighted covariance of the factor ETFs' returns",
+)
+
+factor_definitions = sa.Table(
+    "factor_definitions",
+    METADATA,
+    required_key("factor", sa.Text, "Canonical factor name"),
+    column("position", sa.SmallInteger, "Order of the factor in answers"),
+    column("proxies", ARRAY(sa.Text), "ETFs whose returns are the regressors"),
+    column("estimator", sa.Text, "ols or ridge"),
+    column("window_sessions", sa.SmallInteger, "Returns in the window"),
+    column("min_observations", sa.SmallInteger, "Fewest rows that give a value"),
+    comment="What each factor is estimated on",
+)

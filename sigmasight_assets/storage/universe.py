@@ -1,0 +1,127 @@
+"""The tracked symbols: what is known of each, and which of them a session needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from sigmasight_assets.market_data.protocol import Listing
+from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.tables import symbol_universe
+
+DESCRIPTION = ("name", "asset_type", "sector", "industry")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedSymbol:
+    """A symbol of the universe; ``first_trade_date`` and ``last_price_date`` are None before its first price."""
+
+    symbol: str
+    name: str
+    asset_type: str
+    sector: str | None
+    industry: str | None
+    status: str
+    status_reason: str | None
+    history_from: date | None
+    first_trade_date: date | None
+    last_price_date: date | None
+    last_factor_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """How many symbols an import added, changed and left as they were."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+def import_listings(connection: sa.Connection, listings: Sequence[Listing]) -> ImportCounts:
+    """Add the listed symbols and update the descriptions of those already tracked; nothing is removed."""
+    known = {item.symbol: item for item in read_universe(connection)}
+    added = [item for item in listings if item.symbol not in known]
+    changed = [item for item in listings if item.symbol in known and _differs(item, known[item.symbol])]
+    rows = [
+        {"symbol": item.symbol, **{name: getattr(item, name) for name in DESCRIPTION}} for item in (*added, *changed)
+    ]
+    if rows:
+        statement = insert(symbol_universe)
+        update = {name: statement.excluded[name] for name in DESCRIPTION}
+        connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=update), rows)
+    return ImportCounts(len(added), len(changed), len(listings) - len(rows))
+
+
+def _differs(listing: Listing, tracked: TrackedSymbol) -> bool:
+    return any(getattr(listing, name) != getattr(tracked, name) for name in DESCRIPTION)
+
+
+def read_universe(connection: sa.Connection) -> list[TrackedSymbol]:
+    """Every tracked symbol in alphabetical order."""
+    columns = [symbol_universe.c[name] for name in TrackedSymbol.__dataclass_fields__]
+    rows = connection.execute(sa.select(*columns).order_by(symbol_universe.c.symbol))
+    return [TrackedSymbol(*row) for row in rows]
+
+
+PROGRESS_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("asked_from", pa.date32()),
+        ("first_date", pa.date32()),
+        ("last_date", pa.date32()),
+        ("problem", pa.string()),
+    ]
+)
+
+
+RECORD_PROGRESS = """
+WITH known AS (
+    SELECT tracked.symbol,
+           least(tracked.history_from, progress.asked_from) AS history_from,
+           least(tracked.first_trade_date, progress.first_date) AS first_trade_date,
+           greatest(tracked.last_price_date, progress.last_date) AS last_price_date,
+           progress.problem
+    FROM symbol_universe AS tracked JOIN price_progress AS progress USING (symbol)
+), judged AS (
+    SELECT known.*,
+           CASE WHEN tracked.status NOT IN ('pending', 'error') THEN tracked.status
+                WHEN known.first_trade_date IS NOT NULL THEN 'active'
+                WHEN known.problem IS NOT NULL THEN 'error'
+                ELSE tracked.status END AS status,
+           CASE WHEN known.first_trade_date IS NULL THEN known.problem END AS status_reason
+    FROM known JOIN symbol_universe AS tracked USING (symbol)
+)
+UPDATE symbol_universe AS target
+SET history_from = judged.history_from, first_trade_date = judged.first_trade_date,
+    last_price_date = judged.last_price_date, status = judged.status, status_reason = judged.status_reason
+FROM judged
+WHERE target.symbol = judged.symbol
+  AND (target.history_from, target.first_trade_date, target.last_price_date, target.status,
+       target.status_reason)
+      IS DISTINCT FROM (judged.history_from, judged.first_trade_date, judged.last_price_date, judged.status,
+                        judged.status_reason)
+"""
+
+
+def record_progress(transaction: BulkTransaction, progress: pa.Table) -> None:
+    """Update what is known of each symbol after its prices were asked for; rows in ``PROGRESS_SCHEMA``.
+
+    ``first_date`` and ``last_date`` span the bars the source has sent, null when it sent none; ``problem`` is then
+    the source's answer, and a symbol that never had a price gets the status error with it.
+    """
+    columns = {"symbol": "text", "asked_from": "date", "first_date": "date", "last_date": "date", "problem": "text"}
+    with transaction.scratch_table("price_progress", columns, progress.cast(PROGRESS_SCHEMA)):
+        transaction.execute(RECORD_PROGRESS)
+
+
+def record_factor_date(transaction: BulkTransaction, session: date, symbols: Sequence[str]) -> None:
+    """Advance ``last_factor_date`` of symbols whose exposures are published for the session."""
+    transaction.execute(
+        "UPDATE symbol_universe SET last_factor_date = $1 WHERE symbol = ANY($2) "
+        "AND (last_factor_date IS NULL OR last_factor_date < $1)",
+        (session, list(symbols)),
+    )
