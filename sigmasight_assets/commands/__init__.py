@@ -1,0 +1,1 @@
+"""The commands of ``sigmasight``, one module per noun."""

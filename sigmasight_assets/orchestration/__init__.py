@@ -1,0 +1,1 @@
+"""Everything Dagster: one module per noun."""

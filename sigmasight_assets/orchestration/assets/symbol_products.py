@@ -1,0 +1,120 @@
+"""Assets of the derived symbol products: six tables, computed, judged and published by one subsettable step."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from sigmasight_assets.errors import PublicationError
+from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.steps import (
+    RETRIES,
+    Step,
+    check_results,
+    failed_sessions_text,
+    log_materializations,
+    markdown_table,
+    recorded_step,
+)
+from sigmasight_assets.orchestration.symbol_checks import BETA_STABLE, BETAS_FINITE, CHECKS
+from sigmasight_assets.orchestration.symbol_publication import SymbolPublication, publish_symbol_products
+from sigmasight_assets.runs import FORCE_TAG
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+
+DESCRIPTIONS = {
+    "market_beta": "OLS beta of each symbol on SPY, 90 sessions: beta, alpha, R2, standard error, p-value.",
+    "ir_beta": "OLS beta of each symbol on TLT, 90 sessions: sensitivity to long interest rates.",
+    "ridge_factors": "Betas on six style ETFs, one joint ridge regression, alpha 1, 90 sessions.",
+    "spread_factors": "Betas on four ETF return spreads, four separate OLS regressions, 180 sessions.",
+    "factor_covariances": "8 x 8 covariance of the factor ETFs' returns, exponential weights, 252 sessions.",
+    "symbol_daily_metrics": "Close, returns, volatility, 52-week range, volume, betas and quality of each symbol.",
+}
+# Coverage and bars are judged before anything is computed from them; they are shown on the product everybody reads.
+CHECK_ASSETS = {
+    check: "market_beta" if check in (BETAS_FINITE, BETA_STABLE) else "symbol_daily_metrics" for check in CHECKS
+}
+
+
+def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """The multi-asset on the given session partitions."""
+
+    @dg.multi_asset(
+        name="symbol_products",
+        specs=[
+            dg.AssetSpec(
+                product,
+                group_name="symbol_layer",
+                description=description,
+                deps=["symbol_prices"],
+                kinds={"numpy", "postgres"},
+                skippable=True,
+            )
+            for product, description in DESCRIPTIONS.items()
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=CHECK_ASSETS[check], blocking=True, description=description)
+            for check, description in CHECKS.items()
+        ],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=RETRIES,
+        can_subset=True,
+    )
+    def symbol_products(
+        context: dg.AssetExecutionContext, pipeline: Pipeline
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        chosen = [product for product in SYMBOL_PRODUCTS if dg.AssetKey(product) in context.selected_asset_keys]
+        with recorded_step(context, pipeline, "symbol_products") as step:
+            outcome = publish_symbol_products(
+                step.database,
+                pipeline.calendar,
+                sessions=step.sessions,
+                products=chosen,
+                min_coverage=pipeline.settings.min_coverage,
+                run_id=step.run_id,
+                force=context.run.tags.get(FORCE_TAG) == "true",
+            )
+            step.counts = _counts(outcome)
+            selected = frozenset(context.selected_asset_check_keys)
+            yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
+            if outcome.failed:
+                log_materializations(context, chosen, outcome.published)
+                raise PublicationError(_failure_text(outcome))
+            for product in chosen:
+                yield dg.MaterializeResult(asset_key=product, metadata=_metadata(product, outcome, step))
+
+    return symbol_products
+
+
+def _failure_text(outcome: SymbolPublication) -> str:
+    return (
+        f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.published)} sessions were not published; "
+        f"the others were. Mend the cause and materialise them again:\n{failed_sessions_text(outcome.failures)}"
+    )
+
+
+def _counts(outcome: SymbolPublication) -> dict[str, Any]:
+    return {
+        "sessions_published": len(outcome.published),
+        "sessions_failed": len(outcome.failed),
+        "generation": outcome.generation,
+        "rows_written": sum(outcome.rows_written.values()),
+        "rows_fresh": sum(outcome.rows_present.values()) - sum(outcome.rows_written.values()),
+    }
+
+
+def _metadata(product: str, outcome: SymbolPublication, step: Step) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "sessions": len(outcome.published),
+        "rows": outcome.rows_present[product],
+        "computed": outcome.rows_written[product],
+        "skipped_as_fresh": outcome.rows_present[product] - outcome.rows_written[product],
+        "lowest_coverage": min(outcome.coverage, default=0.0),
+        "seconds": step.seconds,
+    }
+    if outcome.generation is not None:
+        metadata["generation"] = outcome.generation
+    if product in outcome.exclusions:
+        reasons = sorted(outcome.exclusions[product].items())
+        metadata["without_value"] = markdown_table(("reason", "symbol sessions"), reasons)
+    return metadata

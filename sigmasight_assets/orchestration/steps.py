@@ -1,0 +1,122 @@
+"""What every step of a run does around its work: record itself, explain its failure, report per session."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from sigmasight_assets.errors import MarketDataError, SigmaSightError, StorageError
+from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, start_batch
+
+INPUT_HASH_TAG = "sigmasight/input_hash"
+# Vendors and the database recover; a session that fails its checks does not do so by itself.
+RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+RETRYABLE = (MarketDataError, StorageError)
+SHOWN = 50
+
+
+@dataclass
+class Step:
+    """A running step: its sessions, the open database, and the counts it leaves in ``batch_runs``."""
+
+    database: Database
+    sessions: list[date]
+    run_id: str
+    started: float = field(default_factory=time.monotonic)
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the step began."""
+        return round(time.monotonic() - self.started, 3)
+
+
+@contextmanager
+def recorded_step(context: dg.AssetExecutionContext, pipeline: Pipeline, kind: str) -> Iterator[Step]:
+    """Open the step's database and record its end; our own errors become failures that say what to do."""
+    try:
+        sessions = pipeline.complete_sessions(context.partition_keys)
+    except SigmaSightError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    step = Step(pipeline.database(), sessions, context.run.run_id)
+    try:
+        with step.database.begin() as connection:
+            input_hash = context.run.tags.get(INPUT_HASH_TAG)
+            start_batch(connection, run_id=step.run_id, kind=kind, sessions=sessions, input_hash=input_hash)
+        yield step
+        _finish(step, kind, error=None)
+    except SigmaSightError as error:
+        _finish(step, kind, error=str(error))
+        raise dg.Failure(str(error), allow_retries=isinstance(error, RETRYABLE)) from error
+    except Exception as error:
+        # Not one of ours: a mistake in the code, which trying again does not mend.
+        _finish(step, kind, error=f"{type(error).__name__}: {error}")
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+    except BaseException as interruption:
+        _finish(step, kind, error=f"interrupted: {type(interruption).__name__}")
+        raise
+    finally:
+        step.database.close()
+
+
+def _finish(step: Step, kind: str, *, error: str | None) -> None:
+    """Record the end; when the database is away the failure itself is what has to be seen."""
+    try:
+        with step.database.begin() as connection:
+            finish_batch(connection, run_id=step.run_id, kind=kind, counts=as_counts(step.counts), error=error)
+    except StorageError:
+        if error is None:
+            raise
+
+
+def failed_sessions_text(verdicts: Sequence[Verdict]) -> str:
+    """One line per verdict that kept a session from being published."""
+    return "\n".join(f"{item.session} {item.check}: {item.detail}" for item in verdicts)
+
+
+def check_results(
+    verdicts: Sequence[Verdict], assets: Mapping[str, str], *, selected: frozenset[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per check for the whole range; the metadata names the sessions that failed and their offenders.
+
+    ``assets`` maps each check to the asset it is shown on.
+    """
+    for check, asset in assets.items():
+        if dg.AssetCheckKey(dg.AssetKey(asset), check) not in selected:
+            continue
+        of_check = [item for item in verdicts if item.check == check]
+        failed = [item for item in of_check if not item.passed]
+        details = failed or of_check[-1:]
+        yield dg.AssetCheckResult(
+            passed=not failed,
+            check_name=check,
+            asset_key=asset,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "sessions": len(of_check),
+                "failed_sessions": len(failed),
+                **{str(item.session): item.detail for item in details[:SHOWN]},
+            },
+        )
+
+
+def log_materializations(context: dg.AssetExecutionContext, assets: Sequence[str], sessions: Sequence[date]) -> None:
+    """Mark the good sessions of a range that is about to fail as materialised."""
+    for session in sessions:
+        for asset in assets:
+            context.log_event(dg.AssetMaterialization(asset, partition=str(session)))
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A small table for people, at most 50 rows and a line that tells how many more there are."""
+    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        lines.append(f"\n{len(rows) - SHOWN} more")
+    return dg.MetadataValue.md("\n".join(lines))
