@@ -1,0 +1,1 @@
+"""SigmaSight API: exact portfolio answers from published figures."""

@@ -1,0 +1,54 @@
+"""The application: ``uvicorn --factory sigmasight_api.app:create_app``.
+
+The interactive documentation pages of FastAPI load their scripts from another host, so they are off; the reference is
+``/openapi.json``.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from sigmasight_api.components import Timing, build_components
+from sigmasight_api.routes import admin, analytics, health, portfolios, symbols
+from sigmasight_api.routes.problems import install_handlers
+from sigmasight_api.settings import Settings, load_settings
+
+API_PREFIX = "/api/v1"
+
+
+def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
+    """The application for these settings, those of the environment unless given.
+
+    Raises ``ConfigurationError`` when a setting is wrong. The database is first used after the server has started.
+    """
+    chosen = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        components = build_components(chosen, timing or Timing())
+        app.state.components = components
+        components.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(components.close)
+
+    app = FastAPI(
+        title="SigmaSight",
+        description="Exact portfolio answers from published figures. Errors are application/problem+json.",
+        version=version("sigmasight"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    install_handlers(app)
+    app.include_router(health.router)
+    versioned = APIRouter(prefix=API_PREFIX)
+    for module in (portfolios, analytics, symbols, admin):
+        versioned.include_router(module.router)
+    app.include_router(versioned)
+    return app

@@ -1,0 +1,120 @@
+"""The current market view: swapped by reference, loaded by one thread at a time, and what is said about it.
+
+When it is refreshed is decided in ``refresher``; how a view is read, in ``loader``.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sigmasight_api.loader import ViewLoader
+from sigmasight_api.readiness import Readiness
+from sigmasight_api.view import MarketView
+
+# Connections of their own that requests may open at once while no view is loaded.
+FALLBACK_LOADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatus:
+    """The cache as operators see it; ages and durations in seconds."""
+
+    readiness: Readiness
+    view: MarketView | None
+    load_seconds: float | None
+    age_seconds: float | None
+    checked_seconds_ago: float | None
+    last_error: str | None
+
+
+class ViewCache:
+    """Holds the current view. A request takes it once and uses that one throughout."""
+
+    def __init__(
+        self,
+        loader: ViewLoader,
+        *,
+        patience_seconds: float = 30.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loader = loader
+        self._patience_seconds = patience_seconds
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._loading = threading.Lock()
+        self._fallbacks = threading.BoundedSemaphore(FALLBACK_LOADS)
+        self._view: MarketView | None = None
+        self._loaded: float | None = None
+        self._checked: float | None = None
+        self._load_seconds: float | None = None
+        self._error: str | None = None
+
+    @property
+    def current(self) -> MarketView | None:
+        """The view of all symbols, or None before the first load."""
+        return self._view
+
+    def refresh(self, *, at_least: int = 0) -> MarketView:
+        """Bring the view to the newest generation and return it; whoever comes meanwhile waits and shares it.
+
+        With ``at_least`` a view of that generation is new enough. A load that fails leaves the view as it was and
+        raises what the loader raised.
+        """
+        with self._loading:
+            view = self._view
+            if view is not None and 0 < at_least <= view.generation:
+                return view
+            started = self._monotonic()
+            try:
+                view = self._loader.load(previous=view)
+            except Exception as error:
+                self._error = f"{type(error).__name__}: {error}"
+                raise
+            self._keep(view, started)
+            return view
+
+    def view_for(self, symbols: Collection[str], *, at_least: int = 0) -> MarketView:
+        """A view that knows these symbols, of generation ``at_least`` or newer: the current one where it serves.
+
+        Before the first load it is read for these symbols alone. Raises what the loader raises.
+        """
+        view = self._view
+        if view is None:
+            with self._fallbacks:
+                return self._loader.load_symbols(symbols)
+        if view.generation >= at_least:
+            return view
+        return self.refresh(at_least=at_least)
+
+    def readiness(self) -> Readiness:
+        """How answers are made: from the view, or while there is none and loading is slow or fails, by queries."""
+        failed = "the last load of the market view failed and is being retried" if self._error else None
+        if self._view is not None:
+            return Readiness("cache", failed)
+        if failed:
+            return Readiness("db_fallback", failed)
+        if self._monotonic() - self._started >= self._patience_seconds:
+            slow = f"the first load of the market view takes longer than {self._patience_seconds:g} s and goes on"
+            return Readiness("db_fallback", slow)
+        return Readiness("loading", "the market view is being loaded")
+
+    def status(self) -> CacheStatus:
+        """Everything operators may want to know of the cache."""
+        now = self._monotonic()
+        return CacheStatus(
+            readiness=self.readiness(),
+            view=self._view,
+            load_seconds=self._load_seconds,
+            age_seconds=None if self._loaded is None else now - self._loaded,
+            checked_seconds_ago=None if self._checked is None else now - self._checked,
+            last_error=self._error,
+        )
+
+    def _keep(self, view: MarketView, started: float) -> None:
+        finished = self._monotonic()
+        if self._view is None or view.symbol_generation != self._view.symbol_generation:
+            self._loaded, self._load_seconds = finished, finished - started
+        self._view = view
+        self._checked = finished
+        self._error = None

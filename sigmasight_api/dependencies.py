@@ -1,0 +1,87 @@
+"""What routes are given, and who may use them: every route is public, its caller's, or operators'.
+
+A router chooses its kind once, as ``route_class``; nothing else in the API decides about access.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, ClassVar
+
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+
+from sigmasight_api.components import Components
+from sigmasight_api.operators import Operators
+from sigmasight_api.repository import Page
+from sigmasight_api.service import Reads
+from sigmasight_assets.storage.tokens import TokenHolder
+
+LARGEST_LIMIT = 1_000
+LARGEST_OFFSET = 1_000_000_000
+
+# Describes the scheme in the OpenAPI document; the check itself is CallersRoute's.
+BEARER = Depends(HTTPBearer(auto_error=False, description="API token, made by `sigmasight token create`"))
+
+
+class CallersRoute(APIRoute):
+    """A route that needs a token. The caller is identified before the body is read or anything is validated."""
+
+    for_admins: ClassVar[bool] = False
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, run once the caller is known."""
+        handle = super().get_route_handler()
+
+        async def identified_first(request: Request) -> Response:
+            authenticator = components(request).authenticator
+            authorization = request.headers.get("Authorization")
+            request.state.caller = await run_in_threadpool(authenticator.admit, authorization, admin=self.for_admins)
+            return await handle(request)
+
+        return identified_first
+
+
+class AdminsRoute(CallersRoute):
+    """A route that needs an admin's token."""
+
+    for_admins = True
+
+
+def components(request: Request) -> Components:
+    """The parts of the running application."""
+    found: Components = request.app.state.components
+    return found
+
+
+# These only pick an attribute: as plain functions each would cost a thread hop per request.
+async def _reads(request: Request) -> Reads:
+    return components(request).reads
+
+
+async def _operators(request: Request) -> Operators:
+    return components(request).operators
+
+
+async def _caller(request: Request) -> TokenHolder:
+    caller: TokenHolder = request.state.caller
+    return caller
+
+
+async def _page(
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100])] = 100,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0])] = 0,
+) -> Page:
+    return Page(limit, offset)
+
+
+ReadsService = Annotated[Reads, Depends(_reads)]
+OperatorsService = Annotated[Operators, Depends(_operators)]
+Caller = Annotated[TokenHolder, Depends(_caller)]
+PageQuery = Annotated[Page, Depends(_page)]
+PortfolioId = Annotated[
+    str, Path(description="Identifier of one of the caller's portfolios", json_schema_extra={"format": "uuid"})
+]
+SymbolPath = Annotated[
+    str, Path(description="Ticker in Yahoo spelling", pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,20}$", examples=["BRK-B"])
+]

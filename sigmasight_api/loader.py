@@ -1,0 +1,206 @@
+"""Read a market view from the database: one read-only transaction, one set-based query per table, Arrow all the way.
+
+A view of some symbols is read by the same statements as the view of all, so both give the same answers.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from sigmasight_api.view import EXPOSURE_PRODUCTS, MarketView
+from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
+from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
+
+# Figures of a symbol may be this many sessions older than the view.
+CARRIED_SESSIONS = 5
+QUALITY_LABELS = [quality.label for quality in Quality]
+
+GENERATIONS = """
+    (SELECT coalesce(max(generation), 0) FROM publications) AS generation,
+    (SELECT coalesce(max(generation), 0) FROM publications WHERE layer = 'symbol') AS symbol_generation
+"""
+NEWEST = sa.text(f"SELECT {GENERATIONS}")
+LEDGER = f"""
+    SELECT {GENERATIONS},
+           (SELECT max(session) FROM (
+                SELECT session FROM publications CROSS JOIN unnest(products) AS product
+                WHERE layer = 'symbol' AND product IN ({", ".join(f"'{product}'" for product in SYMBOL_PRODUCTS)})
+                GROUP BY session HAVING count(DISTINCT product) = {len(SYMBOL_PRODUCTS)}) AS complete) AS as_of
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """Where the exposures of one product are: its table and, factor by factor, beta and quality columns."""
+
+    table: str
+    betas: tuple[str, ...]
+    qualities: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.betas, *self.qualities, *self.reasons)))
+
+
+# In the order of EXPOSURE_PRODUCTS, and their factors in the order of FACTORS.
+PRODUCTS = (
+    _Product("symbol_market_beta", ("beta",), ("quality",)),
+    _Product("symbol_ir_beta", ("beta",), ("quality",)),
+    _Product(
+        "symbol_ridge_factors", tuple(f"{name}_beta" for name in RIDGE_COLUMNS), ("quality",) * len(RIDGE_COLUMNS)
+    ),
+    _Product(
+        "symbol_spread_factors",
+        tuple(f"{name}_beta" for name in SPREAD_COLUMNS),
+        tuple(f"{name}_quality" for name in SPREAD_COLUMNS),
+        tuple(f"{name}_reason" for name in SPREAD_COLUMNS),
+    ),
+)
+
+
+class ViewLoader:
+    """Reads views of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def load(self, *, previous: MarketView | None = None) -> MarketView:
+        """The view of all symbols; ``previous`` is reused when the symbol layer has not changed since.
+
+        Raises ``StorageError`` when the database is away or refuses.
+        """
+        if previous is not None:
+            # A pooled connection tells in a millisecond; opening one for bulk reads takes a hundred.
+            with self._database.begin() as connection:
+                newest = connection.execute(NEWEST).one()
+            if newest.symbol_generation == previous.symbol_generation:
+                return replace(previous, generation=newest.generation)
+        return self._read(None)
+
+    def load_symbols(self, symbols: Collection[str]) -> MarketView:
+        """The view of these symbols alone; raises as ``load`` does."""
+        return self._read(frozenset(symbols))
+
+    def _read(self, symbols: frozenset[str] | None) -> MarketView:
+        with self._database.bulk(read_only=True) as transaction:
+            ledger = transaction.read(LEDGER).to_pylist()[0]
+            return _read_view(transaction, ledger, symbols=symbols)
+
+
+def _read_view(
+    transaction: BulkTransaction, ledger: Mapping[str, Any], *, symbols: frozenset[str] | None
+) -> MarketView:
+    as_of: date | None = ledger["as_of"]
+    rows = _Rows(transaction, as_of, None if symbols is None else sorted(symbols))
+    closes = rows.latest("symbol_daily_metrics", ["(close_price * 10000)::bigint AS close"], dated="metrics_date")
+    exposures = [rows.latest(product.table, product.columns) for product in PRODUCTS]
+    known = sorted({symbol for table in (closes, *exposures) for symbol in table["symbol"].to_pylist()})
+    columns = _Columns(known)
+    columns.take_closes(closes)
+    for position, (product, table) in enumerate(zip(PRODUCTS, exposures, strict=True)):
+        columns.take_exposures(position, product, table)
+    return MarketView(
+        generation=ledger["generation"],
+        symbol_generation=ledger["symbol_generation"],
+        as_of=as_of,
+        symbols=tuple(known),
+        close=columns.close,
+        close_session=columns.close_session,
+        betas=columns.betas,
+        quality=columns.quality,
+        factors_session=columns.factors_session,
+        reasons={**rows.exclusions(), **_spread_reasons(exposures[-1])},
+        scope=symbols,
+    )
+
+
+class _Rows:
+    """The rows that a view may use: of the sessions up to ``as_of`` and, when named, of some symbols only."""
+
+    def __init__(self, transaction: BulkTransaction, as_of: date | None, symbols: Sequence[str] | None) -> None:
+        self._transaction = transaction
+        self._as_of = as_of
+        self._symbols = symbols
+        self._sessions = [] if as_of is None else _carried_sessions(as_of)
+
+    def latest(self, table: str, columns: Sequence[str], *, dated: str = "session") -> pa.Table:
+        """Each symbol's newest row as ``symbol``, ``session`` and the columns."""
+        # Dates in the text, not as parameters: the planner then looks into one year's partition only.
+        sessions = ", ".join(f"DATE '{session}'" for session in self._sessions) or "NULL"
+        return self._read(
+            f"SELECT DISTINCT ON (symbol) symbol, {dated} AS session, {', '.join(columns)} FROM {table} "
+            f"WHERE {dated} IN ({sessions}) {{symbols}} ORDER BY symbol, {dated} DESC"
+        )
+
+    def exclusions(self) -> dict[tuple[str, str], str]:
+        """Recorded reasons of missing values at the session of the view, by symbol and product."""
+        if self._as_of is None:
+            return {}
+        found = self._read(
+            f"SELECT symbol, product, reason FROM symbol_exclusions WHERE session = DATE '{self._as_of}' {{symbols}}"
+        )
+        return {(row["symbol"], row["product"]): row["reason"] for row in found.to_pylist()}
+
+    def _read(self, sql: str) -> pa.Table:
+        if self._symbols is None:
+            return self._transaction.read(sql.format(symbols=""))
+        return self._transaction.read(sql.format(symbols="AND symbol = ANY($1)"), (self._symbols,))
+
+
+class _Columns:
+    """Columns under construction, one row per known symbol."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        count = len(symbols)
+        self._symbols = pa.array(symbols, pa.string())
+        self.close: IntArray = np.zeros(count, dtype=np.int64)
+        self.close_session: DateArray = np.full(count, np.datetime64("NaT", "D"))
+        self.betas: FloatArray = np.full((count, len(FACTORS)), np.nan)
+        self.quality: CodeArray = np.zeros((count, len(FACTORS)), dtype=np.int8)
+        self.factors_session: DateArray = np.full((count, len(EXPOSURE_PRODUCTS)), np.datetime64("NaT", "D"))
+
+    def take_closes(self, table: pa.Table) -> None:
+        rows = self._rows(table)
+        self.close[rows] = numpy_column(table, "close")
+        self.close_session[rows] = numpy_column(table, "session")
+
+    def take_exposures(self, position: int, product: _Product, table: pa.Table) -> None:
+        rows = self._rows(table)
+        self.factors_session[rows, position] = numpy_column(table, "session")
+        labels = pa.array(QUALITY_LABELS)
+        first = sum(len(earlier.betas) for earlier in PRODUCTS[:position])
+        for factor, (beta, quality) in enumerate(zip(product.betas, product.qualities, strict=True), start=first):
+            self.betas[rows, factor] = numpy_column(table, beta)
+            codes = pc.fill_null(pc.index_in(table[quality], value_set=labels), int(Quality.NONE))
+            self.quality[rows, factor] = codes.to_numpy()
+
+    def _rows(self, table: pa.Table) -> IntArray:
+        rows: IntArray = pc.index_in(table["symbol"], value_set=self._symbols).to_numpy().astype(np.int64)
+        return rows
+
+
+def _spread_reasons(table: pa.Table) -> dict[tuple[str, str], str]:
+    reasons = {}
+    for name in SPREAD_COLUMNS:
+        given = table.filter(pc.is_valid(table[f"{name}_reason"]))
+        for symbol, reason in zip(given["symbol"].to_pylist(), given[f"{name}_reason"].to_pylist(), strict=True):
+            reasons[symbol, name] = reason
+    return reasons
+
+
+def _carried_sessions(as_of: date) -> list[date]:
+    # The calendar package takes half a second to import: here that time is the loader's, not the start's.
+    calendar = exchange_calendar()
+    return calendar.between(calendar.offset(as_of, -CARRIED_SESSIONS), as_of)

@@ -1,0 +1,80 @@
+"""What operators can ask and start: the state of the cache, symbol runs and what became of them.
+
+Knows nothing of HTTP.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+
+from sigmasight_api.books import HoldingsCache
+from sigmasight_api.cache import ViewCache
+from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.refresher import Refresher
+from sigmasight_api.repository import Page, Repository
+from sigmasight_api.schemas import CacheState, SymbolBatchStatus
+from sigmasight_assets.runs import DagsterClient
+from sigmasight_assets.sessions import exchange_calendar
+
+SYMBOL_JOB = "symbol_layer"
+
+
+class Operators:
+    """Answers operators' questions and starts their runs."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        cache: ViewCache,
+        holdings: HoldingsCache,
+        refresher: Refresher,
+        dagster: DagsterClient,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._repository = repository
+        self._cache = cache
+        self._holdings = holdings
+        self._refresher = refresher
+        self._dagster = dagster
+        self._clock = clock
+
+    def cache_state(self) -> CacheState:
+        """The cache of this process."""
+        status = self._cache.status()
+        view = status.view
+        return CacheState(
+            mode=status.readiness.mode,
+            reason=status.readiness.reason,
+            generation=None if view is None else view.generation,
+            symbol_generation=None if view is None else view.symbol_generation,
+            as_of=None if view is None else view.as_of,
+            symbols=0 if view is None else len(view.symbols),
+            view_bytes=0 if view is None else view.nbytes,
+            load_seconds=status.load_seconds,
+            age_seconds=status.age_seconds,
+            checked_seconds_ago=status.checked_seconds_ago,
+            is_listening=self._refresher.is_listening,
+            remembered_portfolios=len(self._holdings),
+            last_error=status.last_error,
+        )
+
+    def run_symbol_batch(self, first: date, last: date) -> str:
+        """Start the symbol layer for the sessions ``first`` to ``last``; returns the run id.
+
+        Raises ``SessionError`` when either is no closed session, ``ServiceError`` when Dagster is away.
+        """
+        if first > last:
+            raise InvalidRequestError(f"first ({first}) is after last ({last}).")
+        calendar, now = exchange_calendar(), self._clock()
+        for session in (first, last):
+            calendar.require_complete(session, now)
+        return self._dagster.launch_range(SYMBOL_JOB, first=first, last=last)
+
+    def symbol_batch_status(self, page: Page) -> SymbolBatchStatus:
+        """What ran, what is published and what failed; the page applies to each of the three lists."""
+        parts = {
+            "runs": self._repository.read_batches(page),
+            "sessions": self._repository.read_symbol_sessions(page),
+            "failed": self._repository.read_failed_symbol_checks(page),
+        }
+        return SymbolBatchStatus.model_validate(parts, from_attributes=True)

@@ -1,0 +1,180 @@
+"""The statements of the API: small reads on pooled connections, each a single statement unless it says otherwise.
+
+Bulk reads of the market are in ``loader``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from sigmasight_api.books import Book, Holdings, holdings_of
+from sigmasight_assets.errors import NotFoundError
+from sigmasight_assets.storage.book_tables import portfolios, positions
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.engine import readable_errors
+from sigmasight_assets.storage.ledger_tables import batch_runs, data_quality_results, portfolio_snapshots, publications
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from sigmasight_assets.storage.tables import symbol_universe
+from sigmasight_assets.storage.tokens import TokenHolder, find_holder
+
+# The same words for an id that never existed, was deleted or is someone else's.
+NO_PORTFOLIO = "There is no such portfolio."
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The part of a list that was asked for."""
+
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One page of rows and how many rows there are in all."""
+
+    items: list[sa.Row[Any]]
+    total: int
+
+
+def _books() -> sa.Select[Any]:
+    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+    snapshots = portfolio_snapshots
+    newest = (
+        sa.select(snapshots.c.equity, snapshots.c.session, snapshots.c.generation)
+        .where(snapshots.c.portfolio_id == portfolios.c.portfolio_id)
+        .order_by(snapshots.c.session.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
+    own = [portfolios.c[name] for name in names]
+    return sa.select(*own, newest.c.equity, newest.c.session, newest.c.generation).join_from(
+        portfolios, newest, sa.true(), isouter=True
+    )
+
+
+# Made once: building a statement anew costs more than the database needs to run it.
+BOOKS = _books()
+OWN_BOOK = BOOKS.where(portfolios.c.public_id == sa.bindparam("wanted"), portfolios.c.user_id == sa.bindparam("owner"))
+HOLDINGS = (
+    sa.select(positions.c.symbol, positions.c.investment_class, sa.func.sum(positions.c.quantity))
+    .where(positions.c.portfolio_id == sa.bindparam("portfolio"), positions.c.exit_date.is_(None))
+    .group_by(positions.c.symbol, positions.c.investment_class)
+    .order_by(positions.c.symbol)
+)
+
+
+class Repository:
+    """Reads of one database; every method raises ``StorageError`` when it is away or not migrated."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_holder(self, token: str, *, now: datetime) -> TokenHolder | None:
+        """Who holds the token, or None."""
+        with self._reading() as connection:
+            return find_holder(connection, token, now=now)
+
+    def read_book(self, user_id: int, public_id: UUID) -> Book:
+        """The user's portfolio of this id; ``NotFoundError`` when the user has none such."""
+        with self._reading() as connection:
+            row = connection.execute(OWN_BOOK, {"owner": user_id, "wanted": public_id}).one_or_none()
+        if row is None:
+            raise NotFoundError(NO_PORTFOLIO)
+        return _book(row)
+
+    def read_books(self, user_id: int, page: Page) -> tuple[list[Book], int]:
+        """The user's portfolios by name, and how many there are (two statements)."""
+        rows = self._page(BOOKS.where(portfolios.c.user_id == user_id), portfolios.c.name, page)
+        return [_book(row) for row in rows.items], rows.total
+
+    def read_holdings(self, portfolio_id: int) -> Holdings:
+        """The open lots of a portfolio, summed per symbol."""
+        with self._reading() as connection:
+            rows = connection.execute(HOLDINGS, {"portfolio": portfolio_id})
+            return holdings_of(tuple(row) for row in rows)
+
+    def read_snapshots(
+        self, user_id: int, public_id: UUID, *, first: date | None, last: date | None, page: Page
+    ) -> Rows:
+        """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
+        portfolio_id = self.read_book(user_id, public_id).portfolio_id
+        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
+        if first is not None:
+            query = query.where(portfolio_snapshots.c.session >= first)
+        if last is not None:
+            query = query.where(portfolio_snapshots.c.session <= last)
+        return self._page(query, portfolio_snapshots.c.session, page)
+
+    def find_symbol(self, symbol: str) -> dict[str, Any] | None:
+        """The row of a tracked symbol, or None."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(symbol_universe).where(symbol_universe.c.symbol == symbol)).one_or_none()
+        return None if row is None else {str(name): value for name, value in row._mapping.items()}
+
+    def read_batches(self, page: Page) -> Rows:
+        """Recorded steps of runs, newest first (two statements)."""
+        return self._page(sa.select(batch_runs), batch_runs.c.started_at.desc(), page)
+
+    def read_symbol_sessions(self, page: Page) -> Rows:
+        """Published sessions of the symbol layer, newest first, each with its newest publication (two statements)."""
+        product = sa.func.unnest(publications.c.products).label("product")
+        each = (
+            sa.select(publications.c.session, publications.c.generation, product)
+            .where(publications.c.layer == "symbol")
+            .subquery()
+        )
+        newest = (
+            sa.select(
+                each.c.session,
+                sa.func.max(each.c.generation).label("generation"),
+                (sa.func.count(sa.distinct(each.c.product)) == len(SYMBOL_PRODUCTS)).label("is_complete"),
+            )
+            .group_by(each.c.session)
+            .subquery()
+        )
+        shown = [publications.c[name] for name in ("coverage", "counts", "run_id", "published_at")]
+        same = sa.and_(
+            publications.c.generation == newest.c.generation,
+            publications.c.session == newest.c.session,
+            publications.c.layer == "symbol",
+        )
+        return self._page(
+            sa.select(newest, *shown).join_from(newest, publications, same), newest.c.session.desc(), page
+        )
+
+    def read_failed_symbol_checks(self, page: Page) -> Rows:
+        """Blocking checks of the symbol layer that a session's newest judgement did not pass (two statements)."""
+        results = data_quality_results
+        newest = (
+            sa.select(sa.func.max(results.c.result_id))
+            .where(results.c.layer == "symbol", results.c.is_blocking)
+            .group_by(results.c.session, results.c.check_name)
+        )
+        shown = [results.c[name] for name in ("session", "check_name", "detail", "run_id", "checked_at")]
+        query = sa.select(*shown).where(results.c.result_id.in_(newest), sa.not_(results.c.passed))
+        return self._page(query, results.c.session.desc(), page)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        # Outside a transaction a statement is one round trip; BEGIN and COMMIT would make it three.
+        with readable_errors(self._database.url):
+            engine = self._database.engine.execution_options(isolation_level="AUTOCOMMIT")
+            with engine.connect() as connection:
+                yield connection
+
+    def _page(self, query: sa.Select[Any], order: sa.ColumnElement[Any], page: Page) -> Rows:
+        with self._reading() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+            items = connection.execute(query.order_by(order).limit(page.limit).offset(page.offset))
+            return Rows(list(items), total)
+
+
+def _book(row: sa.Row[Any]) -> Book:
+    return Book(*tuple(row))

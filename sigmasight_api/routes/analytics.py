@@ -1,0 +1,28 @@
+"""Analytics of the caller's portfolios."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PortfolioId, ReadsService
+from sigmasight_api.routes.problems import problem_responses
+from sigmasight_api.schemas import AnalyticsAnswer, FactorExposures
+
+GENERATION_HEADER = "X-Data-Generation"
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {GENERATION_HEADER: {"description": "Generation", "schema": {"type": "integer"}}}}
+}
+
+router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+
+
+@router.get(
+    "/portfolio/{portfolio_id}/factor-exposures", responses={**DESCRIBED, **problem_responses(401, 404, 422, 503)}
+)
+def get_factor_exposures(
+    portfolio_id: PortfolioId, caller: Caller, reads: ReadsService, response: Response
+) -> AnalyticsAnswer[FactorExposures]:
+    """Exposures of the portfolio as it is now to the twelve factors, at published closes."""
+    answer = reads.factor_exposures(caller.user_id, portfolio_id)
+    response.headers[GENERATION_HEADER] = str(answer.generation)
+    return answer

@@ -1,0 +1,37 @@
+"""The caller's portfolios and their snapshots."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PageQuery, PortfolioId, ReadsService
+from sigmasight_api.routes.problems import problem_responses
+from sigmasight_api.schemas import IsoDate, Listing, Portfolio, Snapshot
+
+router = APIRouter(prefix="/portfolios", tags=["portfolios"], route_class=CallersRoute, dependencies=[BEARER])
+
+
+@router.get("", responses=problem_responses(401, 422, 503))
+def list_portfolios(caller: Caller, reads: ReadsService, page: PageQuery) -> Listing[Portfolio]:
+    """The caller's portfolios by name."""
+    return reads.portfolios(caller.user_id, page)
+
+
+@router.get("/{portfolio_id}", responses=problem_responses(401, 404, 422, 503))
+def get_portfolio(portfolio_id: PortfolioId, caller: Caller, reads: ReadsService) -> Portfolio:
+    """One portfolio of the caller."""
+    return reads.portfolio(caller.user_id, portfolio_id)
+
+
+@router.get("/{portfolio_id}/snapshots", responses=problem_responses(401, 404, 422, 503))
+def list_snapshots(
+    portfolio_id: PortfolioId,
+    caller: Caller,
+    reads: ReadsService,
+    page: PageQuery,
+    *,
+    first: Annotated[IsoDate | None, Query(alias="from", description="First date")] = None,
+    last: Annotated[IsoDate | None, Query(alias="to", description="Last date, included")] = None,
+) -> Listing[Snapshot]:
+    """Snapshots between two dates, oldest first."""
+    return reads.snapshots(caller.user_id, portfolio_id, first=first, last=last, page=page)

@@ -1,0 +1,303 @@
+"""What the API sends and accepts: field by field, with units and examples.
+
+Money and prices are decimal strings, ratios are numbers, dates are ISO; what is missing is null.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sigmasight_api.readiness import Mode
+
+Item = TypeVar("Item")
+Data = TypeVar("Data")
+
+Money = Annotated[
+    str, Field(description="USD, rounded half-even to the cent", examples=["1250000.00"], pattern=r"^-?\d+\.\d{2}$")
+]
+Price = Annotated[str, Field(description="USD", examples=["187.1500"], pattern=r"^\d+\.\d{4}$")]
+
+
+def _iso_date(value: Any) -> Any:
+    """Let dates and ISO strings through: seconds since 1970 and the like would otherwise pass as dates."""
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or len(value) != len("2025-07-31") or value[4] != "-" or value[7] != "-":
+        raise ValueError("must be an ISO date such as 2025-07-31")
+    return value
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso_date), Field(examples=["2025-07-31"])]
+
+
+class Model(BaseModel):
+    """Base of every document: immutable, no field beyond those named, never NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Problem(BaseModel):
+    """Every error of the API, as application/problem+json."""
+
+    type: str = Field(description="Always about:blank: the status says the kind", examples=["about:blank"])
+    title: str = Field(description="Standard phrase of the status", examples=["Not Found"])
+    status: int = Field(description="HTTP status", examples=[404])
+    detail: str = Field(description="What is wrong and the way out", examples=["There is no such portfolio."])
+
+
+class Listing(Model, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item] = Field(description="The part that was asked for with limit and offset")
+    total: int = Field(description="How many there are in all", examples=[1])
+
+
+class Live(Model):
+    """The process answers."""
+
+    status: Literal["ok"] = Field(description="Always ok", examples=["ok"])
+
+
+class Ready(Model):
+    """How answers are made."""
+
+    mode: Mode = Field(description="cache: from memory; db_fallback: by queries, slower, equally right")
+    reason: str | None = Field(description="What is not as it should be", examples=[None])
+
+
+class Portfolio(Model):
+    """A portfolio of the caller."""
+
+    portfolio_id: UUID = Field(description="Identifier in URLs", examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"])
+    name: str = Field(description="Name, unique per owner", examples=["Growth"])
+    stated_equity: Money = Field(description="Account equity the owner stated as of `as_of`, USD")
+    as_of: date = Field(description="Session of the stated equity and of the first snapshot", examples=["2025-05-01"])
+    created_at: datetime = Field(description="When it was created, UTC", examples=["2025-05-01T22:00:00Z"])
+    equity: Money | None = Field(description="Equity of the newest snapshot, USD; null before the first")
+    equity_session: date | None = Field(description="Session of the newest snapshot", examples=["2025-07-31"])
+    stale_from: date | None = Field(
+        description="Snapshots from this date on await recomputation; null when all are up to date", examples=[None]
+    )
+
+
+class Snapshot(Model):
+    """Value, P&L and equity of a portfolio at a session."""
+
+    session: date = Field(description="Session", examples=["2025-07-31"])
+    equity: Money = Field(description="Account equity, USD")
+    long_value: Money = Field(description="Value of long lots, USD")
+    short_value: Money = Field(description="Value of short lots, USD, negative")
+    gross: Money = Field(description="long_value - short_value, USD")
+    net: Money = Field(description="long_value + short_value, USD")
+    cash: Money = Field(description="equity - net - unpriced_value, USD; may be negative")
+    unpriced_value: Money = Field(description="Last value of lots without a usable price, USD")
+    daily_pnl: Money = Field(description="P&L since the previous snapshot, USD")
+    daily_return: float | None = Field(
+        description="daily_pnl / (previous equity + flows), dimensionless; null when that is not positive",
+        examples=[0.0042],
+    )
+    cumulative_pnl: Money = Field(description="P&L since the first snapshot, USD")
+    realized_pnl: Money = Field(description="(exit - entry) x quantity of lots closed since the previous one, USD")
+    unrealized_pnl: Money = Field(description="(price - entry) x quantity of lots held, USD")
+    capital_flow: Money = Field(description="Money moved in or out since the previous snapshot, USD")
+    dividends: Money = Field(description="Dividends since the previous snapshot, USD")
+    positions_count: int = Field(description="Lots held", examples=[50])
+    long_count: int = Field(description="Long lots held", examples=[45])
+    short_count: int = Field(description="Short lots held", examples=[5])
+    stale_count: int = Field(description="Lots valued at a carried price", examples=[0])
+    excluded_count: int = Field(description="Lots without a usable price", examples=[0])
+    is_partial: bool = Field(description="Whether a lot is stale or unpriced", examples=[False])
+    missing_symbols: list[str] = Field(description="Symbols of those lots", examples=[[]])
+    priced_share: float | None = Field(
+        description="Share of gross priced by the session's own closes, dimensionless", examples=[1.0]
+    )
+    generation: int = Field(description="Generation that published the snapshot", examples=[128])
+
+
+class Excluded(Model):
+    """A symbol that no number contains."""
+
+    symbol: str = Field(description="Ticker", examples=["NEWCO"])
+    reason: str = Field(
+        description="no_price: no published close within 5 sessions; short_history, constant: too little to estimate "
+        "from; no_exposures: none published within 5 sessions; options, private: the class has no exposures",
+        examples=["short_history"],
+    )
+
+
+class Incomplete(Model):
+    """A symbol that some factors do not contain."""
+
+    symbol: str = Field(description="Ticker", examples=["NEWCO"])
+    reason: str = Field(description="As of excluded symbols", examples=["short_history"])
+    factors: list[str] = Field(description="Factors it is missing from", examples=[["Growth-Value Spread"]])
+
+
+class Carried(Model):
+    """A symbol whose figures are older than the answer."""
+
+    symbol: str = Field(description="Ticker", examples=["BRK-B"])
+    close_session: date = Field(description="Session of the close it is valued at", examples=["2025-07-30"])
+    factors_session: date | None = Field(
+        description="Session of the oldest exposure used; null when it has none", examples=["2025-07-30"]
+    )
+
+
+class AnalyticsAnswer(Model, Generic[Data]):
+    """What every analytics answer states beside its numbers. All of it belongs to one generation."""
+
+    portfolio_id: UUID = Field(description="Portfolio", examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"])
+    as_of: date | None = Field(
+        description="Newest complete session of the market; null before the first", examples=["2025-07-31"]
+    )
+    generation: int = Field(description="Published data set the answer was computed from", examples=[128])
+    equity: Money | None = Field(description="Equity of the newest snapshot, USD; null before the first")
+    equity_session: date | None = Field(description="Session of that snapshot", examples=["2025-07-31"])
+    ratios_reason: Literal["no_snapshot", "equity_not_positive"] | None = Field(
+        description="Why ratios to equity are null; null when they are given", examples=[None]
+    )
+    coverage: float | None = Field(
+        description="Share of |market value| of PUBLIC positions with all twelve exposures; null without any value",
+        examples=[0.998],
+    )
+    private_share: float | None = Field(
+        description="Share of gross in PRIVATE positions; null while they have no valuation", examples=[0.0]
+    )
+    excluded: list[Excluded] = Field(description="Symbols that were left out, and why")
+    incomplete: list[Incomplete] = Field(description="Symbols that were left out of some factors, and why")
+    carried: list[Carried] = Field(description="Positions that use a close or exposures older than as_of")
+    data: Data = Field(description="The numbers")
+
+
+class FactorExposure(Model):
+    """Exposure of a portfolio to one factor."""
+
+    name: str = Field(description="Canonical factor name", examples=["Market Beta"])
+    exposure: float | None = Field(
+        description="Sum of signed market value / equity x beta, dimensionless", examples=[1.07]
+    )
+    dollars: Money | None = Field(description="Sum of signed market value x beta, USD")
+    per_invested: float | None = Field(
+        description="dollars / sum of |market value| with the beta, dimensionless", examples=[1.02]
+    )
+
+
+class FactorExposures(Model):
+    """Exposures to the twelve factors, in their canonical order."""
+
+    factors: list[FactorExposure] = Field(description="One per factor; numbers are null where nothing is known")
+
+
+class SymbolFactor(Model):
+    """Published exposure of a symbol to one factor."""
+
+    name: str = Field(description="Canonical factor name", examples=["Market Beta"])
+    beta: float | None = Field(description="Slope, dimensionless, within +-5", examples=[1.21])
+    quality: Literal["full", "limited", "suspect"] | None = Field(description="How much it rests on", examples=["full"])
+    session: date | None = Field(description="Session the slope is as of", examples=["2025-07-31"])
+    reason: str | None = Field(description="Why there is none", examples=[None])
+
+
+class Symbol(Model):
+    """A tracked symbol with its newest published figures."""
+
+    symbol: str = Field(description="Ticker in Yahoo spelling", examples=["BRK-B"])
+    name: str = Field(description="Name of the company or fund", examples=["Berkshire Hathaway"])
+    asset_type: str = Field(description="equity, etf or option", examples=["equity"])
+    sector: str | None = Field(description="GICS sector; null for funds", examples=["Financials"])
+    industry: str | None = Field(description="GICS sub-industry; null for funds", examples=["Multi-Sector Holdings"])
+    as_of: date | None = Field(description="Newest complete session of the market", examples=["2025-07-31"])
+    generation: int = Field(description="Published data set the figures belong to", examples=[128])
+    close: Price | None = Field(description="Latest published close within 5 sessions, USD, split-adjusted")
+    close_session: date | None = Field(description="Session of that close", examples=["2025-07-31"])
+    factors: list[SymbolFactor] = Field(description="One per factor, in the canonical order")
+
+
+class SymbolStatus(Model):
+    """Whether the symbol can be used in analytics."""
+
+    symbol: str = Field(description="Ticker", examples=["BRK-B"])
+    status: Literal["ready", "pending", "processing", "error", "unknown"] = Field(
+        description="ready: has exposures; pending: awaits its first price or enough history; processing: has prices, "
+        "figures are not published yet; error: will not get figures by itself; unknown: not tracked",
+        examples=["ready"],
+    )
+    factors_date: date | None = Field(description="Newest session with published exposures", examples=["2025-07-31"])
+    reason: str | None = Field(description="Why it is not ready, or what it lacks", examples=[None])
+
+
+class CacheState(Model):
+    """The cache of this process."""
+
+    mode: Mode = Field(description="loading, cache or db_fallback", examples=["cache"])
+    reason: str | None = Field(description="What is not as it should be", examples=[None])
+    generation: int | None = Field(description="Generation of the current view", examples=[128])
+    symbol_generation: int | None = Field(description="Newest symbol publication in it", examples=[127])
+    as_of: date | None = Field(description="Newest complete session in it", examples=["2025-07-31"])
+    symbols: int = Field(description="Symbols in it", examples=[508])
+    view_bytes: int = Field(description="Memory of its columns, bytes", examples=[120000])
+    load_seconds: float | None = Field(description="Duration of the last full load, s", examples=[0.08])
+    age_seconds: float | None = Field(description="Time since then, s", examples=[3600.0])
+    checked_seconds_ago: float | None = Field(description="Time since the last successful check, s", examples=[12.0])
+    is_listening: bool = Field(description="Whether notifications of new generations arrive", examples=[True])
+    remembered_portfolios: int = Field(description="Portfolios whose holdings are in memory", examples=[3])
+    last_error: str | None = Field(description="Why the last load failed; null after a good one", examples=[None])
+
+
+class SessionRange(Model):
+    """Closed sessions of the exchange to run the symbol layer for."""
+
+    first: IsoDate = Field(description="First session")
+    last: IsoDate = Field(description="Last session, included")
+
+
+class Launched(Model):
+    """A run that was started."""
+
+    run_id: str = Field(description="Run of Dagster", examples=["5d2a6c4e-1d1f-4d53-9a3c-0d2f6a4b7e55"])
+
+
+class BatchStep(Model):
+    """A recorded step of a run."""
+
+    run_id: str = Field(description="Run")
+    kind: str = Field(description="prices, symbol_products or portfolio_products", examples=["symbol_products"])
+    first_session: date = Field(description="First session of its range", examples=["2025-07-31"])
+    last_session: date = Field(description="Last session of its range", examples=["2025-07-31"])
+    status: str = Field(description="running, succeeded or failed", examples=["succeeded"])
+    counts: dict[str, Any] | None = Field(description="Counts the step reported")
+    error: str | None = Field(description="Why it failed", examples=[None])
+    started_at: datetime = Field(description="Start, UTC", examples=["2025-08-01T01:00:04Z"])
+    finished_at: datetime | None = Field(description="End, UTC", examples=["2025-08-01T01:00:09Z"])
+
+
+class PublishedSession(Model):
+    """A session of the symbol layer with its newest publication."""
+
+    session: date = Field(description="Session", examples=["2025-07-31"])
+    generation: int = Field(description="Generation of the newest publication", examples=[128])
+    is_complete: bool = Field(description="Whether every product of the session is published", examples=[True])
+    coverage: float | None = Field(description="Share of active symbols with data", examples=[1.0])
+    counts: dict[str, Any] = Field(description="Counts by product and reason")
+    run_id: str = Field(description="Run that published")
+    published_at: datetime = Field(description="When, UTC", examples=["2025-08-01T01:00:09Z"])
+
+
+class FailedCheck(Model):
+    """A blocking check that keeps a session from being published, by its newest judgement."""
+
+    session: date = Field(description="Session", examples=["2025-07-31"])
+    check_name: str = Field(description="Check", examples=["coverage"])
+    detail: str = Field(description="Measured value and offenders", examples=["97.1 % of 508 symbols, 98 % needed"])
+    run_id: str = Field(description="Run that judged")
+    checked_at: datetime = Field(description="When it was judged, UTC", examples=["2025-08-01T01:00:09Z"])
+
+
+class SymbolBatchStatus(Model):
+    """What ran, what is published and what failed. ``limit`` and ``offset`` apply to each list, newest first."""
+
+    runs: Listing[BatchStep] = Field(description="Recorded steps of runs")
+    sessions: Listing[PublishedSession] = Field(description="Published sessions of the symbol layer")
+    failed: Listing[FailedCheck] = Field(description="Checks that sessions did not pass")

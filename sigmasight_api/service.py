@@ -1,0 +1,111 @@
+"""What owners can read: portfolios, snapshots, analytics and symbols. Knows nothing of HTTP."""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from sigmasight_api.books import Book, HoldingsCache
+from sigmasight_api.cache import ViewCache
+from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.formats import cents, optional_cents
+from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
+from sigmasight_api.schemas import (
+    AnalyticsAnswer,
+    FactorExposures,
+    Listing,
+    Portfolio,
+    Snapshot,
+    Symbol,
+    SymbolStatus,
+)
+from sigmasight_api.symbols import symbol_answer, symbol_status
+from sigmasight_assets.errors import NotFoundError, StorageError
+
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# Each attempt after the first needs a publication that touches this portfolio within the same few milliseconds.
+CONSISTENCY_ATTEMPTS = 5
+
+
+class Reads:
+    """Answers owners' questions. Ids come as text: one that is no UUID is an unknown one."""
+
+    def __init__(self, repository: Repository, cache: ViewCache, holdings: HoldingsCache) -> None:
+        self._repository = repository
+        self._cache = cache
+        self._holdings = holdings
+
+    def portfolios(self, user_id: int, page: Page) -> Listing[Portfolio]:
+        """The user's portfolios by name."""
+        books, total = self._repository.read_books(user_id, page)
+        return Listing[Portfolio](items=[_portfolio(book) for book in books], total=total)
+
+    def portfolio(self, user_id: int, portfolio_id: str) -> Portfolio:
+        """One of the user's portfolios; ``NotFoundError`` when the user has none of this id, here and below."""
+        return _portfolio(self._repository.read_book(user_id, _public_id(portfolio_id)))
+
+    def snapshots(
+        self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
+    ) -> Listing[Snapshot]:
+        """Snapshots of one of the user's portfolios between two dates, both included, oldest first."""
+        if first is not None and last is not None and first > last:
+            raise InvalidRequestError(f"from ({first}) is after to ({last}).")
+        rows = self._repository.read_snapshots(user_id, _public_id(portfolio_id), first=first, last=last, page=page)
+        return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
+
+    def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
+        """Factor exposures of one of the user's portfolios, all numbers of one generation.
+
+        The view is taken before the book is read: a snapshot that is not newer than the view then is the one that
+        was current at the view's generation. A newer one means the view is behind, so it is brought up first.
+        """
+        public_id = _public_id(portfolio_id)
+        view = self._cache.current
+        for _ in range(CONSISTENCY_ATTEMPTS):
+            book = self._repository.read_book(user_id, public_id)
+            holdings = self._holdings.get(book.portfolio_id, book.book_version)
+            needed = book.equity_generation or 0
+            if view is not None and view.generation >= needed and view.covers(holdings.symbols):
+                return factor_exposures(book, holdings, view)
+            view = self._cache.view_for(holdings.symbols, at_least=needed)
+        raise StorageError(f"Portfolio {public_id} was published again each time it was read")
+
+    def symbol(self, symbol: str) -> Symbol:
+        """A tracked symbol with its newest figures; ``NotFoundError`` when it is not tracked."""
+        tracked = self._repository.find_symbol(symbol)
+        if tracked is None:
+            raise NotFoundError(f"The symbol {symbol} is not tracked.")
+        return symbol_answer(tracked, self._cache.view_for([symbol]))
+
+    def symbol_status(self, symbol: str) -> SymbolStatus:
+        """Whether a symbol can be used in analytics; one that is not tracked is unknown."""
+        tracked = self._repository.find_symbol(symbol)
+        return symbol_status(symbol, tracked, self._cache.view_for([symbol]))
+
+
+def _public_id(text: str) -> UUID:
+    if not UUID_TEXT.fullmatch(text):
+        raise NotFoundError(NO_PORTFOLIO)
+    return UUID(text)
+
+
+def _portfolio(book: Book) -> Portfolio:
+    return Portfolio(
+        portfolio_id=book.public_id,
+        name=book.name,
+        stated_equity=cents(book.stated_equity),
+        as_of=book.as_of,
+        created_at=book.created_at,
+        equity=optional_cents(book.equity),
+        equity_session=book.equity_session,
+        stale_from=book.stale_from,
+    )
+
+
+def _snapshot(row: sa.Row[Any]) -> Snapshot:
+    values = {name: row._mapping[name] for name in Snapshot.model_fields}
+    return Snapshot(**{name: cents(value) if isinstance(value, Decimal) else value for name, value in values.items()})

@@ -1,0 +1,97 @@
+"""The answers about one symbol: its row of the universe and a market view in, the documents out.
+
+No database, no clock.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+
+from sigmasight_api.formats import optional_number, price
+from sigmasight_api.schemas import Symbol, SymbolFactor, SymbolStatus
+from sigmasight_api.view import NO_EXPOSURES, PRODUCT_OF_FACTOR, MarketView
+from sigmasight_assets.quant.factors import FACTORS, Quality
+
+SHORT_HISTORY = "short_history"
+QUALITY_LABELS: dict[int, Literal["full", "limited", "suspect"]] = {
+    Quality.FULL: "full",
+    Quality.LIMITED: "limited",
+    Quality.SUSPECT: "suspect",
+}
+
+
+def symbol_answer(tracked: Mapping[str, Any], view: MarketView) -> Symbol:
+    """The tracked symbol with its figures in the view."""
+    symbol = tracked["symbol"]
+    row = view.rows.get(symbol)
+    has_close = row is not None and bool(view.close[row] > 0)
+    return Symbol(
+        symbol=symbol,
+        name=tracked["name"],
+        asset_type=tracked["asset_type"],
+        sector=tracked["sector"],
+        industry=tracked["industry"],
+        as_of=view.as_of,
+        generation=view.generation,
+        close=price(int(view.close[row])) if has_close else None,
+        close_session=view.close_session[row].item() if has_close else None,
+        factors=_factors(symbol, row, view),
+    )
+
+
+def symbol_status(symbol: str, tracked: Mapping[str, Any] | None, view: MarketView) -> SymbolStatus:
+    """Whether the symbol has exposures in the view, and if not, what it waits for."""
+    if tracked is None:
+        return SymbolStatus(symbol=symbol, status="unknown", factors_date=None, reason="not tracked")
+    row = view.rows.get(symbol)
+    lacking = {
+        factor.name: view.missing_reason(symbol, position)
+        for position, factor in enumerate(FACTORS)
+        if row is None or np.isnan(view.betas[row, position])
+    }
+    if row is not None and len(lacking) < len(FACTORS):
+        return SymbolStatus(
+            symbol=symbol,
+            status="ready",
+            factors_date=_newest_session(row, view),
+            reason="; ".join(f"{name}: {reason}" for name, reason in lacking.items()) or None,
+        )
+    status, reason = _not_ready(tracked, lacking[FACTORS[0].name])
+    return SymbolStatus(symbol=symbol, status=status, factors_date=tracked["last_factor_date"], reason=reason)
+
+
+def _not_ready(tracked: Mapping[str, Any], recorded: str) -> tuple[Literal["pending", "processing", "error"], str]:
+    if tracked["status"] in {"error", "delisted"}:
+        return "error", tracked["status_reason"] or tracked["status"]
+    if tracked["status"] == "pending":
+        return "pending", "no price yet"
+    if recorded == SHORT_HISTORY:
+        return "pending", recorded
+    if recorded == NO_EXPOSURES:
+        return "processing", "its figures are not published yet"
+    return "error", recorded
+
+
+def _newest_session(row: int, view: MarketView) -> date:
+    used = np.isfinite(view.betas[row])
+    newest: date = view.factors_session[row][PRODUCT_OF_FACTOR][used].max().item()
+    return newest
+
+
+def _factors(symbol: str, row: int | None, view: MarketView) -> list[SymbolFactor]:
+    factors = []
+    for position, factor in enumerate(FACTORS):
+        beta = None if row is None else optional_number(view.betas[row, position])
+        session = None if row is None or beta is None else view.factors_session[row, PRODUCT_OF_FACTOR[position]].item()
+        factors.append(
+            SymbolFactor(
+                name=factor.name,
+                beta=beta,
+                quality=None if row is None or beta is None else QUALITY_LABELS.get(int(view.quality[row, position])),
+                session=session,
+                reason=view.missing_reason(symbol, position) if beta is None else None,
+            )
+        )
+    return factors

@@ -1,0 +1,83 @@
+"""One immutable picture of the published market, held in columns: what every number of an answer is computed from.
+
+How it is read is in ``loader``; which one is current, in ``cache``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+
+from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
+
+# The products that hold exposures, and the one that each of the twelve factors comes from.
+EXPOSURE_PRODUCTS = ("market_beta", "ir_beta", "ridge_factors", "spread_factors")
+PRODUCT_OF_FACTOR = np.array([0, 1, *[2] * len(RIDGE_COLUMNS), *[3] * len(SPREAD_COLUMNS)])
+
+NO_PRICE = "no_price"
+NO_EXPOSURES = "no_exposures"
+
+
+@dataclass(frozen=True, eq=False)
+class MarketView:
+    """The market as it was published at one generation: S symbols, K = 12 factors, P = 4 products.
+
+    ``generation``
+        the newest publication of any layer that this view includes
+    ``symbol_generation``
+        the newest publication of the symbol layer among them
+    ``as_of``
+        the newest session whose symbol layer is complete, None before the first
+    ``symbols`` (S,)
+        ascending; those with a close or an exposure at most 5 sessions old
+    ``close``, ``close_session`` (S,)
+        the latest published close in units of 1e-4 USD, 0 where there is none, and its session, NaT there
+    ``betas``, ``quality`` (S, K)
+        dimensionless, NaN where there is none, and how much each rests on
+    ``factors_session`` (S, P)
+        session of the exposures of each product, NaT where there are none
+    ``reasons``
+        why a value is missing at ``as_of``, by symbol and by product or factor column
+    ``scope``
+        the symbols that were asked for; None when the view holds all
+    """
+
+    generation: int
+    symbol_generation: int
+    as_of: date | None
+    symbols: tuple[str, ...]
+    close: IntArray
+    close_session: DateArray
+    betas: FloatArray
+    quality: CodeArray
+    factors_session: DateArray
+    reasons: Mapping[tuple[str, str], str]
+    scope: frozenset[str] | None = None
+    rows: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for column in self._columns():
+            column.setflags(write=False)
+        object.__setattr__(self, "rows", {symbol: row for row, symbol in enumerate(self.symbols)})
+
+    def covers(self, symbols: Iterable[str]) -> bool:
+        """Whether a symbol of these that the view lacks truly has no published figures."""
+        return self.scope is None or self.scope.issuperset(symbols)
+
+    def missing_reason(self, symbol: str, factor: int) -> str:
+        """Why the symbol has no exposure to the factor of this position."""
+        product = EXPOSURE_PRODUCTS[PRODUCT_OF_FACTOR[factor]]
+        for key in (FACTOR_COLUMNS[factor], product):
+            if (symbol, key) in self.reasons:
+                return self.reasons[symbol, key]
+        return NO_EXPOSURES
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the columns in bytes."""
+        return sum(column.nbytes for column in self._columns())
+
+    def _columns(self) -> tuple[IntArray | FloatArray | CodeArray | DateArray, ...]:
+        return self.close, self.close_session, self.betas, self.quality, self.factors_session
