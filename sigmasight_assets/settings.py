@@ -5,7 +5,7 @@ Nothing else in the package reads environment variables.
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -19,27 +19,23 @@ PREFIX = "SIGMASIGHT_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
-    """Frozen settings; each field is the variable ``SIGMASIGHT_<NAME>``, which counts as not set when empty."""
+AnySettings = TypeVar("AnySettings", bound="CommonSettings")
+
+
+class CommonSettings(BaseSettings):
+    """What every package of this project reads; each field is the variable ``SIGMASIGHT_<NAME>``.
+
+    A variable that is empty counts as not set.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
     database_url: str = Field(
         "", repr=False, description="SQLAlchemy URL of a PostgreSQL server; empty: the embedded one."
     )
-    market: Literal["simulated", "files"] = Field("simulated", description="Where prices come from.")
-    market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
-    history_start: date = Field(date(2020, 1, 2), description="No price before this date is asked for.")
     now: datetime | None = Field(None, description="A fixed clock for demos and tests, with its UTC offset.")
-    demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
-    min_coverage: float = Field(
-        0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
-    )
-    api_port: Port = Field(8000, description="Port of the API on loopback.")
-    ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
 
     @field_validator("now")
     @classmethod
@@ -68,14 +64,24 @@ class Settings(BaseSettings):
         return (self.now or datetime.now(UTC)).astimezone(UTC)
 
 
+class Settings(CommonSettings):
+    """Frozen settings of the pipeline and the command line."""
+
+    home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
+    market: Literal["simulated", "files"] = Field("simulated", description="Where prices come from.")
+    market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
+    history_start: date = Field(date(2020, 1, 2), description="No price before this date is asked for.")
+    demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
+    min_coverage: float = Field(
+        0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
+    )
+    api_port: Port = Field(8000, description="Port of the API on loopback.")
+    ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
+
+
 def load_settings() -> Settings:
     """Read the settings; raise ``ConfigurationError`` that names each wrong variable."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(["Wrong settings:", *map(_problem, error.errors())])) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f".env cannot be read: {error}; save it as UTF-8 text that you may read") from None
+    settings = read_settings(Settings)
     if settings.market == "files" and settings.market_files is None:
         raise ConfigurationError(
             "SIGMASIGHT_MARKET=files needs SIGMASIGHT_MARKET_FILES, a directory of prices.parquet and constituents.csv"
@@ -83,8 +89,21 @@ def load_settings() -> Settings:
     return settings
 
 
+def read_settings(kind: type[AnySettings]) -> AnySettings:
+    """Settings of this kind from the environment; ``ConfigurationError`` names each wrong variable and its value.
+
+    The value of a URL is left out: it holds a password.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(["Wrong settings:", *map(_problem, error.errors())])) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f".env cannot be read: {error}; save it as UTF-8 text that you may read") from None
+
+
 def _problem(item: ErrorDetails) -> str:
     """One line on a wrong value; the database's URL is not repeated, because it holds a password."""
     name = str(item["loc"][0])
-    value = "" if name == "database_url" else f" (got {item['input']!r})"
-    return f"{PREFIX}{name.upper()}: {item['msg']}{value}"
+    hidden = name == "database_url" or item["type"] == "missing"
+    return f"{PREFIX}{name.upper()}: {item['msg']}" + ("" if hidden else f" (got {item['input']!r})")

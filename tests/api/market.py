@@ -1,0 +1,248 @@
+"""Published figures and books for tests, written as publications write them: rows and ledger row in one transaction."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import sqlalchemy as sa
+
+from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage import book_tables, ledger_tables, tables
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.metadata import METADATA
+from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, create_portfolio
+from sigmasight_assets.storage.publications import CHANNEL, SYMBOL_PRODUCTS
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
+from sigmasight_assets.storage.tokens import create_token
+
+# Ten closed sessions; the last is the newest of the clock in `NOW`.
+SESSIONS = exchange_calendar().between(date(2025, 7, 18), date(2025, 7, 31))
+NOW = "2025-07-31T22:00:00-04:00"
+# Never used twice, so that the application that outlives a test cannot take new rows for old ones.
+GENERATIONS = itertools.count(1)
+KEPT_TABLES = {"factor_definitions"}
+# These have a row for a symbol only where there is a value.
+SINGLE_PRODUCTS = ("market_beta", "ir_beta")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Close in USD and twelve betas of a symbol; None is a factor without a value."""
+
+    close: Decimal
+    betas: tuple[float | None, ...]
+    quality: str = "full"
+    products: frozenset[str] = field(default_factory=lambda: frozenset(SYMBOL_PRODUCTS))
+
+
+def random_figures(symbols: Sequence[str], seed: int) -> dict[str, Figures]:
+    """Figures with four-decimal closes and betas of every digit."""
+    random = np.random.default_rng(seed)
+    return {
+        symbol: Figures(
+            close=Decimal(int(random.integers(10_000, 9_000_000))).scaleb(-4),
+            betas=tuple(random.uniform(-2.0, 2.0, len(FACTOR_COLUMNS)).tolist()),
+        )
+        for symbol in symbols
+    }
+
+
+def clear(database: Database) -> None:
+    """Delete every row that tests write."""
+    names = [table.name for table in reversed(METADATA.sorted_tables) if table.name not in KEPT_TABLES]
+    with database.begin() as connection:
+        connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in names))
+
+
+def publish(
+    database: Database,
+    session: date,
+    figures: Mapping[str, Figures],
+    *,
+    products: Sequence[str] = SYMBOL_PRODUCTS,
+    exclusions: Sequence[tuple[str, str, str]] = (),
+    notify: bool = True,
+) -> int:
+    """Replace the symbol products of a session and record it; ``exclusions`` are symbol, product and reason."""
+    with database.begin() as connection:
+        generation = next(GENERATIONS)
+        for product in products:
+            _write_product(connection, product, session, figures, generation)
+        connection.execute(sa.delete(tables.symbol_exclusions).where(tables.symbol_exclusions.c.session == session))
+        for symbol, product, reason in exclusions:
+            connection.execute(
+                sa.insert(tables.symbol_exclusions).values(
+                    session=session, symbol=symbol, product=product, reason=reason
+                )
+            )
+        _record(connection, generation, "symbol", session, products, notify=notify)
+    return generation
+
+
+def publish_snapshot(
+    database: Database, portfolio: PortfolioRecord, session: date, equity: Decimal, *, notify: bool = True
+) -> int:
+    """Replace the portfolio's snapshot of a session and record it."""
+    with database.begin() as connection:
+        generation = next(GENERATIONS)
+        snapshots = ledger_tables.portfolio_snapshots
+        connection.execute(
+            sa.delete(snapshots).where(
+                snapshots.c.portfolio_id == portfolio.portfolio_id, snapshots.c.session == session
+            )
+        )
+        connection.execute(
+            sa.insert(snapshots).values(
+                **snapshot_values(equity),
+                portfolio_id=portfolio.portfolio_id,
+                session=session,
+                generation=generation,
+            )
+        )
+        _record(connection, generation, "portfolio", session, ["portfolio_snapshots"], notify=notify)
+    return generation
+
+
+def snapshot_values(equity: Decimal) -> dict[str, Any]:
+    """Columns of a snapshot with digits beyond the cent, all sums holding."""
+    long_value, short_value, unpriced = Decimal("1000.12345678"), Decimal("-200.005"), Decimal("1.015")
+    net = long_value + short_value
+    return {
+        "equity": equity,
+        "long_value": long_value,
+        "short_value": short_value,
+        "gross": long_value - short_value,
+        "net": net,
+        "cash": equity - net - unpriced,
+        "unpriced_value": unpriced,
+        "daily_pnl": Decimal("-0.001"),
+        "daily_return": 0.0125,
+        "cumulative_pnl": Decimal("12.345"),
+        "realized_pnl": Decimal("12.355"),
+        "unrealized_pnl": Decimal(0),
+        "capital_flow": Decimal(0),
+        "dividends": Decimal(0),
+        "positions_count": 3,
+        "long_count": 2,
+        "short_count": 1,
+        "stale_count": 0,
+        "excluded_count": 1,
+        "is_partial": True,
+        "missing_symbols": ["GONE"],
+        "priced_share": 0.99,
+        "fingerprint": 1,
+    }
+
+
+def add_portfolio(
+    database: Database,
+    user: str,
+    lots: Mapping[str, str] | Sequence[NewLot],
+    *,
+    name: str = "Main",
+    equity: str = "100000",
+) -> PortfolioRecord:
+    """A portfolio of open lots, given as quantities by symbol or as lots."""
+    if isinstance(lots, Mapping):
+        lots = [NewLot(symbol, Decimal(quantity), Decimal(10), SESSIONS[0]) for symbol, quantity in lots.items()]
+    with database.begin() as connection:
+        return create_portfolio(connection, user=user, name=name, equity=Decimal(equity), as_of=SESSIONS[0], lots=lots)
+
+
+def add_token(database: Database, user: str, **options: Any) -> str:
+    """A token of the user."""
+    with database.begin() as connection:
+        return create_token(connection, user, **options)
+
+
+def track(database: Database, symbol: str, **values: Any) -> None:
+    """Add a symbol to the universe."""
+    with database.begin() as connection:
+        defaults = {"name": f"{symbol} Inc.", "asset_type": "equity", "status": "active"}
+        connection.execute(sa.insert(tables.symbol_universe).values(symbol=symbol, **{**defaults, **values}))
+
+
+def delete_portfolio(database: Database, public_id: UUID) -> None:
+    """Remove a portfolio for good."""
+    with database.begin() as connection:
+        connection.execute(sa.delete(book_tables.portfolios).where(book_tables.portfolios.c.public_id == public_id))
+
+
+def _record(
+    connection: sa.Connection, generation: int, layer: str, session: date, products: Sequence[str], *, notify: bool
+) -> None:
+    connection.execute(
+        sa.insert(ledger_tables.publications).values(
+            generation=generation,
+            layer=layer,
+            session=session,
+            products=list(products),
+            rows_written=1,
+            coverage=0.99,
+            counts={"short_history": 1},
+            run_id=f"run-{generation}",
+        )
+    )
+    if notify:
+        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, str(generation))))
+
+
+def _write_product(
+    connection: sa.Connection, product: str, session: date, figures: Mapping[str, Figures], generation: int
+) -> None:
+    if product == "factor_covariances":
+        return
+    table = METADATA.tables[product if product.startswith("symbol_") else f"symbol_{product}"]
+    dated = "metrics_date" if product == "symbol_daily_metrics" else "session"
+    connection.execute(sa.delete(table).where(table.c[dated] == session))
+    rows = [
+        {dated: session, "symbol": symbol, "fingerprint": 1, "generation": generation, **_columns(product, item)}
+        for symbol, item in figures.items()
+        if product in item.products
+        and (product not in SINGLE_PRODUCTS or item.betas[SINGLE_PRODUCTS.index(product)] is not None)
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _columns(product: str, item: Figures) -> dict[str, Any]:
+    betas = dict(zip(FACTOR_COLUMNS, item.betas, strict=True))
+    if product == "symbol_daily_metrics":
+        return {
+            "close_price": item.close,
+            "high_52w": item.close,
+            "low_52w": item.close,
+            "data_quality_score": 80,
+            **{f"{name}_beta": beta for name, beta in betas.items()},
+        }
+    if product == "ridge_factors":
+        ridge = {f"{name}_{kind}": betas[name] for name in RIDGE_COLUMNS for kind in ("beta", "raw_beta")}
+        capped = {f"{name}_is_capped": False for name in RIDGE_COLUMNS}
+        return {**ridge, **capped, "r_squared": 0.5, "n_obs": 90, "quality": item.quality}
+    if product == "spread_factors":
+        columns: dict[str, Any] = {}
+        for name in SPREAD_COLUMNS:
+            columns.update(_ols(betas[name], item.quality, prefix=f"{name}_"))
+            columns[f"{name}_reason"] = None if betas[name] is not None else "short_history"
+        return columns
+    return _ols(betas["market" if product == "market_beta" else "ir"], item.quality, prefix="")
+
+
+def _ols(beta: float | None, quality: str, *, prefix: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "beta": beta,
+        "raw_beta": beta,
+        "is_capped": False,
+        "alpha": 0.0001,
+        "r_squared": 0.4,
+        "std_err": 0.1,
+        "p_value": 0.01,
+        "n_obs": 90,
+        "quality": quality,
+    }
+    return {f"{prefix}{name}": value if beta is not None else None for name, value in values.items()}

@@ -1,0 +1,48 @@
+"""Tests of how numbers are written: exact, half-even, never -0.00 and never NaN."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigmasight_api.formats import cents, optional_cents, optional_number, price
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0.005", "0.00"),
+        ("0.015", "0.02"),
+        ("-0.015", "-0.02"),
+        ("-0.001", "0.00"),
+        ("1E+3", "1000.00"),
+        ("99999999999999999999.99500000", "100000000000000000000.00"),
+    ],
+)
+def test_cents_round_half_even(amount: str, text: str) -> None:
+    assert cents(Decimal(amount)) == text
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**20), max_value=10**20))
+def test_cents_are_never_more_than_half_a_cent_away(amount: Decimal) -> None:
+    assert abs(Fraction(cents(amount)) - Fraction(amount)) <= Fraction(1, 200)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_finite_float_has_cents(amount: float) -> None:
+    assert abs(Fraction(cents(amount)) - Fraction(amount)) <= Fraction(1, 200)
+
+
+def test_missing_numbers_are_none() -> None:
+    assert optional_cents(None) is None
+    assert optional_cents(float("nan")) is None
+    assert optional_number(float("nan")) is None
+    assert optional_number(0.0) == 0.0
+
+
+def test_prices_keep_their_four_decimals() -> None:
+    assert price(1) == "0.0001"
+    assert price(1_871_500) == "187.1500"
+    assert price(99_999_999_999_999) == "9999999999.9999"

@@ -1,0 +1,134 @@
+"""Tests of reading views: which session, which rows, what is missing and why; a part equals the whole."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from sigmasight_api.loader import ViewLoader
+from sigmasight_api.view import MarketView
+from sigmasight_assets.errors import StorageError
+from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from tests.api.market import SESSIONS, Figures, add_portfolio, publish, publish_snapshot, random_figures
+from tests.conftest import NewDatabase
+
+NAMES = [factor.name for factor in FACTORS]
+SYMBOLS = ("AAA", "BBB", "CCC")
+
+
+def load(database: Database) -> MarketView:
+    return ViewLoader(database).load()
+
+
+def test_before_the_first_publication_there_is_an_empty_view(database: Database) -> None:
+    view = load(database)
+    assert (view.generation, view.symbol_generation, view.as_of, view.symbols) == (0, 0, None, ())
+    assert view.betas.shape == (0, 12)
+
+
+def test_every_figure_is_the_published_one(database: Database) -> None:
+    figures = random_figures(SYMBOLS, seed=1)
+    generation = publish(database, SESSIONS[-1], figures)
+    view = load(database)
+    assert (view.generation, view.symbol_generation, view.as_of) == (generation, generation, SESSIONS[-1])
+    assert view.symbols == SYMBOLS
+    assert view.close.tolist() == [int(figures[symbol].close * 10_000) for symbol in SYMBOLS]
+    assert view.betas.tolist() == [list(figures[symbol].betas) for symbol in SYMBOLS]
+    assert (view.quality == Quality.FULL).all()
+    assert set(view.factors_session.ravel().tolist()) == set(view.close_session.tolist()) == {SESSIONS[-1]}
+
+
+@pytest.mark.parametrize("missing", SYMBOL_PRODUCTS)
+def test_the_newest_session_counts_once_every_product_is_there(database: Database, missing: str) -> None:
+    publish(database, SESSIONS[-2], random_figures(SYMBOLS, seed=1))
+    others = [product for product in SYMBOL_PRODUCTS if product != missing]
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), products=others)
+    view = load(database)
+    assert view.as_of == SESSIONS[-2]
+    assert view.close_session.max() == np.datetime64(SESSIONS[-2])
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), products=[missing])
+    assert load(database).as_of == SESSIONS[-1]
+
+
+def test_figures_are_carried_for_five_sessions_and_no_longer(database: Database) -> None:
+    old, older, today = random_figures(["OLD"], 1), random_figures(["OLDER"], 2), random_figures(["NOW"], 3)
+    publish(database, SESSIONS[-7], older)
+    publish(database, SESSIONS[-6], old)
+    publish(database, SESSIONS[-1], today)
+    view = load(database)
+    assert view.symbols == ("NOW", "OLD")
+    assert view.close_session.tolist() == [SESSIONS[-1], SESSIONS[-6]]
+    assert view.factors_session[1].tolist() == [SESSIONS[-6]] * 4
+
+
+def test_each_product_is_as_new_as_it_can_be(database: Database) -> None:
+    publish(database, SESSIONS[-2], random_figures(SYMBOLS, seed=1))
+    newest = random_figures(SYMBOLS, seed=2)
+    only = frozenset({"market_beta", "symbol_daily_metrics"})
+    publish(database, SESSIONS[-1], {**newest, "AAA": replace(newest["AAA"], products=only)})
+    view = load(database)
+    assert view.factors_session[0].tolist() == [SESSIONS[-1], *[SESSIONS[-2]] * 3]
+    assert view.betas[0, 0] == newest["AAA"].betas[0]
+    assert view.betas[0, 1] == random_figures(SYMBOLS, seed=1)["AAA"].betas[1]
+
+
+def test_what_is_missing_is_nan_with_its_recorded_reason(database: Database) -> None:
+    betas = (None, 0.5, *[0.1] * 6, 0.2, None, 0.3, 0.4)
+    publish(
+        database,
+        SESSIONS[-1],
+        {"NEW": Figures(Decimal("1.5"), betas, quality="limited")},
+        exclusions=[("NEW", "market_beta", "constant"), ("GONE", "market_beta", "no_price")],
+    )
+    view = load(database)
+    assert np.flatnonzero(np.isnan(view.betas[0])).tolist() == [0, NAMES.index("Momentum Spread")]
+    assert view.quality[0].tolist() == [0, *[Quality.LIMITED] * 8, 0, *[Quality.LIMITED] * 2]
+    assert view.missing_reason("NEW", 0) == "constant"
+    assert view.missing_reason("NEW", NAMES.index("Momentum Spread")) == "short_history"
+    assert view.missing_reason("GONE", 0) == "no_price"
+
+
+def test_the_view_of_some_symbols_is_that_part_of_the_whole(database: Database) -> None:
+    publish(database, SESSIONS[-3], random_figures(["AAA", "OLD"], seed=1))
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), exclusions=[("OLD", "ir_beta", "no_price")])
+    whole = load(database)
+    part = ViewLoader(database).load_symbols(["OLD", "BBB", "UNHEARD", "'; DROP TABLE users --"])
+    assert part.symbols == ("BBB", "OLD")
+    rows = [whole.rows[symbol] for symbol in part.symbols]
+    assert (part.generation, part.as_of) == (whole.generation, whole.as_of)
+    assert part.close.tolist() == whole.close[rows].tolist()
+    assert part.betas.tolist() == whole.betas[rows].tolist()
+    assert part.factors_session.tolist() == whole.factors_session[rows].tolist()
+    assert part.reasons == whole.reasons
+    assert part.covers(["UNHEARD"])
+    assert not part.covers(["AAA"])
+
+
+def test_a_portfolio_publication_changes_the_generation_and_keeps_the_columns(database: Database) -> None:
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    loader = ViewLoader(database)
+    before = loader.load()
+    portfolio = add_portfolio(database, "ann", {"AAA": "1"})
+    generation = publish_snapshot(database, portfolio, SESSIONS[-1], Decimal(100))
+    after = loader.load(previous=before)
+    assert (after.generation, after.symbol_generation) == (generation, before.symbol_generation)
+    assert after.betas is before.betas
+
+
+def test_a_symbol_publication_is_read_anew(database: Database) -> None:
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    loader = ViewLoader(database)
+    before = loader.load()
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    assert loader.load(previous=before).betas.tolist() == load(database).betas.tolist() != before.betas.tolist()
+
+
+def test_a_database_that_is_away_or_empty_is_a_storage_error(new_database: NewDatabase) -> None:
+    with new_database("template1") as url, pytest.raises(StorageError):
+        ViewLoader(Database(url)).load()
+    away = Database("postgresql+psycopg2://nobody@127.0.0.1:9/nothing")
+    with pytest.raises(StorageError, match="does not answer"):
+        ViewLoader(away).load()

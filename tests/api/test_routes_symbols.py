@@ -1,0 +1,85 @@
+"""Tests of the symbol routes: content, and symbols that are none."""
+
+from dataclasses import replace
+
+import pytest
+
+from sigmasight_assets.storage.database import Database
+from tests.api.conftest import Api
+from tests.api.market import SESSIONS, add_token, publish, random_figures, track
+
+
+@pytest.fixture
+def token(database: Database) -> str:
+    return add_token(database, "ann")
+
+
+def test_a_symbol_shows_what_is_published(api: Api, database: Database, token: str) -> None:
+    figures = random_figures(["BRK-B"], seed=1)
+    figures["BRK-B"] = replace(figures["BRK-B"], quality="suspect")
+    track(database, "BRK-B", name="Berkshire Hathaway", sector="Financials")
+    generation = publish(database, SESSIONS[-1], figures)
+    api.refresh()
+    document = api.get("/api/v1/symbols/BRK-B", token).json()
+    factors = document.pop("factors")
+    assert document == {
+        "symbol": "BRK-B",
+        "name": "Berkshire Hathaway",
+        "asset_type": "equity",
+        "sector": "Financials",
+        "industry": None,
+        "as_of": str(SESSIONS[-1]),
+        "generation": generation,
+        "close": f"{figures['BRK-B'].close:.4f}",
+        "close_session": str(SESSIONS[-1]),
+    }
+    assert tuple(factor["beta"] for factor in factors) == figures["BRK-B"].betas
+    assert {(factor["quality"], factor["session"], factor["reason"]) for factor in factors} == {
+        ("suspect", str(SESSIONS[-1]), None)
+    }
+
+
+def test_the_status_of_a_symbol(api: Api, database: Database, token: str) -> None:
+    track(database, "AAA", last_factor_date=SESSIONS[-1])
+    track(database, "NEW", status="pending")
+    track(database, "BAD", status="error", status_reason="no such ticker")
+    track(database, "YOUNG")
+    track(database, "NEXT")
+    publish(database, SESSIONS[-1], random_figures(["AAA"], 1), exclusions=[("YOUNG", "market_beta", "short_history")])
+    api.refresh()
+    found = {
+        symbol: api.get(f"/api/v1/symbols/{symbol}/status", token).json()
+        for symbol in ("AAA", "NEW", "BAD", "YOUNG", "NEXT", "UNHEARD")
+    }
+    assert {symbol: document["status"] for symbol, document in found.items()} == {
+        "AAA": "ready",
+        "NEW": "pending",
+        "BAD": "error",
+        "YOUNG": "pending",
+        "NEXT": "processing",
+        "UNHEARD": "unknown",
+    }
+    assert found["AAA"] == {
+        "symbol": "AAA",
+        "status": "ready",
+        "factors_date": str(SESSIONS[-1]),
+        "reason": None,
+    }
+    assert found["BAD"]["reason"] == "no such ticker"
+
+
+def test_a_symbol_that_is_not_tracked_is_a_404(api: Api, token: str) -> None:
+    answer = api.get("/api/v1/symbols/UNHEARD", token)
+    assert (answer.status_code, answer.json()["detail"]) == (404, "The symbol UNHEARD is not tracked.")
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["aapl", "%00AAPL", "AAPL%0d%0aX: 1", "' OR 1=1--", "\N{GRINNING FACE}", "-A", "A" * 22, "A" * 10_000, "A%2FB"],
+)
+def test_what_is_no_symbol_is_refused(api: Api, token: str, symbol: str) -> None:
+    for path in (f"/api/v1/symbols/{symbol}", f"/api/v1/symbols/{symbol}/status"):
+        answer = api.get(path, token)
+        assert answer.status_code in ({404} if "%2F" in symbol else {422})
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert symbol not in answer.text

@@ -1,0 +1,199 @@
+"""Tests of reads that combine a book with a view: always one generation, whatever is published meanwhile."""
+
+import itertools
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from sigmasight_api.books import Book, Holdings, HoldingsCache
+from sigmasight_api.cache import ViewCache
+from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.loader import ViewLoader
+from sigmasight_api.repository import Page, Repository
+from sigmasight_api.service import Reads
+from sigmasight_api.view import MarketView
+from sigmasight_assets.errors import NotFoundError, StorageError
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, mark_edited
+from tests.api.market import SESSIONS, add_portfolio, publish, publish_snapshot, random_figures, track
+
+SYMBOLS = ("AAA", "BBB", "CCC")
+
+
+@pytest.fixture
+def record(database: Database) -> PortfolioRecord:
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    record = add_portfolio(database, "ann", {"AAA": "10", "BBB": "-5"})
+    publish_snapshot(database, record, SESSIONS[-1], Decimal(1000))
+    return record
+
+
+@pytest.fixture
+def cache(database: Database) -> ViewCache:
+    return ViewCache(ViewLoader(database))
+
+
+def reads_of(repository: Repository, cache: ViewCache) -> Reads:
+    return Reads(repository, cache, HoldingsCache(repository.read_holdings))
+
+
+def test_a_snapshot_newer_than_the_view_brings_the_view_up_first(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    cache.refresh()
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), notify=False)
+    generation = publish_snapshot(database, record, SESSIONS[-1], Decimal(2000), notify=False)
+    answer = reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+    assert (answer.generation, answer.equity) == (generation, "2000.00")
+    assert cache.current is not None
+    assert cache.current.generation == generation
+
+
+def test_a_newer_market_alone_is_left_to_the_refresher(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    view = cache.refresh()
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), notify=False)
+    answer = reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+    assert answer.generation == view.generation
+
+
+def test_a_warm_request_is_one_statement(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
+    reads = reads_of(Repository(database), cache)
+    cache.refresh()
+    reads.factor_exposures(record.user_id, str(record.public_id))
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        reads.factor_exposures(record.user_id, str(record.public_id))
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", note)
+    assert len(statements) == 1
+
+
+def test_the_fallback_answers_as_the_cache_does(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
+    reads = reads_of(Repository(database), cache)
+    from_queries = reads.factor_exposures(record.user_id, str(record.public_id))
+    assert cache.current is None
+    cache.refresh()
+    assert reads.factor_exposures(record.user_id, str(record.public_id)) == from_queries
+
+
+class _EditingRepository(Repository):
+    """Sells one holding and buys another right after the holdings were read for the first time."""
+
+    edits = itertools.count()
+
+    def read_holdings(self, portfolio_id: int) -> Holdings:
+        held = super().read_holdings(portfolio_id)
+        if next(self.edits) == 0:
+            with self._database.begin() as connection:
+                connection.exec_driver_sql("UPDATE positions SET symbol = 'CCC' WHERE symbol = 'BBB'")
+                mark_edited(connection, portfolio_id, edited_from=SESSIONS[-1])
+        return held
+
+
+def test_an_edit_during_the_fallback_is_not_answered_with_a_view_that_lacks_it(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    reads = reads_of(_EditingRepository(database), cache)
+    found = reads.factor_exposures(record.user_id, str(record.public_id))
+    assert found.excluded == []
+    assert (
+        found.data == reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id)).data
+    )
+
+
+class _RepublishingRepository(Repository):
+    """Publishes another snapshot before every read of the book."""
+
+    record: PortfolioRecord
+
+    def read_book(self, user_id: int, public_id: UUID) -> Book:
+        publish_snapshot(self._database, self.record, SESSIONS[-1], Decimal(1), notify=False)
+        return super().read_book(user_id, public_id)
+
+
+def test_a_portfolio_that_is_published_without_end_is_refused_not_mixed(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    cache.refresh()
+    repository = _RepublishingRepository(database)
+    repository.record = record
+    with pytest.raises(StorageError, match="published again each time"):
+        reads_of(repository, cache).factor_exposures(record.user_id, str(record.public_id))
+
+
+class _AwayLoader(ViewLoader):
+    """A loader whose database went away after the first load."""
+
+    def load(self, *, previous: MarketView | None = None) -> MarketView:
+        if previous is not None:
+            raise StorageError("away")
+        return super().load()
+
+    def load_symbols(self, symbols: Collection[str]) -> MarketView:
+        raise StorageError(f"away: {symbols}")
+
+
+def test_a_view_that_cannot_follow_the_snapshot_is_not_used_with_it(
+    database: Database, record: PortfolioRecord
+) -> None:
+    cache = ViewCache(_AwayLoader(database))
+    cache.refresh()
+    publish_snapshot(database, record, SESSIONS[-1], Decimal(2000), notify=False)
+    with pytest.raises(StorageError):
+        reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1", "not-an-id", "{{{id}}}", "urn:uuid:{id}", "{id}\n", "{bare}", "00000000-0000-0000-0000-000000000000"],
+)
+def test_ids_that_are_no_uuid_are_unknown_ones(
+    database: Database, record: PortfolioRecord, cache: ViewCache, text: str
+) -> None:
+    wanted = text.format(id=record.public_id, bare=record.public_id.hex)
+    with pytest.raises(NotFoundError, match=r"^There is no such portfolio\.$"):
+        reads_of(Repository(database), cache).portfolio(record.user_id, wanted)
+
+
+def test_a_reversed_range_is_refused(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
+    reads = reads_of(Repository(database), cache)
+    with pytest.raises(InvalidRequestError, match=r"from \(2025-07-31\) is after to"):
+        reads.snapshots(
+            record.user_id, str(record.public_id), first=SESSIONS[-1], last=SESSIONS[0], page=Page(limit=1, offset=0)
+        )
+
+
+def test_lots_that_were_closed_do_not_count(database: Database, cache: ViewCache) -> None:
+    day = SESSIONS[0]
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    lots = [
+        NewLot("AAA", Decimal(1), Decimal(5), day),
+        NewLot("BBB", Decimal(9), Decimal(5), day, exit_price=Decimal(6), exit_date=day),
+    ]
+    both = add_portfolio(database, "ann", lots, name="with a closed lot")
+    one = add_portfolio(database, "ann", lots[:1], name="without")
+    reads = reads_of(Repository(database), cache)
+    answers = [reads.factor_exposures(both.user_id, str(record.public_id)) for record in (both, one)]
+    assert answers[0].data == answers[1].data
+
+
+def test_a_symbol_is_read_with_the_view(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
+    track(database, "AAA", last_factor_date=SESSIONS[-1])
+    reads = reads_of(Repository(database), cache)
+    assert record.user_id
+    assert reads.symbol("AAA").close_session == SESSIONS[-1]
+    assert reads.symbol_status("AAA").status == "ready"
+    assert reads.symbol_status("UNHEARD").status == "unknown"
+    with pytest.raises(NotFoundError, match="UNHEARD is not tracked"):
+        reads.symbol("UNHEARD")

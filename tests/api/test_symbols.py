@@ -1,0 +1,98 @@
+"""Tests of the answers about one symbol: its figures, and every status with its reason."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sigmasight_api.symbols import symbol_answer, symbol_status
+from sigmasight_api.view import MarketView
+from sigmasight_assets.quant.factors import FACTORS
+
+AS_OF = date(2025, 7, 31)
+EARLIER = date(2025, 7, 29)
+
+
+def tracked(symbol: str = "AAA", **changes: Any) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "name": "Triple A",
+        "asset_type": "equity",
+        "sector": "Energy",
+        "industry": None,
+        "status": "active",
+        "status_reason": None,
+        "last_factor_date": EARLIER,
+        **changes,
+    }
+
+
+def market(beta: float = 1.25, close: int = 1_234_500, reasons: dict[tuple[str, str], str] | None = None) -> MarketView:
+    """One symbol whose spreads are two sessions old and whose last factor has no value."""
+    betas = np.full((1, 12), beta)
+    betas[0, -1] = np.nan
+    return MarketView(
+        generation=5,
+        symbol_generation=5,
+        as_of=AS_OF,
+        symbols=("AAA",),
+        close=np.array([close]),
+        close_session=np.array([AS_OF], dtype="datetime64[D]"),
+        betas=betas,
+        quality=np.where(np.isnan(betas), 0, 2).astype(np.int8),
+        factors_session=np.array([[AS_OF, AS_OF, AS_OF, EARLIER]], dtype="datetime64[D]"),
+        reasons=reasons or {},
+    )
+
+
+def test_a_symbol_has_its_close_and_twelve_factors_in_order() -> None:
+    answer = symbol_answer(tracked(), market(reasons={("AAA", "quality_spread"): "constant"}))
+    assert (answer.close, answer.close_session, answer.as_of, answer.generation) == ("123.4500", AS_OF, AS_OF, 5)
+    assert [factor.name for factor in answer.factors] == [factor.name for factor in FACTORS]
+    first, spread, last = answer.factors[0], answer.factors[-2], answer.factors[-1]
+    assert (first.beta, first.quality, first.session, first.reason) == (1.25, "limited", AS_OF, None)
+    assert (spread.beta, spread.session) == (1.25, EARLIER)
+    assert (last.beta, last.quality, last.session, last.reason) == (None, None, None, "constant")
+
+
+def test_a_symbol_without_figures_has_nulls_with_reasons() -> None:
+    answer = symbol_answer(tracked("NEW"), market(reasons={("NEW", "ridge_factors"): "short_history"}))
+    assert (answer.close, answer.close_session) == (None, None)
+    assert {factor.beta for factor in answer.factors} == {None}
+    assert [factor.reason for factor in answer.factors] == [*["no_exposures"] * 2, *["short_history"] * 6] + [
+        "no_exposures"
+    ] * 4
+
+
+def test_a_symbol_without_a_close_has_no_price_but_its_factors() -> None:
+    answer = symbol_answer(tracked(), market(close=0))
+    assert (answer.close, answer.close_session, answer.factors[0].beta) == (None, None, 1.25)
+
+
+def test_ready_tells_the_newest_session_and_what_is_lacking() -> None:
+    answer = symbol_status("AAA", tracked(), market())
+    assert (answer.status, answer.factors_date) == ("ready", AS_OF)
+    assert answer.reason == "Quality Spread: no_exposures"
+
+
+@pytest.mark.parametrize(
+    ("row", "recorded", "status", "reason"),
+    [
+        (None, None, "unknown", "not tracked"),
+        (tracked("NEW", status="pending"), None, "pending", "no price yet"),
+        (tracked("NEW"), "short_history", "pending", "short_history"),
+        (tracked("NEW"), None, "processing", "its figures are not published yet"),
+        (tracked("NEW"), "no_price", "error", "no_price"),
+        (tracked("NEW"), "constant", "error", "constant"),
+        (tracked("NEW", status="error", status_reason="no such ticker"), None, "error", "no such ticker"),
+        (tracked("NEW", status="delisted"), "no_price", "error", "delisted"),
+    ],
+)
+def test_whoever_has_no_exposures_is_told_why(
+    row: dict[str, Any] | None, recorded: str | None, status: str, reason: str
+) -> None:
+    reasons = {("NEW", "market_beta"): recorded} if recorded else {}
+    answer = symbol_status("NEW", row, market(reasons=reasons))
+    assert (answer.status, answer.reason) == (status, reason)
+    assert answer.factors_date == (None if row is None else EARLIER)
