@@ -1,0 +1,35 @@
+"""The README agrees with the code: settings, commands and their defaults."""
+
+import re
+from pathlib import Path
+
+import typer
+
+from sigmasight_assets.cli import app
+from sigmasight_assets.settings import PREFIX, Settings
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    documented = set(re.findall(rf"`({PREFIX}[A-Z_]+)`", README))
+    existing = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert documented == existing
+
+
+def test_every_setting_describes_itself() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_command_is_documented() -> None:
+    command = typer.main.get_command(app)
+    names = list(command.commands)  # type: ignore[attr-defined]
+    assert names
+    assert [name for name in names if not re.search(rf"`(sigmasight )?{name}[ `]", README)] == []
+
+
+def test_defaults_of_the_readme_are_those_of_the_code() -> None:
+    rows = re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \| `([^`]+)` \|", README, flags=re.MULTILINE)
+    assert rows
+    for name, default in rows:
+        assert str(Settings.model_fields[name.lower()].default) == default, name
