@@ -1,5 +1,6 @@
 """The code location: everything Dagster loads. Nothing is read or connected to at import."""
 
+import warnings
 from collections.abc import Mapping
 
 import dagster as dg
@@ -19,12 +20,16 @@ def build_definitions(*, resource_overrides: Mapping[str, object] | None = None)
     """The definitions; tests replace resources by name."""
     partitions = session_partitions(load_settings().history_start)
     resources = {"pipeline": Pipeline(database_url=dg.EnvVar("SIGMASIGHT_DATABASE_URL")), **(resource_overrides or {})}
-    return dg.Definitions(
-        assets=[
+    with warnings.catch_warnings():
+        # A range in one run rests on this parameter, which Dagster calls beta; other warnings are to be seen.
+        warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+        assets = [
             *build_market_assets(partitions),
             build_symbol_products(partitions),
             build_portfolio_products(partitions),
-        ],
+        ]
+    return dg.Definitions(
+        assets=assets,
         jobs=JOBS,
         schedules=[nightly_symbols],
         sensors=[portfolio_gate],

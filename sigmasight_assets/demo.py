@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from sigmasight_assets.commands.backfill import run_backfill
 from sigmasight_assets.errors import MarketDataError, PublicationError
 from sigmasight_assets.market_data.protocol import BarRequest, MarketSource
 from sigmasight_assets.market_data.source import build_source
+from sigmasight_assets.market_data.validation import validate_bars
+from sigmasight_assets.quant.money import PRICE_DIGITS, from_units
 from sigmasight_assets.services.home import read_text, write_atomically
 from sigmasight_assets.services.run import Credentials, RunningStack, say
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
@@ -27,7 +29,10 @@ from sigmasight_assets.storage.universe import import_listings, read_universe
 OWNER, ADMINISTRATOR = "demo", "admin"
 SESSIONS = 60
 TOKENS_FILE = "demo-tokens.json"
-QUANTUM = Decimal("0.0001")
+FUNDS = ("SPY", "TLT")
+FUND_DOLLARS = (Decimal(30_000), Decimal(15_000))
+# How many stocks the books are made of.
+STOCKS = 38
 # Where the newest bar of a market whose data has ended is looked for.
 LONGEST_HISTORY_SESSIONS = 1_700
 
@@ -77,8 +82,9 @@ def demo_sessions(source: MarketSource, calendar: SessionCalendar, settings: Set
     """The newest 60 complete sessions that the market has data of."""
     newest = calendar.last_complete(settings.clock())
     first = max(settings.history_start, calendar.offset(newest, -LONGEST_HISTORY_SESSIONS))
-    bars = source.fetch_bars([BarRequest("SPY", first=first, last=newest)]).bars
-    days = sorted(day for day in bars.column("price_date").to_pylist() if calendar.is_session(day))
+    days: list[date] = []
+    if first <= newest:
+        days = sorted(day for _, day in _closes(source, calendar, [BarRequest("SPY", first=first, last=newest)]))
     if len(days) < SESSIONS:
         raise MarketDataError(
             f"The {source.name} market has {len(days)} sessions of SPY from {first} to {newest}; the demo needs "
@@ -89,10 +95,15 @@ def demo_sessions(source: MarketSource, calendar: SessionCalendar, settings: Set
 
 def demo_books(source: MarketSource, sessions: list[date]) -> list[DemoBook]:
     """Three books of the market's own symbols: diversified, long-short with trades and a flow, and funds."""
-    stocks = [item.symbol for item in source.listings() if item.asset_type == "equity"]
-    chosen = _with_closes(source, [*stocks[:60], "SPY", "TLT"], sessions)
+    listed = [item.symbol for item in source.listings() if item.asset_type == "equity"]
+    chosen = _complete_closes(source, [*listed[:60], *FUNDS], sessions)
     priced = list(dict.fromkeys(symbol for symbol, _ in chosen))
-    stocks = [symbol for symbol in priced if symbol not in ("SPY", "TLT")]
+    stocks = [symbol for symbol in priced if symbol not in FUNDS]
+    if len(stocks) < STOCKS or len(priced) < len(stocks) + len(FUNDS):
+        raise MarketDataError(
+            f"The {source.name} market has {len(stocks)} stocks with a bar at every session from {sessions[0]} to "
+            f"{sessions[-1]}; the demo needs {STOCKS} of them, SPY and TLT: check SIGMASIGHT_MARKET_FILES"
+        )
     start, middle, late = sessions[0], sessions[20], sessions[40]
     diversified = [_lot(chosen, symbol, start, Decimal(11_000)) for symbol in stocks[:20]]
     long_short = [_lot(chosen, symbol, start, Decimal(9_000)) for symbol in stocks[20:28]]
@@ -101,7 +112,7 @@ def demo_books(source: MarketSource, sessions: list[date]) -> list[DemoBook]:
         _lot(chosen, stocks[36], middle, Decimal(8_000)),
         _lot(chosen, stocks[37], start, Decimal(8_000), closed=late),
     ]
-    funds = [_lot(chosen, "SPY", start, Decimal(30_000)), _lot(chosen, "TLT", start, Decimal(15_000))]
+    funds = [_lot(chosen, symbol, start, dollars) for symbol, dollars in zip(FUNDS, FUND_DOLLARS, strict=True)]
     return [
         DemoBook("Diversified", Decimal(250_000), diversified),
         DemoBook("Long-short", Decimal(100_000), long_short, flow=(middle, Decimal(10_000))),
@@ -109,17 +120,19 @@ def demo_books(source: MarketSource, sessions: list[date]) -> list[DemoBook]:
     ]
 
 
-def _with_closes(source: MarketSource, symbols: list[str], sessions: list[date]) -> Closes:
+def _complete_closes(source: MarketSource, symbols: list[str], sessions: list[date]) -> Closes:
     """Closes of the symbols that have a bar at every session."""
     requests = [BarRequest(symbol, first=sessions[0], last=sessions[-1]) for symbol in symbols]
-    bars = source.fetch_bars(requests).bars.select(["symbol", "price_date", "close_price"]).to_pylist()
-    closes: Closes = {
-        (bar["symbol"], bar["price_date"]): Decimal(repr(bar["close_price"])).quantize(QUANTUM, ROUND_HALF_EVEN)
-        for bar in bars
-        if bar["close_price"]
-    }
+    closes = _closes(source, exchange_calendar(), requests)
     complete = [symbol for symbol in symbols if all((symbol, day) in closes for day in sessions)]
     return {(symbol, day): closes[symbol, day] for symbol in complete for day in sessions}
+
+
+def _closes(source: MarketSource, calendar: SessionCalendar, requests: list[BarRequest]) -> Closes:
+    """Closes of the bars that would be stored."""
+    bars = validate_bars(source.fetch_bars(requests).bars, requests, calendar).valid
+    columns = (bars.column(name).to_pylist() for name in ("symbol", "price_date", "close_price"))
+    return {(symbol, day): from_units(close, PRICE_DIGITS) for symbol, day, close in zip(*columns, strict=True)}
 
 
 def _lot(closes: Closes, symbol: str, opened: date, dollars: Decimal, *, closed: date | None = None) -> NewLot:

@@ -29,7 +29,7 @@ NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?", re.ASCII)
 LARGEST_PRICE = Decimal(10) ** 10
 MAX_LINES = 10_000
 # Beyond this the exact integers of the ledger would not hold all sums; see quant.money.
-LARGEST_COST = Decimal(50_000_000_000)
+LARGEST_AMOUNT = Decimal(50_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def parse_positions(content: bytes, *, known_symbols: frozenset[str], today: dat
         if not found:
             lots.append(_lot(row.cells))
             before, cost = cost, cost + abs(lots[-1].quantity * lots[-1].entry_price)
-            if before <= LARGEST_COST < cost:
-                found = [f"quantity x entry_price, added up to this line, is more than {LARGEST_COST:,} USD"]
+            if before <= LARGEST_AMOUNT < cost:
+                found = [f"quantity x entry_price, added up to this line, is more than {LARGEST_AMOUNT:,} USD"]
         problems += [f"line {row.line}: {problem}" for problem in found]
     _refuse(problems)
     if not lots:

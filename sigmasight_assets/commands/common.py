@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,9 @@ from sigmasight_assets.storage.schema import require_current
 # Exit codes: 0 done, 1 failed, 2 misused (typer's own), 3 done with named gaps.
 FAILED, DONE_WITH_GAPS = 1, 3
 
-CONSOLE = Console(soft_wrap=True)
+# Names and messages may hold what looks like markup: it is shown as it is.
+CONSOLE = Console(soft_wrap=True, markup=False, emoji=False)
+LONGEST_NAME = 100
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -29,6 +32,14 @@ def parse_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date like 2025-07-31") from None
+
+
+def parse_name(text: str) -> str:
+    """The name of a user or a portfolio, without blanks around it; a misuse error when it cannot be shown."""
+    name = text.strip()
+    if not (name and name.isprintable() and len(name) <= LONGEST_NAME):
+        raise typer.BadParameter(f"{text!r} is not a name of 1 to {LONGEST_NAME} printable characters")
+    return name
 
 
 def database_url(settings: Settings) -> str:
@@ -59,9 +70,9 @@ def show(rows: Sequence[Any], *, title: str, as_json: bool) -> None:
         return
     table = Table(title=title, title_justify="left")
     for name in plain[0]:
-        table.add_column(name.replace("_", " "))
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in plain:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if value is None else _plain(value) for value in row.values()))
     CONSOLE.print(table)
 
 
@@ -71,4 +82,6 @@ def show_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sigmasight_assets.commands.common import CONSOLE, Json, open_database, parse_date, show
+from sigmasight_assets.commands.common import CONSOLE, Json, open_database, parse_date, parse_name, show
 from sigmasight_assets.errors import ImportFileError
-from sigmasight_assets.positions_file import parse_positions
+from sigmasight_assets.positions_file import LARGEST_AMOUNT, parse_positions
+from sigmasight_assets.quant.money import MONEY_DIGITS, to_units
 from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.portfolios import create_portfolio, read_portfolios
@@ -17,18 +18,18 @@ from sigmasight_assets.storage.universe import read_universe
 
 app = typer.Typer(no_args_is_help=True, help="Owners' portfolios.")
 
-# Beyond this the exact integers of the ledger would not hold all sums; see quant.money.
-LARGEST_EQUITY = Decimal(50_000_000_000)
-
 
 def parse_equity(text: str) -> Decimal:
     """An amount in USD with at most 8 decimal places; a misuse error otherwise."""
     try:
         amount = Decimal(text)
-    except InvalidOperation:
-        raise typer.BadParameter(f"{text!r} is not an amount") from None
-    if not amount.is_finite() or abs(amount) > LARGEST_EQUITY or amount != round(amount, 8):
-        raise typer.BadParameter(f"{text} is not an amount within {LARGEST_EQUITY:,} with at most 8 decimal places")
+        fits = abs(to_units(amount, MONEY_DIGITS)) <= to_units(LARGEST_AMOUNT, MONEY_DIGITS)
+    except (InvalidOperation, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise typer.BadParameter(
+            f"{text!r} is not an amount within {LARGEST_AMOUNT:,} USD with at most {MONEY_DIGITS} decimal places"
+        )
     return amount
 
 
@@ -36,8 +37,10 @@ def parse_equity(text: str) -> Decimal:
 def import_file(
     file: Annotated[Path, typer.Argument(help="Positions CSV; the header is required.")],
     *,
-    user: Annotated[str, typer.Option(help="Owner; created when new.")],
-    name: Annotated[str, typer.Option(help="Name of the portfolio, unique per owner.")],
+    user: Annotated[str, typer.Option(parser=parse_name, metavar="NAME", help="Owner; created when new.")],
+    name: Annotated[
+        str, typer.Option(parser=parse_name, metavar="NAME", help="Name of the portfolio, unique per owner.")
+    ],
     equity: Annotated[Any, typer.Option(parser=parse_equity, metavar="USD", help="Account equity as of --as-of.")],
     as_of: Annotated[date, typer.Option(parser=parse_date, metavar="DATE", help="Session of the first snapshot.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and store nothing.")] = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sigmasight_assets.commands.common import CONSOLE, Json, open_database, show, show_json
+from sigmasight_assets.commands.common import CONSOLE, Json, open_database, parse_name, show, show_json
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.tokens import create_token, read_tokens, revoke_token
 
@@ -14,9 +14,11 @@ app = typer.Typer(no_args_is_help=True, help="Access to the API.")
 
 @app.command()
 def create(
-    user: Annotated[str, typer.Option(help="Holder; created when new.")],
+    user: Annotated[str, typer.Option(parser=parse_name, metavar="NAME", help="Holder; created when new.")],
     admin: Annotated[bool, typer.Option("--admin", help="Open the operators' routes to it.")] = False,
-    days: Annotated[int | None, typer.Option(min=1, help="Refuse it after so many days; default: never.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Refuse it after so many days; default: never.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it once; only its hash is stored."""

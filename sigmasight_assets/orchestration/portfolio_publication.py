@@ -52,7 +52,7 @@ NAMED_OFFENDERS = 20
 
 @dataclass
 class PortfolioPublication:
-    """What a range came to."""
+    """What a range came to; portfolios and snapshots are those of the published sessions, computed or fresh."""
 
     published: list[date] = field(default_factory=list)
     failed: list[date] = field(default_factory=list)
@@ -73,15 +73,16 @@ def publish_portfolio_products(
     """
     outcome = PortfolioPublication()
     for slice_sessions in _slices(database, sessions):
-        inputs = _require_ready(database, slice_sessions)
         with database.bulk() as transaction:
             lock_layer(transaction, "portfolio")
+            # Under the lock: the run it waited for may have written the snapshots that these build on.
+            inputs = _require_ready(database, slice_sessions)
             verdicts = _publish_slice(transaction, calendar, inputs, outcome, run_id=run_id)
         with database.begin() as connection:
             record_verdicts(connection, verdicts, layer="portfolio", run_id=run_id)
         outcome.verdicts += verdicts
         if outcome.failed:
-            outcome.failed += [day for day in sessions if day > outcome.failed[0]]
+            outcome.failed += [day for day in sessions if day > slice_sessions[-1]]
             break
     return outcome
 
@@ -175,8 +176,9 @@ def _publish_slice(
     if kept:
         last = max(kept)
         after = calendar.offset(last, 1) if inputs.has_snapshots_after(last) else None
-        _settle_books(transaction, books, changed[len(kept) - 1], first=min(kept), last=last, after=after)
-    _count(outcome, rows, changed, kept, sessions)
+        _settle_books(transaction, books, changed[len(kept) - 1], previous=inputs.previous, last=last, after=after)
+    outcome.changed += int(changed.sum())
+    _count(transaction, outcome, kept, sessions)
     return verdicts
 
 
@@ -217,12 +219,13 @@ def _settle_books(
     books: Books,
     changed_last: BoolArray,
     *,
-    first: date,
+    previous: date | None,
     last: date,
     after: date | None,
 ) -> None:
     """Mark the computed portfolios as current, or as stale from ``after`` on when later snapshots build on them.
 
+    Settled are the edits dated after the ``previous`` snapshots and not after ``last``, on sessions or between them.
     An edit that came in meanwhile has another book version and keeps its mark.
     """
     computed = pa.table(
@@ -237,24 +240,25 @@ def _settle_books(
         transaction.execute(
             "UPDATE portfolios SET stale_from = $3::date FROM computed_books AS computed "
             "WHERE portfolios.portfolio_id = computed.portfolio_id "
-            "AND portfolios.book_version = computed.book_version "
-            "AND (portfolios.stale_from BETWEEN $1::date AND $2::date "
-            "OR (portfolios.stale_from IS NULL AND computed.changed AND $3::date IS NOT NULL))",
-            (first, last, after),
+            "AND ((portfolios.book_version = computed.book_version AND portfolios.stale_from <= $2::date "
+            "AND ($1::date IS NULL OR portfolios.stale_from > $1::date)) "
+            # Of two marks the earlier stays; no mark is later than any.
+            "OR (computed.changed AND coalesce(portfolios.stale_from > $3::date, $3::date IS NOT NULL)))",
+            (previous, last, after),
         )
 
 
 def _count(
-    outcome: PortfolioPublication,
-    rows: PortfolioRows,
-    changed: BoolArray,
-    kept: dict[date, int],
-    sessions: Sequence[date],
+    transaction: BulkTransaction, outcome: PortfolioPublication, kept: dict[date, int], sessions: Sequence[date]
 ) -> None:
-    snapshots = rows.ledger.snapshots
+    """Count what the sessions hold now, also of the portfolios that did not have to be computed."""
     outcome.published += list(kept)
     outcome.failed += [day for day in sessions if day not in kept]
-    outcome.portfolios = max(outcome.portfolios, len(rows.books.portfolio_ids))
-    outcome.snapshots += int(snapshots.exists.sum())
-    outcome.changed += int(changed.sum())
-    outcome.partial += int((snapshots.exists & snapshots.is_partial).sum())
+    row = transaction.read(
+        "SELECT count(*) AS snapshots, count(DISTINCT portfolio_id) AS portfolios, "
+        "count(*) FILTER (WHERE is_partial) AS partial FROM portfolio_snapshots WHERE session = ANY($1::date[])",
+        ([str(day) for day in kept],),
+    ).to_pylist()[0]
+    outcome.snapshots += row["snapshots"]
+    outcome.partial += row["partial"]
+    outcome.portfolios = max(outcome.portfolios, row["portfolios"])

@@ -36,10 +36,9 @@ def compute_portfolio_rows(
         prices=prices,
         price_age=ages,
     )
-    exposures = [
-        _exposures(books, ledger, position, recent_betas(betas, row)) for position, row in enumerate(rows.tolist())
-    ]
-    return PortfolioRows(books, ledger, exposures, _fingerprints(books, ledger, exposures))
+    in_force = [recent_betas(betas, row) for row in rows.tolist()]
+    exposures = [_exposures(books, ledger, position, newest) for position, newest in enumerate(in_force)]
+    return PortfolioRows(books, ledger, exposures, _fingerprints(books, ledger, in_force))
 
 
 def recent_betas(betas: FloatArray, row: int) -> FloatArray:
@@ -60,21 +59,30 @@ def _exposures(books: Books, ledger: LedgerResult, position: int, betas: FloatAr
     return portfolio_exposures(positions, betas, equity=equity)
 
 
-def _fingerprints(books: Books, ledger: LedgerResult, exposures: list[PortfolioExposures]) -> IntArray:
-    """Fingerprint (T, P) of all that is published of a portfolio at a session."""
+def _fingerprints(books: Books, ledger: LedgerResult, in_force: list[FloatArray]) -> IntArray:
+    """Fingerprint (T, P) of all that is published of a portfolio at a session.
+
+    Exposures count by what they are made of: their own last digits depend on which portfolios are added up together.
+    """
     segments = Segments.of(books.lots.portfolio, len(books.portfolios))
     prints = np.zeros(ledger.snapshots.exists.shape, dtype=np.int64)
-    for row, exposure in enumerate(exposures):
+    for row, betas in enumerate(in_force):
         snapshots, values = ledger.snapshots.at(row), ledger.position_values.at(row)
-        lots = combine(books.position_ids, values.status.astype(np.int64), values.price, values.value, values.pnl)
-        figures = np.column_stack(
-            [exposure.exposures, exposure.dollars, exposure.per_invested, exposure.factor_coverage]
+        symbols = combine(*np.ascontiguousarray(betas.T).view(np.int64))
+        lots = combine(
+            books.position_ids,
+            values.status.astype(np.int64),
+            values.price,
+            values.value,
+            values.pnl,
+            symbols[books.lots.symbol],
         )
         prints[row] = combine(
             METHOD_VERSION,
             *(getattr(snapshots, name) for name in (*MONEY_COLUMNS, *COUNT_COLUMNS.values())),
+            # Null at the first snapshot of a portfolio, which another session may become.
+            snapshots.daily_return.view(np.int64),
             # Lots count with their identity, so their order is of no importance to the sum.
             segments.totals(np.where(values.held, lots, 0)),
-            *np.ascontiguousarray(figures.T).view(np.int64),
         )
     return prints

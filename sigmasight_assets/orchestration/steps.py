@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from sigmasight_assets.errors import MarketDataError, SigmaSightError, StorageError
+from sigmasight_assets.errors import MarketDataError, SessionError, SigmaSightError, StorageError
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, start_batch
@@ -41,7 +41,7 @@ class Step:
 def recorded_step(context: dg.AssetExecutionContext, pipeline: Pipeline, kind: str) -> Iterator[Step]:
     """Open the step's database and record its end; our own errors become failures that say what to do."""
     try:
-        sessions = pipeline.complete_sessions(context.partition_keys)
+        sessions = _asked_sessions(context, pipeline)
     except SigmaSightError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     step = Step(pipeline.database(), sessions, context.run.run_id)
@@ -63,6 +63,13 @@ def recorded_step(context: dg.AssetExecutionContext, pipeline: Pipeline, kind: s
         raise
     finally:
         step.database.close()
+
+
+def _asked_sessions(context: dg.AssetExecutionContext, pipeline: Pipeline) -> list[date]:
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise SessionError("Choose a partition: a session or a range of sessions")
+    asked = context.partition_key_range
+    return pipeline.complete_sessions(asked.start, asked.end)
 
 
 def _finish(step: Step, kind: str, *, error: str | None) -> None:
@@ -106,17 +113,22 @@ def check_results(
         )
 
 
-def log_materializations(context: dg.AssetExecutionContext, assets: Sequence[str], sessions: Sequence[date]) -> None:
-    """Mark the good sessions of a range that is about to fail as materialised."""
+def materializations(assets: Sequence[str], sessions: Sequence[date]) -> Iterator[dg.AssetMaterialization]:
+    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost."""
     for session in sessions:
         for asset in assets:
-            context.log_event(dg.AssetMaterialization(asset, partition=str(session)))
+            yield dg.AssetMaterialization(asset, partition=str(session))
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A small table for people, at most 50 rows and a line that tells how many more there are."""
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows[:SHOWN]]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows[:SHOWN]]
     if len(rows) > SHOWN:
         lines.append(f"\n{len(rows) - SHOWN} more")
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    """Text that stays within its cell, whatever a vendor answered."""
+    return " ".join(str(value).split()).replace("|", "\\|")

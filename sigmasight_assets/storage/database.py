@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import sqlalchemy as sa
 
-from sigmasight_assets.storage.bulk import BulkTransaction, bulk_transaction
+from sigmasight_assets.storage.bulk import BulkConnections, BulkTransaction, bulk_transaction
 from sigmasight_assets.storage.engine import create_engine, readable_errors
 
 
@@ -15,6 +15,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine: sa.Engine | None = None
+        self._bulk = BulkConnections(url)
 
     @property
     def engine(self) -> sa.Engine:
@@ -31,10 +32,11 @@ class Database:
 
     def bulk(self, *, read_only: bool = False) -> AbstractContextManager[BulkTransaction]:
         """A transaction for Arrow tables on a connection of its own."""
-        return bulk_transaction(self.url, read_only=read_only)
+        return bulk_transaction(self._bulk, read_only=read_only)
 
     def close(self) -> None:
         """Close pooled connections."""
+        self._bulk.close()
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None

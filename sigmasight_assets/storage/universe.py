@@ -92,7 +92,8 @@ WITH known AS (
                 WHEN known.first_trade_date IS NOT NULL THEN 'active'
                 WHEN known.problem IS NOT NULL THEN 'error'
                 ELSE tracked.status END AS status,
-           CASE WHEN known.first_trade_date IS NULL THEN known.problem END AS status_reason
+           CASE WHEN known.first_trade_date IS NULL
+                THEN coalesce(known.problem, tracked.status_reason) END AS status_reason
     FROM known JOIN symbol_universe AS tracked USING (symbol)
 )
 UPDATE symbol_universe AS target

@@ -1,5 +1,6 @@
 """Tests of reading views: which session, which rows, what is missing and why; a part equals the whole."""
 
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
@@ -127,8 +128,8 @@ def test_a_symbol_publication_is_read_anew(database: Database) -> None:
 
 
 def test_a_database_that_is_away_or_empty_is_a_storage_error(new_database: NewDatabase) -> None:
-    with new_database("template1") as url, pytest.raises(StorageError):
-        ViewLoader(Database(url)).load()
+    with new_database("template1") as url, closing(Database(url)) as empty, pytest.raises(StorageError):
+        ViewLoader(empty).load()
     away = Database("postgresql+psycopg2://nobody@127.0.0.1:9/nothing")
     with pytest.raises(StorageError, match="does not answer"):
         ViewLoader(away).load()

@@ -18,7 +18,7 @@ from sigmasight_assets.orchestration.steps import (
     Step,
     check_results,
     failed_sessions_text,
-    log_materializations,
+    materializations,
     recorded_step,
 )
 
@@ -63,7 +63,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
     )
     def portfolio_products(
         context: dg.AssetExecutionContext, pipeline: Pipeline
-    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization | dg.AssetCheckResult]:
         with recorded_step(context, pipeline, "portfolio_products") as step:
             outcome = publish_portfolio_products(
                 step.database, pipeline.calendar, sessions=step.sessions, run_id=step.run_id
@@ -72,7 +72,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             if outcome.failed:
-                log_materializations(context, PRODUCTS, outcome.published)
+                yield from materializations(PRODUCTS, outcome.published)
                 failures = [item for item in outcome.verdicts if not item.passed]
                 raise PublicationError(f"Snapshots were not published:\n{failed_sessions_text(failures)}")
             for product in PRODUCTS:

@@ -12,8 +12,8 @@ from sigmasight_assets.orchestration.steps import (
     Step,
     check_results,
     failed_sessions_text,
-    log_materializations,
     markdown_table,
+    materializations,
     recorded_step,
 )
 from sigmasight_assets.orchestration.symbol_checks import BETA_STABLE, BETAS_FINITE, CHECKS
@@ -62,7 +62,7 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
     )
     def symbol_products(
         context: dg.AssetExecutionContext, pipeline: Pipeline
-    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization | dg.AssetCheckResult]:
         chosen = [product for product in SYMBOL_PRODUCTS if dg.AssetKey(product) in context.selected_asset_keys]
         with recorded_step(context, pipeline, "symbol_products") as step:
             outcome = publish_symbol_products(
@@ -78,7 +78,7 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             if outcome.failed:
-                log_materializations(context, chosen, outcome.published)
+                yield from materializations(chosen, outcome.published)
                 raise PublicationError(_failure_text(outcome))
             for product in chosen:
                 yield dg.MaterializeResult(asset_key=product, metadata=_metadata(product, outcome, step))

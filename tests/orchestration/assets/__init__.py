@@ -1,0 +1,1 @@
+"""Tests of the asset definitions, through real runs inside the process."""

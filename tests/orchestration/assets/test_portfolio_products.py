@@ -1,0 +1,131 @@
+"""The portfolio products through real runs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sigmasight_assets.orchestration import portfolio_publication
+from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
+from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.database import Database
+from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS, enter_books
+from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
+from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.states import States
+
+JOB = "portfolio_layer"
+KEYS = [str(day) for day in DAYS]
+
+
+@pytest.fixture
+def books(states: States, calendar: SessionCalendar) -> Database:
+    return enter_books(states, calendar)
+
+
+@pytest.fixture
+def deployment(deploy: Deploy, books: Database) -> Deployment:
+    return deploy(books)
+
+
+def test_range_is_one_run_with_events_per_partition(deployment: Deployment, books: Database) -> None:
+    run = deployment.run(JOB, KEYS[0], KEYS[-1], tags={INPUT_HASH_TAG: "0123456789abcdef"})
+    assert run.success
+    assert run.materialized == dict.fromkeys(PRODUCTS, KEYS)
+    assert published_generations(books, "portfolio") == dict.fromkeys(DAYS, 2)
+    (batch,) = rows_of(books, "SELECT * FROM batch_runs")
+    assert (batch["run_id"], batch["kind"], batch["status"]) == (run.result.run_id, "portfolio_products", "succeeded")
+    assert (batch["first_session"], batch["last_session"]) == (DAYS[0], DAYS[-1])
+    assert batch["input_hash"] == "0123456789abcdef"
+    snapshots = len(rows_of(books, "SELECT * FROM portfolio_snapshots"))
+    assert batch["counts"] == {
+        "sessions_published": 12,
+        "sessions_failed": 0,
+        "generation": 2,
+        "portfolios": len(EXPECTED_PORTFOLIOS),
+        "snapshots_written": snapshots,
+        "snapshots_fresh": 0,
+    }
+
+
+def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
+    run = deployment.run(JOB, KEYS[0], KEYS[-1])
+    stored = rows_of(books, "SELECT is_partial FROM portfolio_snapshots")
+    for product in PRODUCTS:
+        metadata = run.metadata(product)
+        assert metadata.pop("seconds") > 0
+        assert metadata == {
+            "sessions": 12,
+            "portfolios": len(EXPECTED_PORTFOLIOS),
+            "computed": len(stored),
+            "skipped_as_fresh": 0,
+            "partial_snapshots": sum(row["is_partial"] for row in stored),
+            "generation": 2,
+        }
+    (check,) = run.checks.values()
+    assert (check.check_name, check.passed) == ("ledger_identity", True)
+    assert check.asset_key.to_user_string() == "portfolio_snapshots"
+
+
+def test_a_second_run_finds_everything_fresh(deployment: Deployment, books: Database) -> None:
+    deployment.run(JOB, KEYS[0], KEYS[-1])
+    before = contents(books, PORTFOLIO_TABLES)
+    run = deployment.run(JOB, KEYS[0], KEYS[-1])
+    metadata = run.metadata("portfolio_snapshots")
+    assert (metadata["computed"], metadata["skipped_as_fresh"]) == (0, len(before["portfolio_snapshots"]))
+    assert metadata["portfolios"] == len(EXPECTED_PORTFOLIOS)
+    assert "generation" not in metadata
+    assert contents(books, PORTFOLIO_TABLES) == before
+
+
+def test_a_session_before_its_predecessors_is_refused_and_not_tried_again(
+    deployment: Deployment, books: Database
+) -> None:
+    deployment.run(JOB, KEYS[0])
+    run = deployment.run(JOB, KEYS[4])
+    assert not run.success
+    assert run.retries == 0
+    assert run.failure == (
+        f"Snapshots of {KEYS[1]} come before those of {KEYS[4]}: the gate runs {KEYS[1]} to {KEYS[3]} first"
+    )
+    (failed,) = rows_of(books, "SELECT * FROM batch_runs WHERE status = 'failed'")
+    assert failed["error"] == run.failure
+    assert set(published_generations(books, "portfolio")) == {DAYS[0]}
+
+
+def test_a_session_without_symbol_products_is_refused(deployment: Deployment, books: Database) -> None:
+    execute(books, "DELETE FROM publications WHERE session = :day", day=DAYS[0])
+    run = deployment.run(JOB, KEYS[0])
+    assert not run.success
+    assert run.failure.startswith(f"The symbol products of {KEYS[0]} are not published: materialise them first")
+
+
+def test_a_day_without_session_is_refused(deployment: Deployment, books: Database) -> None:
+    run = deployment.run(JOB, "2025-05-26")
+    assert not run.success
+    assert run.failure.startswith("2025-05-26 is not a session of the exchange")
+    assert rows_of(books, "SELECT * FROM portfolio_snapshots") == []
+
+
+def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
+    deployment: Deployment, books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*arguments: Any) -> list[Any]:
+        offenders = identity_violations(*arguments)
+        offenders[2] = np.array([1])
+        return offenders
+
+    monkeypatch.setattr(portfolio_publication, "identity_violations", wrong)
+    run = deployment.run(JOB, KEYS[0], KEYS[-1])
+    assert not run.success
+    assert run.retries == 0
+    assert run.materialized == dict.fromkeys(PRODUCTS, KEYS[:2])
+    number = rows_of(books, "SELECT portfolio_id FROM portfolios ORDER BY portfolio_id")[1]["portfolio_id"]
+    offence = f"{KEYS[2]} ledger_identity: broken for 1 portfolios: [{number}]"
+    assert run.failure == f"Snapshots were not published:\n{offence}"
+    assert not run.checks["ledger_identity"].passed
+    assert set(published_generations(books, "portfolio")) == set(DAYS[:2])
+    (batch,) = rows_of(books, "SELECT * FROM batch_runs")
+    assert (batch["status"], batch["counts"]["sessions_failed"]) == ("failed", 10)

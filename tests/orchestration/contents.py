@@ -1,0 +1,94 @@
+"""What tables hold, row by row and exactly: two readings are equal when not a single stored value differs."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sigmasight_assets.storage.database import Database
+
+SYMBOL_TABLES = {
+    "symbol_market_beta": ("session", "symbol"),
+    "symbol_ir_beta": ("session", "symbol"),
+    "symbol_ridge_factors": ("session", "symbol"),
+    "symbol_spread_factors": ("session", "symbol"),
+    "symbol_daily_metrics": ("metrics_date", "symbol"),
+    "factor_covariances": ("session",),
+    "symbol_exclusions": ("session", "symbol", "product"),
+    "symbol_universe": ("symbol",),
+    "publications": ("generation", "layer", "session"),
+}
+PRICE_TABLES = {
+    "symbol_prices_daily": ("symbol", "price_date"),
+    "price_quarantine": ("quarantine_id",),
+    "restatements": ("restatement_id",),
+    "symbol_universe": ("symbol",),
+}
+PORTFOLIO_TABLES = {
+    "portfolio_snapshots": ("portfolio_id", "session"),
+    "position_values": ("portfolio_id", "session", "position_id"),
+    "portfolio_factor_exposures": ("portfolio_id", "session", "factor"),
+    "snapshot_inputs": ("session",),
+    "portfolios": ("portfolio_id",),
+    "publications": ("generation", "layer", "session"),
+}
+Contents = dict[str, dict[tuple[Any, ...], str]]
+
+
+def contents(database: Database, tables: Mapping[str, tuple[str, ...]], *, ignoring: Iterable[str] = ()) -> Contents:
+    """Every row of the tables as PostgreSQL's own exact text, by table and key; ``ignoring`` names columns."""
+    left_out = ", ".join(f"'{name}'" for name in ignoring)
+    row = f"(to_jsonb(each) - ARRAY[{left_out}])::text" if left_out else "each::text"
+    with database.begin() as connection:
+        return {
+            table: {
+                tuple(keys): text
+                for *keys, text in connection.execute(sa.text(f"SELECT {', '.join(key)}, {row} FROM {table} AS each"))
+            }
+            for table, key in tables.items()
+        }
+
+
+def changed_keys(before: Contents, after: Contents, table: str) -> set[tuple[Any, ...]]:
+    """Keys of the rows of a table that came, went or differ."""
+    old, new = before[table], after[table]
+    return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+
+
+def assert_same_figures(found: Contents, expected: Contents) -> None:
+    """Equal in every stored value, floats up to what the order of summation costs.
+
+    A matrix product over other sessions adds up in another order; fingerprints are of the inputs and equal exactly.
+    """
+    assert {table: rows.keys() for table, rows in found.items()} == {
+        table: rows.keys() for table, rows in expected.items()
+    }
+    for table, rows in found.items():
+        for key, row in rows.items():
+            left, right = json.loads(row), json.loads(expected[table][key])
+            assert left == {name: _close_to(value) for name, value in right.items()}, (table, key)
+
+
+def _close_to(value: Any) -> Any:
+    return pytest.approx(value, rel=1e-11, abs=1e-13) if isinstance(value, float) else value
+
+
+def rows_of(database: Database, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The rows of a query."""
+    with database.begin() as connection:
+        return [dict(row) for row in connection.execute(sa.text(sql), parameters).mappings()]
+
+
+def execute(database: Database, sql: str, **parameters: Any) -> None:
+    """Run a statement as an operator with direct access would."""
+    with database.begin() as connection:
+        connection.execute(sa.text(sql), parameters)
+
+
+def published_generations(database: Database, layer: str) -> dict[date, int]:
+    """The newest generation of each session of a layer."""
+    sql = "SELECT session, max(generation) AS newest FROM publications WHERE layer = :layer GROUP BY session"
+    return {row["session"]: row["newest"] for row in rows_of(database, sql, layer=layer)}

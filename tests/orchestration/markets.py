@@ -1,0 +1,136 @@
+"""Markets for the tests of this layer: bars that a test writes down, with a record of what was asked for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+
+from sigmasight_assets.market_data.protocol import (
+    BAR_SCHEMA,
+    BarRequest,
+    FetchResult,
+    Listing,
+    MarketSource,
+    Outcome,
+    SymbolOutcome,
+    requests_by_symbol,
+)
+from sigmasight_assets.market_data.simulated import SimulatedMarket
+from sigmasight_assets.sessions import SessionCalendar
+
+# Open, high, low, close, adjusted close, volume.
+Bar = tuple[float | None, float | None, float | None, float | None, float | None, float | None]
+
+# Symbols with something the matter, beside those of the simulated market.
+LATE, YOUNG, FLAT, HALTED, LEVERED, UNKNOWN = "LATEX", "YOUNG", "FLATX", "HALTX", "LEVER", "GHOST"
+AWKWARD = (LATE, YOUNG, FLAT, HALTED, LEVERED, UNKNOWN)
+
+
+@dataclass
+class ScriptedMarket:
+    """Sends the bars of ``bars`` that lie in the windows asked for, and ``unasked`` rows with every answer."""
+
+    bars: dict[tuple[str, date], Bar]
+    descriptions: list[Listing]
+    unasked: list[tuple[str, date, Bar]] = field(default_factory=list)
+    requests: list[BarRequest] = field(default_factory=list)
+    name: str = "scripted"
+    supplies_corporate_actions: bool = False
+
+    def listings(self) -> list[Listing]:
+        return list(self.descriptions)
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        self.requests += requests
+        windows = requests_by_symbol(requests)
+        rows = [
+            (symbol, day, bar)
+            for (symbol, day), bar in self.bars.items()
+            if symbol in windows and windows[symbol].first <= day <= windows[symbol].last
+        ]
+        known = {symbol for symbol, _ in self.bars}
+        sent = {symbol for symbol, _, _ in rows}
+        return FetchResult(
+            bars=bar_table([*rows, *self.unasked]),
+            outcomes={symbol: _outcome(symbol in known, symbol in sent) for symbol in windows},
+        )
+
+    def restate(self, symbol: str, day: date, factor: float) -> None:
+        """Multiply the five prices of a bar."""
+        *prices, volume = self.bars[symbol, day]
+        changed = [None if price is None else round(price * factor, 4) for price in prices]
+        self.bars[symbol, day] = (*changed, volume)  # type: ignore[assignment]
+
+    def asked(self) -> dict[str, tuple[date, date]]:
+        """The windows asked for since the last call, by symbol."""
+        windows = {item.symbol: (item.first, item.last) for item in self.requests}
+        self.requests.clear()
+        return windows
+
+
+def _outcome(known: bool, sent: bool) -> SymbolOutcome:
+    if not known:
+        return SymbolOutcome(Outcome.UNKNOWN, "no such ticker")
+    return SymbolOutcome(Outcome.OK if sent else Outcome.EMPTY)
+
+
+def bar(close: float, *, volume: float = 1000.0) -> Bar:
+    """A sound bar of this close."""
+    return (close, close + 1.0, close - 0.5, close, close, volume)
+
+
+def bar_table(rows: Iterable[tuple[str, date, Bar]]) -> pa.Table:
+    """Rows in the schema of the protocol."""
+    flat = [(symbol, day, *values) for symbol, day, values in rows]
+    columns = list(zip(*flat, strict=True)) or [()] * len(BAR_SCHEMA)
+    return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, BAR_SCHEMA, strict=True)], BAR_SCHEMA)
+
+
+def stock(symbol: str) -> Listing:
+    """A listing without any sector."""
+    return Listing(symbol, f"{symbol} Inc.", "equity", None, None)
+
+
+def copied(source: MarketSource, *, first: date, last: date) -> ScriptedMarket:
+    """A market with the bars and listings of another."""
+    listings = source.listings()
+    sent = source.fetch_bars([BarRequest(item.symbol, first, last) for item in listings]).bars
+    columns = [sent[name].to_pylist() for name in BAR_SCHEMA.names]
+    bars: dict[tuple[str, date], Bar] = {
+        (symbol, day): tuple(values) for symbol, day, *values in zip(*columns, strict=True)
+    }
+    return ScriptedMarket(bars, listings)
+
+
+def awkward_market(calendar: SessionCalendar, *, first: date, targets: Sequence[date]) -> ScriptedMarket:
+    """60 simulated stocks and the funds, and six symbols with something the matter.
+
+    ``LATE`` has bars from the fifth target session on, ``YOUNG`` from 55 sessions before the first one. ``FLAT`` never
+    changes its price. ``HALTED`` has no bar at the eighth target session and 40 sessions before it. ``LEVERED`` moves
+    eight times as much as SPY. ``UNKNOWN`` is listed, but the market knows no bar of it.
+    """
+    market = copied(SimulatedMarket(calendar, stocks=60), first=first, last=targets[-1])
+    late, young, halted = (item.symbol for item in market.descriptions[10:13])
+    halts = {targets[7], calendar.offset(targets[7], -40)}
+    levered, before = 100.0, market.bars["SPY", first]
+    for day in calendar.between(first, targets[-1]):
+        if day >= targets[4]:
+            market.bars[LATE, day] = market.bars[late, day]
+        if day >= calendar.offset(targets[0], -55):
+            market.bars[YOUNG, day] = market.bars[young, day]
+        if day not in halts:
+            market.bars[HALTED, day] = market.bars[halted, day]
+        market.bars[FLAT, day] = bar(25.0)
+        today = market.bars["SPY", day]
+        levered *= 1 + 8 * (adjusted_close(today) / adjusted_close(before) - 1)
+        market.bars[LEVERED, day] = bar(round(levered, 4))
+        before = today
+    market.descriptions += [stock(symbol) for symbol in AWKWARD]
+    return market
+
+
+def adjusted_close(of: Bar) -> float:
+    """The total-return close of a sound bar."""
+    assert of[4] is not None
+    return of[4]

@@ -1,0 +1,363 @@
+"""Price updates against a scripted and the simulated market: what is asked, stored, logged, rejected."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sigmasight_assets.errors import MarketDataError, SessionError
+from sigmasight_assets.market_data.protocol import BarRequest, FetchResult, MarketSource
+from sigmasight_assets.market_data.simulated import SimulatedMarket
+from sigmasight_assets.orchestration import price_update
+from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.universe import import_listings, read_universe
+from tests.orchestration.contents import PRICE_TABLES, changed_keys, contents, execute, rows_of
+from tests.orchestration.markets import ScriptedMarket, bar, stock
+
+HISTORY_START = date(2025, 5, 1)
+DAYS = exchange_calendar().between(HISTORY_START, date(2025, 6, 30))
+# The update under test is that of one evening; some of the days before it are stored already.
+TODAY, TOMORROW = DAYS[-2], DAYS[-1]
+LISTED_LATER = DAYS[10]
+
+
+@pytest.fixture
+def market() -> ScriptedMarket:
+    """AAA and BBB over all days, and NEW, listed on the eleventh."""
+    bars = {
+        (symbol, day): bar(100.0 + place + position)
+        for place, symbol in enumerate(("AAA", "BBB", "NEW"))
+        for position, day in enumerate(DAYS)
+        if symbol != "NEW" or day >= LISTED_LATER
+    }
+    return ScriptedMarket(bars, [stock(symbol) for symbol in ("AAA", "BBB", "NEW")])
+
+
+@pytest.fixture
+def tracked(database: Database, market: ScriptedMarket) -> Database:
+    track(database, market)
+    return database
+
+
+def track(database: Database, market: MarketSource) -> None:
+    with database.begin() as connection:
+        import_listings(connection, market.listings())
+
+
+def run(database: Database, market: MarketSource, *sessions: date, history_start: date = HISTORY_START) -> PriceUpdate:
+    return update_prices(
+        database,
+        market,
+        exchange_calendar(),
+        sessions=sessions or (TODAY,),
+        history_start=history_start,
+        run_id="run-1",
+    )
+
+
+def symbols(database: Database) -> dict[str, Any]:
+    with database.begin() as connection:
+        return {item.symbol: item for item in read_universe(connection)}
+
+
+def stored_closes(database: Database, symbol: str) -> dict[date, Decimal]:
+    sql = "SELECT price_date, close_price FROM symbol_prices_daily WHERE symbol = :symbol"
+    return {row["price_date"]: row["close_price"] for row in rows_of(database, sql, symbol=symbol)}
+
+
+def test_first_update_asks_for_the_whole_window_and_stores_it(tracked: Database, market: ScriptedMarket) -> None:
+    update = run(tracked, market)
+    assert market.asked() == dict.fromkeys(("AAA", "BBB", "NEW"), (HISTORY_START, TODAY))
+    days = DAYS[:-1]
+    assert stored_closes(tracked, "AAA") == {day: Decimal(100 + place) for place, day in enumerate(days)}
+    assert list(stored_closes(tracked, "NEW")) == days[10:]
+    stored = rows_of(tracked, "SELECT * FROM symbol_prices_daily WHERE symbol = 'BBB' AND price_date = :day", day=TODAY)
+    close = Decimal(101 + len(days) - 1)
+    assert {name: stored[0][name] for name in stored[0] if name != "fetched_at"} == {
+        "symbol": "BBB",
+        "price_date": TODAY,
+        "open_price": close,
+        "high_price": close + 1,
+        "low_price": close - Decimal("0.5"),
+        "close_price": close,
+        "adj_close_price": float(close),
+        "volume": 1000,
+        "source": "scripted",
+    }
+    assert (update.requested, update.inserted, update.changed_symbols) == (3, 3 * len(days) - 10, 3)
+    assert (update.restated, update.already_there, update.rejected, update.problems) == (0, 0, {}, {})
+
+
+def test_history_is_400_sessions_and_never_before_the_history_start(
+    tracked: Database, market: ScriptedMarket, calendar: SessionCalendar
+) -> None:
+    run(tracked, market, history_start=date(2015, 1, 2))
+    assert set(market.asked().values()) == {(calendar.offset(TODAY, -400), TODAY)}
+    run(tracked, market, DAYS[3], TODAY, history_start=date(2015, 1, 2))
+    assert {first for first, _ in market.asked().values()} == {calendar.offset(DAYS[3], -400)}
+
+
+def test_history_start_may_be_a_day_without_session(tracked: Database, market: ScriptedMarket) -> None:
+    saturday, monday = date(2025, 5, 3), date(2025, 5, 5)
+    run(tracked, market, history_start=saturday)
+    assert set(market.asked().values()) == {(monday, TODAY)}
+
+
+def test_known_symbols_are_asked_for_the_last_five_sessions(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    market.asked()
+    update = run(tracked, market, TOMORROW)
+    assert market.asked() == dict.fromkeys(("AAA", "BBB", "NEW"), (DAYS[-5], TOMORROW))
+    assert (update.inserted, update.already_there, update.restated, update.changed_symbols) == (3, 12, 0, 3)
+    assert stored_closes(tracked, "AAA")[TOMORROW] == 100 + len(DAYS) - 1
+
+
+def test_each_symbol_is_asked_from_the_first_session_it_lacks(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    market.asked()
+    execute(tracked, "DELETE FROM symbol_prices_daily WHERE symbol = 'AAA' AND price_date = :day", day=DAYS[20])
+    market.descriptions.append(stock("CCC"))
+    market.bars |= {("CCC", day): bar(7.0) for day in DAYS}
+    track(tracked, market)
+    update = run(tracked, market, TOMORROW)
+    assert market.asked() == {
+        "AAA": (DAYS[20], TOMORROW),
+        "BBB": (DAYS[-5], TOMORROW),
+        "CCC": (HISTORY_START, TOMORROW),
+        "NEW": (DAYS[-5], TOMORROW),
+    }
+    assert update.inserted == 1 + 3 + len(DAYS)
+
+
+def test_later_listing_is_asked_for_earlier_sessions_only_once_per_window(
+    tracked: Database, market: ScriptedMarket, calendar: SessionCalendar
+) -> None:
+    run(tracked, market)
+    found = symbols(tracked)["NEW"]
+    assert (found.history_from, found.first_trade_date, found.last_price_date) == (HISTORY_START, LISTED_LATER, TODAY)
+    market.asked()
+    run(tracked, market)
+    assert market.asked()["NEW"] == (DAYS[-6], TODAY)
+    # A window that reaches further back than ever before is asked for, and once.
+    earlier = calendar.offset(HISTORY_START, -20)
+    run(tracked, market, history_start=earlier)
+    assert market.asked()["NEW"] == (earlier, TODAY)
+    run(tracked, market, history_start=earlier)
+    assert market.asked()["NEW"] == (DAYS[-6], TODAY)
+
+
+def test_backfill_of_older_sessions_asks_for_what_lies_before_them(
+    tracked: Database, market: ScriptedMarket, calendar: SessionCalendar
+) -> None:
+    run(tracked, market)
+    market.asked()
+    earlier = calendar.offset(HISTORY_START, -3)
+    for day in calendar.between(earlier, HISTORY_START)[:-1]:
+        market.bars["AAA", day] = bar(90.0)
+    update = run(tracked, market, DAYS[1], DAYS[2], history_start=earlier)
+    assert market.asked() == dict.fromkeys(("AAA", "BBB", "NEW"), (earlier, DAYS[2]))
+    assert (update.inserted, update.already_there) == (3, 6)
+    assert symbols(tracked)["AAA"].first_trade_date == earlier
+    assert symbols(tracked)["AAA"].last_price_date == TODAY
+
+
+def test_rerun_changes_nothing(tracked: Database, market: ScriptedMarket) -> None:
+    market.bars["AAA", DAYS[5]] = (1.0, 0.5, 1.0, 1.0, 1.0, 1.0)
+    run(tracked, market)
+    before = contents(tracked, PRICE_TABLES)
+    update = run(tracked, market)
+    assert contents(tracked, PRICE_TABLES) == before
+    assert (update.inserted, update.restated, update.changed_symbols) == (0, 0, 0)
+
+
+def test_restated_close_is_stored_and_logged(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    before = contents(tracked, PRICE_TABLES)
+    market.restate("AAA", TODAY, 1.01)
+    market.bars["BBB", DAYS[-3]] = bar(stored_close := 500.0)
+    update = run(tracked, market)
+    assert (update.restated, update.inserted, update.changed_symbols, update.already_there) == (2, 0, 2, 13)
+    after = contents(tracked, PRICE_TABLES)
+    assert changed_keys(before, after, "symbol_prices_daily") == {("AAA", TODAY), ("BBB", DAYS[-3])}
+    old = Decimal(100 + len(DAYS) - 2)
+    log = rows_of(tracked, "SELECT * FROM restatements ORDER BY symbol")
+    assert [
+        (row["symbol"], row["price_date"], row["old_close_price"], row["new_close_price"], row["run_id"]) for row in log
+    ] == [
+        ("AAA", TODAY, old, old * Decimal("1.01"), "run-1"),
+        ("BBB", DAYS[-3], old, Decimal(stored_close), "run-1"),
+    ]
+    assert log[0]["old_adj_close_price"] == float(old)
+    assert log[0]["new_adj_close_price"] == pytest.approx(float(old) * 1.01, abs=1e-9)
+    assert log[0]["reason"] == "re-read of stored sessions"
+    assert log[0]["detected_at"].tzinfo is not None
+
+
+def test_restated_volume_and_adjusted_close_count_but_not_rounding_noise(
+    tracked: Database, market: ScriptedMarket
+) -> None:
+    run(tracked, market)
+    before = contents(tracked, PRICE_TABLES)
+    for symbol, change in (("AAA", 1 + 1e-12), ("BBB", 1 + 1e-6)):
+        opened, high, low, close, adjusted, volume = market.bars[symbol, TODAY]
+        assert adjusted is not None
+        market.bars[symbol, TODAY] = (opened, high, low, close, adjusted * change, volume)
+    *prices, _ = market.bars["NEW", TODAY]
+    market.bars["NEW", TODAY] = (*prices, 2000.0)  # type: ignore[assignment]
+    run(tracked, market)
+    after = contents(tracked, PRICE_TABLES)
+    assert changed_keys(before, after, "symbol_prices_daily") == {("BBB", TODAY), ("NEW", TODAY)}
+
+
+def test_bar_that_the_source_no_longer_sends_stays(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    before = contents(tracked, PRICE_TABLES)
+    del market.bars["AAA", TODAY]
+    run(tracked, market)
+    assert contents(tracked, PRICE_TABLES) == before
+
+
+def test_rejected_bars_go_to_quarantine_with_their_reason(tracked: Database, market: ScriptedMarket) -> None:
+    market.bars["AAA", DAYS[5]] = (10.0, 9.0, 8.0, 9.5, 9.5, 100.0)
+    market.bars["AAA", TODAY] = (10.0, 11.0, 9.0, float("nan"), 10.0, 100.0)
+    market.bars["BBB", date(2025, 6, 19)] = bar(50.0)
+    market.unasked = [("ZZZ", TODAY, bar(5.0)), ("NEW", TODAY, bar(6.0))]
+    update = run(tracked, market)
+    reasons = {
+        ("AAA", DAYS[5]): "high_too_low",
+        ("AAA", TODAY): "price_missing",
+        ("BBB", date(2025, 6, 19)): "not_a_session",
+        ("ZZZ", TODAY): "not_asked",
+        ("NEW", TODAY): "conflicting_duplicate",
+    }
+    quarantined = rows_of(tracked, "SELECT * FROM price_quarantine")
+    assert {(row["symbol"], row["price_date"]): row["reason"] for row in quarantined} == reasons
+    assert len(quarantined) == 6
+    assert {row["source"] for row in quarantined} == {"scripted"}
+    raw = next(row for row in quarantined if row["reason"] == "high_too_low")
+    assert (raw["open_price"], raw["high_price"], raw["low_price"], raw["volume"]) == (10.0, 9.0, 8.0, 100.0)
+    assert update.rejected == {
+        "high_too_low": 1,
+        "price_missing": 1,
+        "not_a_session": 1,
+        "not_asked": 1,
+        "conflicting_duplicate": 2,
+    }
+    assert DAYS[5] not in stored_closes(tracked, "AAA")
+    assert len(stored_closes(tracked, "AAA")) == len(DAYS) - 3
+    run(tracked, market)
+    assert len(rows_of(tracked, "SELECT * FROM price_quarantine")) == 6
+
+
+def test_rejected_bar_never_replaces_a_stored_one(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    before = contents(tracked, PRICE_TABLES)
+    market.bars["AAA", TODAY] = (0.0, 11.0, 9.0, 10.0, 10.0, 100.0)
+    update = run(tracked, market)
+    after = contents(tracked, PRICE_TABLES)
+    assert after["symbol_prices_daily"] == before["symbol_prices_daily"]
+    assert update.rejected == {"price_not_positive": 1}
+
+
+def test_unknown_symbol_gets_the_status_error_until_the_market_knows_it(
+    tracked: Database, market: ScriptedMarket
+) -> None:
+    market.descriptions.append(stock("GONE"))
+    track(tracked, market)
+    update = run(tracked, market)
+    assert update.problems == {"GONE": "unknown: no such ticker"}
+    found = symbols(tracked)
+    assert (found["GONE"].status, found["GONE"].status_reason) == ("error", "unknown: no such ticker")
+    assert {found[name].status for name in ("AAA", "BBB", "NEW")} == {"active"}
+    market.bars["GONE", TOMORROW] = bar(12.0)
+    update = run(tracked, market, TOMORROW)
+    found = symbols(tracked)
+    assert update.problems == {}
+    assert (found["GONE"].status, found["GONE"].status_reason) == ("active", None)
+    assert found["GONE"].first_trade_date == TOMORROW
+
+
+def test_active_symbol_that_falls_silent_stays_active(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    market.bars = {key: value for key, value in market.bars.items() if key[0] != "AAA"}
+    update = run(tracked, market, TOMORROW)
+    assert update.problems == {"AAA": "unknown: no such ticker"}
+    assert symbols(tracked)["AAA"].status == "active"
+    assert len(stored_closes(tracked, "AAA")) == len(DAYS) - 1
+
+
+def test_batches_store_the_same(tracked: Database, market: ScriptedMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tracked, market)
+    whole = contents(tracked, PRICE_TABLES, ignoring=["fetched_at", "added_at"])
+    execute(tracked, "DELETE FROM symbol_prices_daily; DELETE FROM symbol_universe")
+    monkeypatch.setattr(price_update, "BATCH_SYMBOLS", 2)
+    track(tracked, market)
+    update = run(tracked, market)
+    assert contents(tracked, PRICE_TABLES, ignoring=["fetched_at", "added_at"]) == whole
+    assert update.requested == 3
+
+
+class FailsOn(ScriptedMarket):
+    """Answers until it is asked for NEW."""
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        if any(item.symbol == "NEW" for item in requests):
+            raise MarketDataError("The vendor does not answer: HTTP 503")
+        return super().fetch_bars(requests)
+
+
+def test_what_is_stored_stays_stored_when_a_later_batch_fails(
+    tracked: Database, market: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_update, "BATCH_SYMBOLS", 2)
+    with pytest.raises(MarketDataError, match="HTTP 503"):
+        run(tracked, FailsOn(market.bars, market.descriptions))
+    assert len(stored_closes(tracked, "AAA")) == len(DAYS) - 1
+    run(tracked, market)
+    assert market.asked() == {
+        "AAA": (DAYS[-6], TODAY),
+        "BBB": (DAYS[-6], TODAY),
+        "NEW": (HISTORY_START, TODAY),
+    }
+
+
+def test_empty_universe_is_an_error_with_the_way_out(database: Database, market: ScriptedMarket) -> None:
+    with pytest.raises(MarketDataError, match=r"No symbol is tracked: run `sigmasight universe import FILE`"):
+        run(database, market)
+    assert market.requests == []
+
+
+def test_sessions_before_the_history_start_are_an_error(tracked: Database, market: ScriptedMarket) -> None:
+    with pytest.raises(MarketDataError, match=r"2025-06-27 is before SIGMASIGHT_HISTORY_START 2025-07-01"):
+        run(tracked, market, history_start=date(2025, 7, 1))
+    assert market.requests == []
+
+
+def test_a_date_that_is_no_session_is_an_error(tracked: Database, market: ScriptedMarket) -> None:
+    with pytest.raises(SessionError, match="2025-06-28 is not a session"):
+        run(tracked, market, date(2025, 6, 28))
+    assert market.requests == []
+
+
+def test_simulated_market(database: Database, calendar: SessionCalendar) -> None:
+    market = SimulatedMarket(calendar, stocks=5)
+    track(database, market)
+    run(database, market, *DAYS)
+    names = [item.symbol for item in market.listings()]
+    truth = market.fetch_bars([BarRequest(name, HISTORY_START, DAYS[-1]) for name in names]).bars
+    expected = {
+        (symbol, day): Decimal(str(close))
+        for symbol, day, close in zip(
+            *(truth[name].to_pylist() for name in ("symbol", "price_date", "close_price")), strict=True
+        )
+    }
+    stored = rows_of(database, "SELECT symbol, price_date, close_price, source FROM symbol_prices_daily")
+    assert {(row["symbol"], row["price_date"]): row["close_price"] for row in stored} == expected
+    assert {row["source"] for row in stored} == {"simulated"}
+    before = contents(database, PRICE_TABLES)
+    assert run(database, market, *DAYS).changed_symbols == 0
+    assert contents(database, PRICE_TABLES) == before

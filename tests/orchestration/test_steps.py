@@ -1,0 +1,252 @@
+"""What every step does around its work: refuse, record, explain, and try again only what can get better."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from sigmasight_assets.errors import MarketDataError, NotReadyError, StorageError
+from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
+from sigmasight_assets.orchestration import steps
+from sigmasight_assets.orchestration.assets import market as market_assets
+from sigmasight_assets.orchestration.steps import (
+    RETRIES,
+    RETRYABLE,
+    check_results,
+    failed_sessions_text,
+    markdown_table,
+    materializations,
+)
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.operations import Verdict
+from tests.orchestration.conftest import HISTORY_START, TARGETS
+from tests.orchestration.contents import PRICE_TABLES, SYMBOL_TABLES, contents, rows_of
+from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.markets import ScriptedMarket, bar, stock
+
+JOB = "symbol_layer"
+MON, TUE = date(2025, 6, 2), date(2025, 6, 3)
+PRICES = ("symbol_prices",)
+
+
+@pytest.fixture
+def small() -> ScriptedMarket:
+    return ScriptedMarket({("AAA", TARGETS[-1]): bar(10.0)}, [stock("AAA")])
+
+
+@pytest.fixture
+def deployment(deploy: Deploy, priced: Database) -> Deployment:
+    return deploy(priced)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        (
+            "2025-05-26",
+            None,
+            "2025-05-26 is not a session of the exchange (XNYS); the nearest are 2025-05-23 and 2025-05-27",
+        ),
+        (
+            "2025-01-09",
+            None,
+            "2025-01-09 is not a session of the exchange (XNYS); the nearest are 2025-01-08 and 2025-01-10",
+        ),
+        ("2025-05-24", None, "2025-05-24 is not a session"),
+        ("2025-05-23", "2025-05-26", "2025-05-26 is not a session"),
+        ("2025-05-26", "2025-05-28", "2025-05-26 is not a session"),
+        (
+            "2025-06-05",
+            None,
+            "2025-06-05 is not complete: a session is offered from 21:00 New York of its day; the newest is 2025-06-04",
+        ),
+        ("2025-06-03", "2025-06-06", "2025-06-06 is not complete"),
+        ("2030-01-09", None, "2030-01-09 is not complete"),
+        ("2025-05-28", "2025-05-23", "The range is reversed: 2025-05-28 is after 2025-05-23"),
+        ("2024-02-29", None, "2024-02-29 is before SIGMASIGHT_HISTORY_START 2024-03-01"),
+        ("2024-02-28", "2024-03-04", "2024-02-28 is before SIGMASIGHT_HISTORY_START 2024-03-01"),
+        (None, None, "Choose a partition: a session or a range of sessions"),
+    ],
+)
+def test_partition_that_is_no_closed_session_is_refused(
+    deployment: Deployment, priced: Database, first: str | None, last: str | None, message: str
+) -> None:
+    tables = {**PRICE_TABLES, **SYMBOL_TABLES}
+    before = contents(priced, tables)
+    for assets in (["symbol_prices"], ["market_beta"]):
+        run = deployment.run(JOB, first, last, assets=assets)
+        assert not run.success
+        assert message in run.failure
+        assert (run.retries, run.materialized) == (0, {})
+    assert contents(priced, tables) == before
+    assert rows_of(priced, "SELECT * FROM batch_runs") == []
+
+
+def test_first_session_of_the_history_and_the_newest_complete_one_are_accepted(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket
+) -> None:
+    deployment = deploy(priced, market=awkward)
+    for day in (HISTORY_START, TARGETS[-1]):
+        run = deployment.run(JOB, day, assets=PRICES)
+        assert run.success
+        assert run.materialized == {"symbol_prices": [str(day)]}
+
+
+class Flaky(ScriptedMarket):
+    """Raises each of its errors once, in order, then answers."""
+
+    def __init__(self, market: ScriptedMarket, errors: Sequence[Exception]) -> None:
+        super().__init__(market.bars, market.descriptions)
+        self.errors = list(errors)
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().fetch_bars(requests)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy without its waits."""
+    policy = dg.RetryPolicy(max_retries=RETRIES.max_retries, delay=0.01)
+    monkeypatch.setattr(market_assets, "RETRIES", policy)
+
+
+def test_policy() -> None:
+    assert (RETRIES.max_retries, RETRIES.delay, RETRIES.backoff) == (2, 2, dg.Backoff.EXPONENTIAL)
+    assert set(RETRYABLE) == {MarketDataError, StorageError}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("error", [MarketDataError("HTTP 503"), StorageError("the database is away")])
+def test_vendors_and_database_are_tried_again(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, error: Exception
+) -> None:
+    run = deploy(priced, market=Flaky(awkward, [error, error])).run(JOB, MON, assets=PRICES)
+    assert run.success
+    assert run.retries == 2
+    (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
+    assert (batch["status"], batch["error"]) == ("succeeded", None)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_vendor_that_stays_away_fails_the_run_after_two_more_attempts(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket
+) -> None:
+    before = contents(priced, PRICE_TABLES)
+    run = deploy(priced, market=Flaky(awkward, [MarketDataError("HTTP 503")] * 9)).run(JOB, MON, assets=PRICES)
+    assert not run.success
+    assert (run.retries, run.failure) == (2, "HTTP 503")
+    (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
+    assert (batch["kind"], batch["status"], batch["error"]) == ("symbol_prices", "failed", "HTTP 503")
+    assert batch["finished_at"] is not None
+    assert contents(priced, PRICE_TABLES) == before
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (NotReadyError("the products of Monday are missing"), "the products of Monday are missing"),
+        (ValueError("shapes do not fit"), "ValueError: shapes do not fit"),
+        (OverflowError("portfolio 3: too much money"), "OverflowError: portfolio 3: too much money"),
+    ],
+)
+def test_nothing_else_is_tried_again(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, error: Exception, message: str
+) -> None:
+    run = deploy(priced, market=Flaky(awkward, [error])).run(JOB, MON, assets=PRICES)
+    assert not run.success
+    assert (run.retries, run.failure) == (0, message)
+    (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
+    assert (batch["status"], batch["error"]) == ("failed", message)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_database_that_is_away_is_named(deploy: Deploy, awkward: ScriptedMarket) -> None:
+    nowhere = Database("postgresql+psycopg2://someone:secret@127.0.0.1:9/nothing")
+    run = deploy(nowhere, market=awkward).run(JOB, MON, assets=PRICES)
+    assert not run.success
+    assert run.retries == 2
+    assert "127.0.0.1:9/nothing does not answer" in run.failure
+    assert "check SIGMASIGHT_DATABASE_URL" in run.failure
+    assert "secret" not in run.failure
+
+
+@pytest.mark.usefixtures("impatient")
+def test_interrupted_step_is_recorded_as_failed(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(market_assets, "update_prices", interrupted)
+    run = deploy(priced, market=awkward).run(JOB, MON, assets=PRICES)
+    assert not run.success
+    (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
+    assert (batch["status"], batch["error"]) == ("failed", "interrupted: DagsterExecutionInterruptedError")
+
+
+def verdict(session: date, check: str = "coverage", *, passed: bool) -> Verdict:
+    return Verdict(check, session, passed, f"{check} of {session:%d %B}")
+
+
+def test_failed_sessions_text_is_a_line_per_verdict() -> None:
+    verdicts = [verdict(MON, passed=False), verdict(TUE, "bars_valid", passed=False)]
+    assert failed_sessions_text(verdicts) == (
+        "2025-06-02 coverage: coverage of 02 June\n2025-06-03 bars_valid: bars_valid of 03 June"
+    )
+
+
+def results(verdicts: Sequence[Verdict], selected: Sequence[str]) -> list[dg.AssetCheckResult]:
+    assets = {"coverage": "metrics", "bars_valid": "betas"}
+    keys = frozenset(dg.AssetCheckKey(dg.AssetKey(assets[name]), name) for name in selected)
+    return list(check_results(verdicts, assets, selected=keys))
+
+
+def shown(result: dg.AssetCheckResult) -> dict[str, object]:
+    """The metadata as plain values."""
+    return {name: value.value for name, value in (result.metadata or {}).items()}
+
+
+def test_check_result_names_the_failed_sessions() -> None:
+    verdicts = [verdict(MON, passed=True), verdict(TUE, passed=False), verdict(TUE, "bars_valid", passed=True)]
+    coverage, valid = results(verdicts, ["coverage", "bars_valid"])
+    assert (coverage.passed, coverage.check_name, coverage.asset_key) == (False, "coverage", dg.AssetKey("metrics"))
+    assert coverage.severity == dg.AssetCheckSeverity.ERROR
+    assert shown(coverage) == {
+        "sessions": 2,
+        "failed_sessions": 1,
+        "2025-06-03": "coverage of 03 June",
+    }
+    assert valid.passed
+
+
+def test_check_result_of_good_sessions_shows_the_newest() -> None:
+    (coverage,) = results([verdict(MON, passed=True), verdict(TUE, passed=True)], ["coverage"])
+    assert shown(coverage) == {"sessions": 2, "failed_sessions": 0, "2025-06-03": "coverage of 03 June"}
+
+
+def test_check_result_shows_at_most_fifty_sessions() -> None:
+    days = [date.fromordinal(MON.toordinal() + offset) for offset in range(60)]
+    (coverage,) = results([verdict(day, passed=False) for day in days], ["coverage"])
+    assert len(shown(coverage)) == 2 + steps.SHOWN
+    assert shown(coverage)["failed_sessions"] == 60
+
+
+def test_materializations_are_one_per_asset_and_session() -> None:
+    found = [(item.asset_key.to_user_string(), item.partition) for item in materializations(["a", "b"], [MON, TUE])]
+    assert found == [("a", "2025-06-02"), ("b", "2025-06-02"), ("a", "2025-06-03"), ("b", "2025-06-03")]
+
+
+def test_markdown_table_is_cut_at_fifty_rows() -> None:
+    assert markdown_table(("name", "count"), [("a", 1)]).value == "| name | count |\n| --- | --- |\n| a | 1 |"
+    lines = str(markdown_table(("n",), [(number,) for number in range(53)]).value).splitlines()
+    assert lines[-1] == "3 more"
+    assert len([line for line in lines if line.startswith("| ")]) == 52
+
+
+def test_markdown_table_keeps_its_shape_whatever_a_cell_holds() -> None:
+    text = str(markdown_table(("symbol", "answer"), [("A|B", "line one\nline two")]).value)
+    assert text.splitlines()[2:] == ["| A\\|B | line one line two |"]

@@ -1,0 +1,136 @@
+"""The price window of the symbol products, and the base sessions of calendar returns against pandas' calendar."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.orchestration.symbol_window import (
+    LOOKBACK_SESSIONS,
+    SymbolWindow,
+    read_symbol_window,
+    return_anchors,
+)
+from sigmasight_assets.quant.factors import FACTOR_ETFS
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.universe import read_universe
+from tests.orchestration.conftest import TARGETS
+from tests.orchestration.contents import execute, rows_of
+from tests.orchestration.markets import HALTED, LATE
+
+DAY = timedelta(days=1)
+
+
+def bases(day: date) -> list[date]:
+    """The days on or before which the five base sessions lie."""
+    stamp = pd.Timestamp(day)
+    return [
+        day.replace(day=1) - DAY,
+        day.replace(month=1, day=1) - DAY,
+        (stamp - pd.DateOffset(months=1)).date(),
+        (stamp - pd.DateOffset(months=3)).date(),
+        (stamp - pd.DateOffset(years=1)).date(),
+    ]
+
+
+def test_anchors_of_every_session_from_2004_to_2030(calendar: SessionCalendar) -> None:
+    sessions = calendar.sessions[: calendar.index(date(2030, 12, 31)) + 1]
+    rows = np.arange(calendar.index(date(2004, 1, 2)), len(sessions))
+    index = pd.DatetimeIndex(sessions)
+    wanted = pd.DatetimeIndex([base for day in sessions[rows].tolist() for base in bases(day)])
+    expected = index.get_indexer(wanted, method="ffill").reshape(len(rows), 5)
+    assert np.array_equal(return_anchors(sessions, rows), expected)
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        # Mid-month, all anchors sessions of their own.
+        ((2025, 6, 18), [(2025, 5, 30), (2024, 12, 31), (2025, 5, 16), (2025, 3, 18), (2024, 6, 18)]),
+        # The last days of February, March and May.
+        ((2024, 2, 29), [(2024, 1, 31), (2023, 12, 29), (2024, 1, 29), (2023, 11, 29), (2023, 2, 28)]),
+        ((2025, 2, 28), [(2025, 1, 31), (2024, 12, 31), (2025, 1, 28), (2024, 11, 27), (2024, 2, 28)]),
+        ((2025, 3, 31), [(2025, 2, 28), (2024, 12, 31), (2025, 2, 28), (2024, 12, 31), (2024, 3, 28)]),
+        ((2024, 5, 31), [(2024, 4, 30), (2023, 12, 29), (2024, 4, 30), (2024, 2, 29), (2023, 5, 31)]),
+        # The first and the last session of a year; 2025-01-09 was a day of mourning.
+        ((2025, 1, 2), [(2024, 12, 31), (2024, 12, 31), (2024, 12, 2), (2024, 10, 2), (2024, 1, 2)]),
+        ((2024, 12, 31), [(2024, 11, 29), (2023, 12, 29), (2024, 11, 29), (2024, 9, 30), (2023, 12, 29)]),
+        ((2025, 4, 9), [(2025, 3, 31), (2024, 12, 31), (2025, 3, 7), (2025, 1, 8), (2024, 4, 9)]),
+    ],
+)
+def test_anchors_by_hand(
+    calendar: SessionCalendar, day: tuple[int, int, int], expected: list[tuple[int, int, int]]
+) -> None:
+    row = calendar.index(date(*day))
+    anchors = return_anchors(calendar.sessions, np.array([row]))[0]
+    assert calendar.sessions[anchors].tolist() == [date(*each) for each in expected]
+
+
+def test_anchor_before_the_first_session_of_the_window_is_minus_one(calendar: SessionCalendar) -> None:
+    window = calendar.sessions[calendar.index(date(2025, 5, 1)) : calendar.index(date(2025, 6, 30)) + 1]
+    anchors = return_anchors(window, np.array([0, 21, len(window) - 1]))
+    assert anchors.tolist() == [
+        [-1, -1, -1, -1, -1],
+        [20, -1, 1, -1, -1],
+        [20, -1, 20, -1, -1],
+    ]
+
+
+def read(database: Database, calendar: SessionCalendar, sessions: list[date]) -> SymbolWindow:
+    with database.begin() as connection:
+        symbols = read_universe(connection)
+    with database.bulk(read_only=True) as transaction:
+        return read_symbol_window(transaction, calendar, symbols, sessions=sessions)
+
+
+def test_window_holds_the_stored_bars(priced: Database, calendar: SessionCalendar) -> None:
+    sessions = [TARGETS[0], TARGETS[3], TARGETS[7]]
+    window = read(priced, calendar, sessions)
+    assert window.targets.sessions.tolist() == sessions
+    assert window.grid.sessions[0] == np.datetime64(calendar.offset(TARGETS[0], -LOOKBACK_SESSIONS))
+    assert window.grid.sessions[-1] == np.datetime64(TARGETS[7])
+    bars = rows_of(
+        priced,
+        "SELECT * FROM symbol_prices_daily WHERE price_date BETWEEN :first AND :last",
+        first=window.grid.sessions[0].item(),
+        last=TARGETS[7],
+    )
+    assert window.has_bar.sum() == len(bars)
+    rows = {day: row for row, day in enumerate(window.grid.sessions.tolist())}
+    columns = {symbol: column for column, symbol in enumerate(window.grid.symbols)}
+    for bar in bars:
+        cell = rows[bar["price_date"]], columns[bar["symbol"]]
+        assert window.close_units[cell] == bar["close_price"] * 10_000
+        assert window.adj_close[cell] == bar["adj_close_price"]
+        assert window.volume[cell] == bar["volume"]
+    empty = ~window.has_bar
+    assert np.isnan(window.adj_close[empty]).all()
+    assert np.isnan(window.volume[empty]).all()
+    assert not window.has_bar[rows[TARGETS[7]], columns[HALTED]]
+    assert not window.has_bar[rows[TARGETS[3]], columns[LATE]]
+
+
+def test_returns_of_the_factor_funds_are_in_canonical_order(priced: Database, calendar: SessionCalendar) -> None:
+    window = read(priced, calendar, [TARGETS[-1]])
+    prices = pd.DataFrame(window.adj_close, columns=window.grid.symbols)
+    expected = prices[list(FACTOR_ETFS)].pct_change(fill_method=None).to_numpy()
+    np.testing.assert_allclose(window.factor_returns, expected, rtol=0, atol=1e-15)
+    assert [window.grid.symbols[int(np.flatnonzero(window.own == place)[0])] for place in range(8)] == list(FACTOR_ETFS)
+    assert (window.own >= 0).sum() == 8
+
+
+def test_window_is_cut_at_the_calendars_start(priced: Database, calendar: SessionCalendar) -> None:
+    first_sessions = calendar.sessions[:12].tolist()
+    window = read(priced, calendar, first_sessions[10:12])
+    assert window.grid.sessions.tolist() == first_sessions
+    assert window.rows.tolist() == [10, 11]
+    assert not window.has_bar.any()
+
+
+def test_missing_factor_funds_are_named(priced: Database, calendar: SessionCalendar) -> None:
+    execute(priced, "DELETE FROM symbol_universe WHERE symbol IN ('TLT', 'USMV')")
+    with pytest.raises(MarketDataError, match=r"factor ETFs TLT, USMV are not tracked: run `sigmasight universe add"):
+        read(priced, calendar, [TARGETS[-1]])

@@ -1,0 +1,38 @@
+"""Tests of the rules of the tables of results, publications and operations."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.ledger_tables import (
+    batch_runs,
+    data_quality_results,
+    portfolio_snapshots,
+    position_values,
+    publications,
+)
+from tests.storage.rows import ROWS, refused_by
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "constraint"),
+    [
+        (portfolio_snapshots, {"gross": "700.00000001"}, "values_add_up"),
+        (portfolio_snapshots, {"net": 499, "cash": 491}, "values_add_up"),
+        (portfolio_snapshots, {"cash": "490.00000001"}, "cash_adds_up"),
+        (portfolio_snapshots, {"unpriced_value": 0}, "cash_adds_up"),
+        (portfolio_snapshots, {"equity": "NaN"}, "cash_adds_up"),
+        (portfolio_snapshots, {"equity": "Infinity"}, "numeric field overflow"),
+        (portfolio_snapshots, {"missing_symbols": None}, "missing_symbols"),
+        (position_values, {"status": "not_held"}, "status"),
+        (publications, {"layer": "prices"}, "layer"),
+        (data_quality_results, {"layer": "prices"}, "layer"),
+        (batch_runs, {"status": "done"}, "status"),
+    ],
+)
+def test_rows_that_contradict_themselves_are_refused(
+    database: Database, table: sa.Table, changes: dict[str, Any], constraint: str
+) -> None:
+    assert refused_by(database, table, {**ROWS[table], **changes}) == constraint

@@ -1,0 +1,245 @@
+"""Tests of daily bars against plain dictionaries: dense windows out, new and restated bars in, nothing twice."""
+
+import math
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sigmasight_assets.market_data.protocol import BAR_VALUES
+from sigmasight_assets.market_data.validation import REJECTED_SCHEMA, VALID_SCHEMA
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.prices import (
+    ADJUSTED_TOLERANCE,
+    PRICE_COLUMNS,
+    PriceWindow,
+    PriceWrite,
+    dense_window,
+    quarantine_bars,
+    read_price_window,
+    replace_changed_bars,
+)
+from tests.contents import contents
+from tests.storage.conftest import SESSIONS, SYMBOLS
+
+# Open, high, low and close in 1e-4 USD, adjusted close in USD, shares.
+Values = tuple[int, int, int, int, float, int]
+Bars = dict[tuple[str, date], Values]
+FIRST = (100_000, 110_000, 90_000, 105_000, 10.25, 1_000)
+
+
+def random_bars(seed: int, share: float) -> Bars:
+    random = np.random.default_rng(seed)
+    bars: Bars = {}
+    for symbol in SYMBOLS:
+        for day in SESSIONS:
+            if random.random() < share:
+                low, first, second, high = (int(value) for value in np.sort(random.integers(1, 10**14, 4)))
+                adjusted, volume = float(random.uniform(1e-4, 1e5)), int(random.integers(0, 2**62))
+                bars[symbol, day] = (first, high, low, second, adjusted, volume)
+    return bars
+
+
+def table(bars: Bars) -> pa.Table:
+    rows = [
+        dict(zip(VALID_SCHEMA.names, (symbol, day, *values), strict=True)) for (symbol, day), values in bars.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=VALID_SCHEMA)
+
+
+def bars_of(window: PriceWindow) -> Bars:
+    """The bars of a window, read cell by cell."""
+    columns = [*(window.prices[name] for name in PRICE_COLUMNS), window.adj_close, window.volume]
+    return {
+        (window.grid.symbols[column], window.grid.sessions[row].item()): tuple(
+            values[row, column].item() for values in columns
+        )
+        for row, column in zip(*np.nonzero(window.has_bar), strict=True)
+    }
+
+
+def write(database: Database, grid: Grid, bars: Bars, *, run_id: str = "r1", source: str = "test") -> PriceWrite:
+    with database.bulk() as transaction:
+        stored = read_price_window(transaction, grid)
+        incoming = dense_window(table(bars), grid)
+        return replace_changed_bars(transaction, stored, incoming, source=source, run_id=run_id)
+
+
+def read(database: Database, grid: Grid) -> Bars:
+    with database.bulk(read_only=True) as transaction:
+        return bars_of(read_price_window(transaction, grid))
+
+
+def restatements(database: Database) -> list[dict[str, Any]]:
+    with database.begin() as connection:
+        found = connection.exec_driver_sql("SELECT * FROM restatements ORDER BY symbol, price_date").mappings()
+        return [dict(row) for row in found]
+
+
+class TestWindows:
+    def test_bars_are_laid_out_by_session_and_symbol(self, grid: Grid) -> None:
+        bars = random_bars(1, share=0.6)
+        elsewhere: Bars = {("ZZZ", SESSIONS[0]): FIRST, ("AAA", date(2024, 1, 2)): FIRST}
+        window = dense_window(table({**elsewhere, **bars}), grid)
+        assert bars_of(window) == bars
+        assert window.close.shape == (5, 3)
+        empty = ~window.has_bar
+        assert 0 < empty.sum() < 15
+        assert np.isnan(window.adj_close[empty]).all()
+        assert all((values[empty] == 0).all() for values in (*window.prices.values(), window.volume))
+
+    def test_no_bars_are_an_empty_window(self, grid: Grid) -> None:
+        window = dense_window(table({}), grid)
+        assert not window.has_bar.any()
+        kinds = [values.dtype for values in (window.close, window.volume, window.adj_close)]
+        assert kinds == [np.dtype("int64"), np.dtype("int64"), np.dtype("float64")]
+
+    def test_what_is_read_is_what_was_stored_to_the_last_digit(self, database: Database, grid: Grid) -> None:
+        bars = random_bars(2, share=0.7)
+        bars["AAA", SESSIONS[0]] = (1, 10**14 - 1, 1, 10**14 - 1, 5e-324, 2**63 - 1)
+        assert write(database, grid, bars).inserted == len(bars)
+        assert read(database, grid) == bars
+
+    def test_only_the_grid_and_the_columns_asked_for_are_read(self, database: Database, grid: Grid) -> None:
+        bars = random_bars(3, share=1.0)
+        write(database, grid, bars)
+        smaller = Grid(grid.sessions[1:3], ("CCC", "ZZZ", "AAA"))
+        with database.bulk(read_only=True) as transaction:
+            window = read_price_window(transaction, smaller, columns=("close_price",))
+        assert list(window.prices) == ["close_price"]
+        expected = [[bars["CCC", day][3], 0, bars["AAA", day][3]] for day in SESSIONS[1:3]]
+        assert window.close.tolist() == expected
+
+    def test_years_without_a_partition_of_their_own_are_kept(self, database: Database) -> None:
+        days = [date(1999, 12, 31), date(2019, 12, 31), date(2020, 1, 2), date(2036, 1, 2)]
+        long = Grid(np.array(days, dtype="datetime64[D]"), ("AAA",))
+        bars: Bars = {("AAA", day): FIRST for day in days}
+        write(database, long, bars)
+        assert read(database, long) == bars
+
+
+class TestChanges:
+    @pytest.mark.parametrize("seed", [4, 5])
+    def test_new_and_other_bars_are_taken_and_the_rest_stays(self, database: Database, grid: Grid, seed: int) -> None:
+        before, other = random_bars(seed, share=0.7), random_bars(seed + 100, share=0.5)
+        same = dict(list(before.items())[::3])
+        incoming = {**other, **same}
+        write(database, grid, before)
+        counts = write(database, grid, incoming, run_id="r2")
+        assert read(database, grid) == {**before, **incoming}
+        changed = {key for key in incoming if key in before and incoming[key] != before[key]}
+        new = incoming.keys() - before.keys()
+        assert counts == PriceWrite(
+            inserted=len(new),
+            restated=len(changed),
+            unchanged=len(incoming) - len(new) - len(changed),
+            symbols=tuple(sorted({symbol for symbol, _ in changed | new})),
+        )
+        assert {(row["symbol"], row["price_date"]) for row in restatements(database)} == changed
+
+    @pytest.mark.parametrize("place", range(6))
+    def test_a_change_of_any_value_is_a_restatement(self, database: Database, grid: Grid, place: int) -> None:
+        write(database, grid, {("AAA", SESSIONS[1]): FIRST, ("BBB", SESSIONS[1]): FIRST})
+        values = list(FIRST)
+        values[place] += 1
+        changed: Bars = {("AAA", SESSIONS[1]): tuple(values)}  # type: ignore[dict-item]
+        assert write(database, grid, changed, run_id="r2", source="other") == PriceWrite(0, 1, 0, ("AAA",))
+        assert read(database, grid) == {("BBB", SESSIONS[1]): FIRST, **changed}
+        (row,) = restatements(database)
+        assert (row["run_id"], row["old_adj_close_price"], row["new_adj_close_price"]) == ("r2", 10.25, values[4])
+        closes = (row["old_close_price"] * 10_000, row["new_close_price"] * 10_000)
+        assert closes == (FIRST[3], values[3])
+
+    @pytest.mark.parametrize(("factor", "restated"), [(0.5, 0), (2.0, 1)])
+    def test_floating_point_noise_is_none(self, database: Database, grid: Grid, factor: float, restated: int) -> None:
+        write(database, grid, {("AAA", SESSIONS[1]): FIRST})
+        noisy = (*FIRST[:4], FIRST[4] * (1 + factor * ADJUSTED_TOLERANCE), FIRST[5])
+        assert write(database, grid, {("AAA", SESSIONS[1]): noisy}).restated == restated
+
+    def test_a_rerun_changes_nothing_at_all(self, database: Database, grid: Grid) -> None:
+        bars = random_bars(6, share=0.8)
+        write(database, grid, bars)
+        before = contents(database)
+        assert write(database, grid, bars, run_id="r2", source="other") == PriceWrite(0, 0, len(bars), ())
+        assert contents(database) == before
+
+    def test_an_empty_answer_removes_nothing(self, database: Database, grid: Grid) -> None:
+        bars = random_bars(7, share=0.8)
+        write(database, grid, bars)
+        assert write(database, grid, {}) == PriceWrite(0, 0, 0, ())
+        assert read(database, grid) == bars
+
+
+def rejected(reason: str = "price_missing", symbol: str = "AAA", **values: Any) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "price_date": SESSIONS[0],
+        **dict.fromkeys(BAR_VALUES, 10.0),
+        **values,
+        "reason": reason,
+    }
+
+
+class TestQuarantine:
+    @pytest.fixture
+    def quarantine(self, database: Database) -> Callable[..., int]:
+        """Quarantine bars; how many are kept then."""
+
+        def keep(*bars: dict[str, Any], source: str = "test") -> int:
+            with database.bulk() as transaction:
+                quarantine_bars(transaction, pa.Table.from_pylist(list(bars), schema=REJECTED_SCHEMA), source=source)
+                return int(transaction.read("SELECT count(*) AS kept FROM price_quarantine")["kept"][0].as_py())
+
+        return keep
+
+    def test_a_bar_is_kept_as_it_was_sent(self, database: Database, quarantine: Callable[..., int]) -> None:
+        values: dict[str, Any] = {
+            "open_price": -1.5,
+            "high_price": math.inf,
+            "low_price": None,
+            "close_price": math.nan,
+        }
+        assert quarantine(rejected("price_not_finite", **values, volume=0.5)) == 1
+        with database.begin() as connection:
+            row = dict(connection.exec_driver_sql("SELECT * FROM price_quarantine").mappings().one())
+        assert math.isnan(row.pop("close_price"))
+        assert {
+            name: row[name] for name in ("source", "symbol", "price_date", "reason", *BAR_VALUES) if name in row
+        } == {
+            "source": "test",
+            "symbol": "AAA",
+            "price_date": SESSIONS[0],
+            "reason": "price_not_finite",
+            "open_price": -1.5,
+            "high_price": math.inf,
+            "low_price": None,
+            "adj_close_price": 10.0,
+            "volume": 0.5,
+        }
+
+    @pytest.mark.parametrize(
+        "values", [{}, {"low_price": None}, {"close_price": math.nan}, dict.fromkeys(BAR_VALUES), {"volume": math.inf}]
+    )
+    def test_the_same_bar_is_kept_once_however_often_it_comes(
+        self, database: Database, quarantine: Callable[..., int], values: dict[str, Any]
+    ) -> None:
+        assert quarantine(rejected(**values), rejected(**values)) == 1
+        before = contents(database)
+        assert quarantine(rejected(**values)) == 1
+        assert contents(database) == before
+
+    def test_bars_that_differ_are_all_kept(self, quarantine: Callable[..., int]) -> None:
+        """Conflicting duplicates differ in a value only."""
+        first = rejected("conflicting_duplicate")
+        others = [{**first, name: 10.5} for name in BAR_VALUES]
+        assert quarantine(first, *others) == 7
+        assert quarantine(*others, first) == 7
+        assert quarantine(rejected("high_too_low"), rejected("conflicting_duplicate", symbol="BBB")) == 9
+        assert quarantine(first, source="other") == 10
+
+    def test_no_bar_is_no_change(self, quarantine: Callable[..., int]) -> None:
+        assert quarantine() == 0

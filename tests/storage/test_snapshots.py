@@ -1,0 +1,253 @@
+"""Tests of the portfolio layer's rows: stored as the ledger computed them, written again only when they differ."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
+from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.money import from_units
+from sigmasight_assets.storage.books import read_books, read_ledger_state
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.portfolios import NewLot, add_capital_flow, create_portfolio
+from sigmasight_assets.storage.snapshots import (
+    COUNT_COLUMNS,
+    MONEY_COLUMNS,
+    STATUS_LABELS,
+    PortfolioRows,
+    count_snapshots,
+    find_changed_snapshots,
+    read_consumed,
+    record_consumed,
+    replace_snapshots,
+)
+from tests.contents import contents
+from tests.storage.conftest import SESSIONS
+
+FIRST, SECOND = SESSIONS[:2]
+# Closes in 1e-4 USD of AAA, BBB and CCC: BBB is missing in the middle, CCC never had one.
+CLOSES = np.array(
+    [[100_000, 50_001, 0], [110_000, 0, 0], [120_000, 0, 0], [115_000, 52_503, 0], [125_000, 51_001, 0]],
+    dtype=np.int64,
+)
+LOTS = {
+    "ann": [
+        NewLot("AAA", Decimal("10.0001"), Decimal("9.5"), FIRST),
+        NewLot("BBB", Decimal(-3), Decimal("5.25"), FIRST),
+        NewLot("CCC", Decimal(7), Decimal("1.0001"), SECOND),
+        NewLot("AAA", Decimal(2), Decimal(11), SECOND, Decimal("12.5"), SESSIONS[3]),
+    ],
+    "bob": [NewLot("AAA", Decimal(5), Decimal(10), FIRST)],
+    "cat": [],
+}
+
+
+@pytest.fixture
+def rows(database: Database, grid: Grid) -> PortfolioRows:
+    """Three portfolios over five sessions; the last starts at the fourth."""
+    with database.begin() as connection:
+        for user, lots in LOTS.items():
+            as_of = SESSIONS[3] if user == "cat" else FIRST
+            portfolio = create_portfolio(
+                connection, user=user, name="Main", equity=Decimal("1000.00000001"), as_of=as_of, lots=lots
+            )
+        add_capital_flow(connection, portfolio.portfolio_id, flow_date=SESSIONS[4], amount=Decimal("-12.5"))
+    return compute(database, grid)
+
+
+def compute(database: Database, grid: Grid, closes: np.ndarray[Any, np.dtype[np.int64]] = CLOSES) -> PortfolioRows:
+    betas = np.linspace(-2.0, 2.0, closes.size * len(FACTORS)).reshape(*closes.shape, len(FACTORS))
+    betas[:, 1, 3] = np.nan
+    with database.bulk(read_only=True) as transaction:
+        books = read_books(transaction, last=SESSIONS[-1])
+        state = read_ledger_state(transaction, books, None)
+    return compute_portfolio_rows(books, state, grid, rows=np.arange(5), closes=closes, betas=betas)
+
+
+def publish(database: Database, rows: PortfolioRows, generation: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which snapshots (T, P) were new or different."""
+    with database.bulk() as transaction:
+        changed = find_changed_snapshots(transaction, rows)
+        replace_snapshots(transaction, rows, changed, generation=generation)
+    return changed
+
+
+def select(database: Database, table: str, *key: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    with database.begin() as connection:
+        found = connection.exec_driver_sql(f"SELECT * FROM {table}").mappings()
+        return {tuple(row[name] for name in key): dict(row) for row in found}
+
+
+class TestStoredRows:
+    def test_snapshots_are_the_ledgers_to_the_last_digit(self, database: Database, rows: PortfolioRows) -> None:
+        changed = publish(database, rows, generation=3)
+        snapshots = rows.ledger.snapshots
+        assert (changed == snapshots.exists).all()
+        stored = select(database, "portfolio_snapshots", "session", "portfolio_id")
+        assert len(stored) == changed.sum() == 12
+        for cell in zip(*np.nonzero(changed), strict=True):
+            row = stored[SESSIONS[cell[0]], int(rows.books.portfolio_ids[cell[1]])]
+            assert {name: row[name] for name in MONEY_COLUMNS} == {
+                name: from_units(getattr(snapshots, name)[cell], 8) for name in MONEY_COLUMNS
+            }
+            assert {name: row[name] for name in COUNT_COLUMNS} == {
+                name: getattr(snapshots, field)[cell] for name, field in COUNT_COLUMNS.items()
+            }
+            for name in ("daily_return", "priced_share"):
+                value = float(getattr(snapshots, name)[cell])
+                assert row[name] == (None if np.isnan(value) else value)
+            assert (row["is_partial"], row["generation"]) == (snapshots.is_partial[cell], 3)
+            assert row["fingerprint"] == rows.fingerprint[cell]
+
+    def test_symbols_without_a_price_of_the_session_are_named(self, database: Database, rows: PortfolioRows) -> None:
+        publish(database, rows, generation=1)
+        stored = select(database, "portfolio_snapshots", "session", "portfolio_id")
+        ann, bob, cat = rows.books.portfolio_ids.tolist()
+        missing = [stored[day, ann]["missing_symbols"] for day in SESSIONS]
+        assert missing == [[], ["BBB", "CCC"], ["BBB", "CCC"], ["CCC"], ["CCC"]]
+        assert all(stored[day, bob]["missing_symbols"] == [] for day in SESSIONS)
+        assert {day for day, owner in stored if owner == cat} == set(SESSIONS[3:])
+
+    def test_position_values_are_of_the_lots_held(self, database: Database, rows: PortfolioRows) -> None:
+        publish(database, rows, generation=1)
+        values = rows.ledger.position_values
+        expected = {
+            (SESSIONS[row], int(rows.books.position_ids[lot])): {
+                "portfolio_id": int(rows.books.portfolio_ids[rows.books.lots.portfolio[lot]]),
+                "session": SESSIONS[row],
+                "position_id": int(rows.books.position_ids[lot]),
+                "price_used": from_units(values.price[row, lot], 4),
+                "market_value": from_units(values.value[row, lot], 8),
+                "daily_pnl": from_units(values.pnl[row, lot], 8),
+                "status": STATUS_LABELS[values.status[row, lot]],
+            }
+            for row, lot in zip(*np.nonzero(values.held), strict=True)
+        }
+        assert {row["status"] for row in expected.values()} == {"priced", "stale", "unpriced"}
+        assert select(database, "position_values", "session", "position_id") == expected
+
+    def test_exposures_have_a_row_per_factor_with_a_number(self, database: Database, rows: PortfolioRows) -> None:
+        publish(database, rows, generation=4)
+        stored = select(database, "portfolio_factor_exposures", "session", "portfolio_id", "factor")
+        expected = {}
+        for (row, portfolio), exists in np.ndenumerate(rows.ledger.snapshots.exists):
+            exposures = rows.exposures[row]
+            for place, factor in enumerate(FACTORS):
+                if exists and np.isfinite(exposures.dollars[portfolio, place]):
+                    owner = int(rows.books.portfolio_ids[portfolio])
+                    columns = {
+                        "exposure": exposures.exposures,
+                        "dollars": exposures.dollars,
+                        "per_invested": exposures.per_invested,
+                        "coverage": exposures.factor_coverage,
+                    }
+                    numbers = {name: float(values[portfolio, place]) for name, values in columns.items()}
+                    expected[SESSIONS[row], owner, factor.name] = {
+                        "portfolio_id": owner,
+                        "session": SESSIONS[row],
+                        "factor": factor.name,
+                        **{name: None if np.isnan(number) else number for name, number in numbers.items()},
+                        "generation": 4,
+                    }
+        assert stored == expected
+        # Nothing invested is an exposure of 0 to which no share is covered.
+        _, _, cat = rows.books.portfolio_ids.tolist()
+        assert stored[SESSIONS[4], cat, "Market Beta"]["dollars"] == 0.0
+        assert stored[SESSIONS[4], cat, "Market Beta"]["coverage"] is None
+
+    def test_nothing_changed_is_nothing_written(self, database: Database, rows: PortfolioRows) -> None:
+        before = contents(database)
+        with database.bulk() as transaction:
+            nothing = np.zeros_like(rows.ledger.snapshots.exists)
+            replace_snapshots(transaction, rows, nothing, generation=1)
+        assert contents(database) == before
+
+
+class TestChanges:
+    def test_the_same_again_is_no_change(self, database: Database, grid: Grid, rows: PortfolioRows) -> None:
+        publish(database, rows, generation=1)
+        before = contents(database)
+        assert not publish(database, compute(database, grid), generation=2).any()
+        assert contents(database) == before
+
+    def test_a_corrected_close_changes_who_held_it_from_then_on(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        publish(database, rows, generation=1)
+        corrected = CLOSES.copy()
+        corrected[3, 1] += 1
+        again = compute(database, grid, corrected)
+        changed = publish(database, again, generation=2)
+        ann = [False, False, False, True, True]
+        assert changed.T.tolist() == [ann, [False] * 5, [False] * 5]
+        stored = select(database, "portfolio_snapshots", "portfolio_id", "session")
+        owner = int(rows.books.portfolio_ids[0])
+        assert [stored[owner, day]["generation"] for day in SESSIONS] == [1, 1, 1, 2, 2]
+        for table in ("position_values", "portfolio_factor_exposures"):
+            key = "position_id" if table == "position_values" else "factor"
+            assert len(select(database, table, "session", "portfolio_id", key)) > len(stored)
+
+    def test_a_lot_that_is_gone_takes_its_values_along(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        publish(database, rows, generation=1)
+        with database.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM positions WHERE symbol = 'CCC'")
+        changed = publish(database, compute(database, grid), generation=2)
+        assert changed[:, 0].tolist() == [False, True, True, True, True]
+        gone = int(rows.books.position_ids[rows.books.symbols.index("CCC")])
+        held = select(database, "position_values", "position_id", "session")
+        assert gone not in {position for position, _ in held}
+        assert len(held) == rows.ledger.position_values.held.sum() - 4
+
+    def test_rows_of_other_sessions_and_portfolios_count_for_nothing(
+        self, database: Database, rows: PortfolioRows
+    ) -> None:
+        publish(database, rows, generation=1)
+        with database.begin() as connection:
+            connection.exec_driver_sql("UPDATE portfolio_snapshots SET session = session + 300 WHERE fingerprint > 0")
+            connection.exec_driver_sql("UPDATE portfolio_snapshots SET portfolio_id = portfolio_id + 900")
+        with database.bulk(read_only=True) as transaction:
+            assert (find_changed_snapshots(transaction, rows) == rows.ledger.snapshots.exists).all()
+
+    def test_a_session_without_a_snapshot_is_never_new(self, database: Database, rows: PortfolioRows) -> None:
+        nothing = np.zeros_like(rows.ledger.snapshots.exists)
+        ledger = replace(rows.ledger, snapshots=replace(rows.ledger.snapshots, exists=nothing))
+        with database.bulk(read_only=True) as transaction:
+            assert not find_changed_snapshots(transaction, replace(rows, ledger=ledger)).any()
+
+
+class TestConsumed:
+    def consume(self, database: Database, generations: dict[date, int], run_id: str = "r1") -> None:
+        with database.bulk() as transaction:
+            record_consumed(transaction, generations, run_id=run_id)
+
+    def consumed(self, database: Database) -> dict[date, int]:
+        with database.begin() as connection:
+            return read_consumed(connection)
+
+    def test_the_last_generation_of_each_session_is_remembered(self, database: Database) -> None:
+        assert self.consumed(database) == {}
+        self.consume(database, {SECOND: 7, FIRST: 5})
+        assert list(self.consumed(database).items()) == [(FIRST, 5), (SECOND, 7)]
+        self.consume(database, {SECOND: 9})
+        assert self.consumed(database) == {FIRST: 5, SECOND: 9}
+
+    def test_the_same_again_changes_nothing(self, database: Database) -> None:
+        self.consume(database, {FIRST: 5})
+        before = contents(database)
+        self.consume(database, {FIRST: 5}, run_id="r2")
+        self.consume(database, {})
+        assert contents(database) == before
+
+
+def test_snapshots_are_counted_by_range(database: Database, rows: PortfolioRows) -> None:
+    publish(database, rows, generation=1)
+    with database.begin() as connection:
+        assert count_snapshots(connection, first=SECOND, last=SESSIONS[3]) == 7
+        assert count_snapshots(connection, first=SESSIONS[3], last=FIRST) == 0
