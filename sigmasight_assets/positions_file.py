@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from sigmasight_assets.errors import ImportFileError
+from sigmasight_assets.market_data.protocol import TICKER
 from sigmasight_assets.storage.portfolios import NewLot
 
 REQUIRED_COLUMNS = ("symbol", "quantity", "entry_price", "entry_date")
@@ -23,7 +24,6 @@ OPTIONAL_COLUMNS = (
     "valued_on",
     "notes",
 )
-SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,14}", re.ASCII)
 # At most 14 digits before and 4 after the point: what the database holds exactly.
 NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?", re.ASCII)
 LARGEST_PRICE = Decimal(10) ** 10
@@ -151,7 +151,7 @@ def _problems(row: _Row, *, known_symbols: frozenset[str], today: date) -> list[
 
 
 def _symbol_problem(text: str, known_symbols: frozenset[str]) -> str | None:
-    if not SYMBOL.fullmatch(text):
+    if not TICKER.fullmatch(text):
         return f"{text[:20]!r} is not a ticker"
     if text not in known_symbols:
         return f"{text} is not tracked; add it with `sigmasight universe add {text}`"

@@ -110,6 +110,13 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "close_price > 0 AND close_price < 'NaN'", name=op.f("ck_symbol_daily_metrics_close_positive")
         ),
+        sa.CheckConstraint(
+            "abs(return_1d) < 'Infinity' AND abs(return_mtd) < 'Infinity' AND abs(return_ytd) < 'Infinity' AND "
+            "abs(return_1m) < 'Infinity' AND abs(return_3m) < 'Infinity' AND abs(return_1y) < 'Infinity' AND "
+            "abs(volatility_21d) < 'Infinity' AND abs(volatility_63d) < 'Infinity' AND "
+            "abs(dollar_volume_21d) < 'Infinity'",
+            name=op.f("ck_symbol_daily_metrics_figures_finite"),
+        ),
         sa.CheckConstraint("data_quality_score BETWEEN 0 AND 100", name=op.f("ck_symbol_daily_metrics_score_range")),
         sa.PrimaryKeyConstraint("metrics_date", "symbol", name=op.f("pk_symbol_daily_metrics")),
         comment="One row of figures per priced symbol and session, history kept",

@@ -4,7 +4,6 @@ Bars are handed on as they are in the file, its defects included; judging them i
 """
 
 import csv
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.protocol import (
     BAR_SCHEMA,
     BAR_VALUES,
+    TICKER,
     BarRequest,
     FetchResult,
     Listing,
@@ -35,7 +35,6 @@ CONSTITUENTS_FILE = "constituents.csv"
 PRICE_COLUMNS = ("symbol", "price_date", "open", "high", "low", "close", "adj_close", "volume")
 CONSTITUENT_COLUMNS = ("symbol", "name", "sector", "sub_industry")
 
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,19}")
 _PROBLEMS_SHOWN = 20
 _Line = tuple[int, list[str]]
 
@@ -152,7 +151,7 @@ def _line_problem(values: dict[str, str], surplus: int, listings: dict[str, List
     if surplus:
         return f"{abs(surplus)} {'too many' if surplus > 0 else 'missing'} fields; quote a field that holds a comma"
     symbol = values["symbol"]
-    if not _SYMBOL.fullmatch(symbol):
+    if not TICKER.fullmatch(symbol):
         return f"the symbol {symbol!r} is not 1 to 20 of A-Z, 0-9, dot and hyphen"
     if symbol in listings:
         return f"the symbol {symbol} was already listed"

@@ -3,6 +3,7 @@
 A source only translates its vendor's answer into these types; judging the bars is ``validation``'s task.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,9 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
+
+# Tickers in Yahoo spelling, such as BRK-B.
+TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,19}", re.ASCII)
 
 # Raw bars as a vendor states them, in US dollars and shares: null, NaN, infinite or nonsense values are allowed in the
 # six numbers, so volume is a float here. Closes are split-adjusted, adj_close_price is the total-return close.

@@ -33,8 +33,6 @@ QUALITY_LABELS = [item.label for item in Quality]
 EXCLUSION_LABELS = [*(item.label for item in Reason), "not_listed_yet", "no_data_from_source"]
 NOT_LISTED_YET, NO_DATA = len(Reason), len(Reason) + 1
 SHARES_UNIT = 1e-6
-RETURN_COLUMNS = ("return_1d", "return_mtd", "return_ytd", "return_1m", "return_3m", "return_1y")
-OTHER_COLUMNS = ("volatility_21d", "volatility_63d", "dollar_volume_21d")
 PROFILE_COLUMNS = ("market_cap", "pe_ratio", "forward_pe", "dividend_yield")
 
 
@@ -212,7 +210,7 @@ def _metrics_table(window: SymbolWindow, betas: FloatArray, priced: BoolArray, p
         has_fresh_profile=np.zeros(priced.shape, dtype=np.bool_),
     )
     columns: dict[str, ColumnBuilder] = {"close_price": figures.prices(window.close_units[window.rows])}
-    columns |= {name: figures.floats(getattr(metrics, name)) for name in (*RETURN_COLUMNS, *OTHER_COLUMNS)}
+    columns |= {name: figures.floats(getattr(metrics, name)) for name in tables.METRIC_COLUMNS}
     columns |= {
         name: figures.prices(np.rint(np.nan_to_num(getattr(metrics, name)) * PRICE_UNITS).astype(np.int64))
         for name in ("high_52w", "low_52w")
@@ -235,7 +233,7 @@ def _metrics_table(window: SymbolWindow, betas: FloatArray, priced: BoolArray, p
             window_fingerprints(window.volume * SHARES_UNIT, rows=window.rows, window=SHORT_WINDOW),
             window_fingerprints(window.returns, rows=window.rows, window=LONG_WINDOW),
             # No daily return tells when the prices before a gap are rescaled; the returns across it do.
-            *(window_fingerprints(getattr(metrics, name), rows=every, window=1) for name in RETURN_COLUMNS),
+            *(window_fingerprints(getattr(metrics, name), rows=every, window=1) for name in tables.RETURN_COLUMNS),
             np.array([_text_fingerprint(item.sector, item.industry) for item in window.symbols]),
             prints.market,
             prints.rates,

@@ -13,6 +13,8 @@ from sigmasight_assets.errors import StorageError
 
 CONNECT_TIMEOUT_SECONDS = 5
 UNDEFINED_TABLE = "42P01"
+# Lock not available, deadlock, statement canceled by a timeout, too many connections.
+BUSY = frozenset({"55P03", "40P01", "57014", "53300"})
 # The driver's words for a URL with options it does not know.
 INVALID_URL = "invalid dsn"
 
@@ -41,7 +43,9 @@ def readable_errors(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise _no_answer(url, error) from error
+        raise (
+            _refusal(url, error) if getattr(error.orig, "pgcode", None) in BUSY else _no_answer(url, error)
+        ) from error
     except ProgrammingError as error:
         if str(error.orig).startswith(INVALID_URL):
             raise _no_answer(url, error) from error
@@ -50,6 +54,11 @@ def readable_errors(url: str) -> Iterator[None]:
         raise StorageError(
             f"The database {without_password(url)} has no current schema. Run `sigmasight db migrate`."
         ) from error
+
+
+def _refusal(url: str, error: DBAPIError) -> StorageError:
+    cause = str(error.orig).strip().splitlines()[0]
+    return StorageError(f"The database {without_password(url)} is busy: {cause}. Nothing was stored; try again.")
 
 
 def _no_answer(url: str, error: DBAPIError) -> StorageError:

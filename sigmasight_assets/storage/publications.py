@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
@@ -105,15 +104,6 @@ def read_products(transaction: BulkTransaction, layer: Layer) -> dict[date, set[
     for session, product in zip(rows.column("session").to_pylist(), rows.column("product").to_pylist(), strict=True):
         products.setdefault(session, set()).add(product)
     return products
-
-
-def publication_rows(transaction: BulkTransaction, layer: Layer) -> pa.Table:
-    """The newest publication of each session of a layer, oldest session first."""
-    return transaction.read(
-        "SELECT DISTINCT ON (session) session, generation, coverage, rows_written, run_id, published_at "
-        "FROM publications WHERE layer = $1 ORDER BY session, generation DESC",
-        (layer,),
-    )
 
 
 def read_coverage(connection: sa.Connection) -> dict[date, float]:

@@ -20,6 +20,8 @@ from sigmasight_assets.storage.metadata import (
 MARKET_COLUMN, RATES_COLUMN = "market", "ir"
 RIDGE_COLUMNS = ("value", "growth", "momentum", "quality", "size", "low_volatility")
 SPREAD_COLUMNS = ("growth_value_spread", "momentum_spread", "size_spread", "quality_spread")
+RETURN_COLUMNS = ("return_1d", "return_mtd", "return_ytd", "return_1m", "return_3m", "return_1y")
+METRIC_COLUMNS = (*RETURN_COLUMNS, "volatility_21d", "volatility_63d", "dollar_volume_21d")
 FACTOR_COLUMNS = (MARKET_COLUMN, RATES_COLUMN, *RIDGE_COLUMNS, *SPREAD_COLUMNS)
 QUALITIES = "('full', 'limited', 'suspect')"
 
@@ -203,10 +205,7 @@ symbol_daily_metrics = sa.Table(
     METADATA,
     *_key_columns("metrics_date"),
     column("close_price", PRICE, "Published close, USD: what positions are valued at"),
-    *(
-        column(f"return_{period}", sa.Double, "Total return to the session, dimensionless", null=True)
-        for period in ("1d", "mtd", "ytd", "1m", "3m", "1y")
-    ),
+    *(column(name, sa.Double, "Total return to the session, dimensionless", null=True) for name in RETURN_COLUMNS),
     column("volatility_21d", sa.Double, "Realised volatility of 21 returns, annualised", null=True),
     column("volatility_63d", sa.Double, "Realised volatility of 63 returns, annualised", null=True),
     column("high_52w", PRICE, "Highest close of 252 sessions, USD"),
@@ -222,6 +221,7 @@ symbol_daily_metrics = sa.Table(
     column("data_quality_score", sa.SmallInteger, "0 to 100"),
     *_version_columns(),
     sa.CheckConstraint("close_price > 0 AND close_price < 'NaN'", name="close_positive"),
+    sa.CheckConstraint(" AND ".join(f"abs({name}) < 'Infinity'" for name in METRIC_COLUMNS), name="figures_finite"),
     sa.CheckConstraint("data_quality_score BETWEEN 0 AND 100", name="score_range"),
     comment="One row of figures per priced symbol and session, history kept",
     **partitioned_by_year("metrics_date"),

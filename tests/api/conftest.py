@@ -17,8 +17,9 @@ from sigmasight_api.components import Components, Timing
 from sigmasight_api.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.schema import migrate
-from tests.api.market import NOW, clear
+from tests.api.market import NOW
 from tests.conftest import NewDatabase
+from tests.contents import clear
 
 DEADLINE_SECONDS = 30.0
 # Nothing listens on this port of loopback: requests to Dagster fail at once.

@@ -25,7 +25,6 @@ SESSIONS = exchange_calendar().between(date(2025, 7, 18), date(2025, 7, 31))
 NOW = "2025-07-31T22:00:00-04:00"
 # Never used twice, so that the application that outlives a test cannot take new rows for old ones.
 GENERATIONS = itertools.count(1)
-KEPT_TABLES = {"factor_definitions"}
 # These have a row for a symbol only where there is a value.
 SINGLE_PRODUCTS = ("market_beta", "ir_beta")
 
@@ -50,13 +49,6 @@ def random_figures(symbols: Sequence[str], seed: int) -> dict[str, Figures]:
         )
         for symbol in symbols
     }
-
-
-def clear(database: Database) -> None:
-    """Delete every row that tests write."""
-    names = [table.name for table in reversed(METADATA.sorted_tables) if table.name not in KEPT_TABLES]
-    with database.begin() as connection:
-        connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in names))
 
 
 def publish(

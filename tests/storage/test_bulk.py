@@ -1,6 +1,7 @@
 """Tests of bulk transfer: exact decimals, one transaction seen whole or not at all, errors that people can read."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -269,6 +270,28 @@ class TestTransaction:
 
 
 class TestConnection:
+    def test_a_restarted_server_is_noticed(self, database: Database) -> None:
+        handle = Database(database.url)
+        with handle.bulk() as transaction:
+            transaction.execute("SELECT 1")
+        with database.begin() as connection:
+            lost = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database()"
+            connection.exec_driver_sql(f"{lost} AND pid <> pg_backend_pid()")
+        with handle.bulk() as transaction:
+            assert transaction.read("SELECT 1 AS one")["one"].to_pylist() == [1]
+        handle.close()
+
+    def test_many_at_once_are_each_on_their_own(self, database: Database) -> None:
+        handle = Database(database.url)
+
+        def work(_: int) -> int:
+            with handle.bulk() as transaction:
+                return int(transaction.read("SELECT pg_backend_pid() AS pid, pg_sleep(0.05)::text")["pid"][0].as_py())
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(work, range(4)))) == 4
+        handle.close()
+
     @pytest.mark.parametrize("options", ["", "?nonsense=1"])
     def test_a_database_that_is_away_is_told_without_its_password(self, options: str) -> None:
         url = "postgresql+psycopg2://me:s3cret@127.0.0.1:9/name" + options

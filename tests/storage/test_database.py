@@ -1,14 +1,28 @@
 """Tests of the database handle: transactions whole or not at all, connections only while they are needed."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.tables import symbol_universe
 from tests.contents import contents
 
+DEADLINE_SECONDS = 30.0
 ADD = sa.insert(symbol_universe).values(symbol="AAA", name="A", asset_type="equity")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what the server does on its own; fail when it does not."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("waited in vain")
+        time.sleep(0.005)
 
 
 def test_a_transaction_is_kept_when_its_block_ends(database: Database) -> None:
@@ -53,14 +67,21 @@ def test_nothing_connects_before_the_first_use() -> None:
 
 
 def test_a_closed_handle_leaves_no_connection_and_opens_again(database: Database) -> None:
-    handle = Database(database.url)
-    count = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{__name__}'"
+    url = make_url(database.url).update_query_dict({"application_name": "one handle"})
+    handle = Database(url.render_as_string(hide_password=False))
+    query = "SELECT state FROM pg_stat_activity WHERE application_name = 'one handle'"
+
+    def states() -> list[str]:
+        with database.begin() as connection:
+            return list(connection.exec_driver_sql(query).scalars())
+
     for _ in range(2):
-        with handle.begin() as connection:
-            connection.exec_driver_sql(f"SET application_name = '{__name__}'")
+        with handle.begin(), handle.bulk():
+            pass
+        # What stays open for the next use holds no transaction, so it stands in nobody's way.
+        assert set(states()) == {"idle"}
         handle.close()
-    with database.begin() as connection:
-        assert connection.exec_driver_sql(count).scalar_one() == 0
+        wait_until(lambda: not states())
 
 
 def test_bulk_transfer_and_statements_see_one_database(database: Database) -> None:

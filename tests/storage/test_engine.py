@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
 from sigmasight_assets.errors import StorageError
+from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
 
 WAY_OUT = "Start the embedded one with `sigmasight db up`, or check SIGMASIGHT_DATABASE_URL."
@@ -103,3 +104,14 @@ class TestReadableErrors:
         unadaptable = ProgrammingError("SELECT", None, psycopg2.ProgrammingError("can't adapt type 'object'"))
         with pytest.raises(ProgrammingError, match="can't adapt"), readable_errors(postgres_url):
             raise unadaptable
+
+
+def test_a_database_that_is_busy_is_not_said_to_be_away(database: Database) -> None:
+    def wait_for_a_lock() -> None:
+        with database.begin() as holder, database.begin() as other:
+            holder.exec_driver_sql("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            other.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
+            other.exec_driver_sql("SELECT * FROM users")
+
+    with pytest.raises(StorageError, match=r"is busy: canceling statement due to lock timeout\. Nothing was stored"):
+        wait_for_a_lock()

@@ -23,7 +23,6 @@ from sigmasight_assets.storage.publications import (
     lock_layer,
     newest_generation,
     next_generation,
-    publication_rows,
     read_coverage,
     read_products,
     read_symbol_generations,
@@ -261,6 +260,3 @@ class TestReading:
         publish(database, item(SECOND, coverage=None), layer="portfolio", run_id="r3")
         with database.begin() as connection:
             assert read_coverage(connection) == {FIRST: 0.9, SECOND: 0.8}
-        with database.bulk(read_only=True) as transaction:
-            rows = publication_rows(transaction, "symbol").drop_columns(["published_at"]).to_pylist()
-        assert [tuple(row.values()) for row in rows] == [(FIRST, 1, 0.9, 1, "r1"), (SECOND, 2, 0.8, 5, "r2")]

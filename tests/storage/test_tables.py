@@ -110,6 +110,7 @@ class TestMetrics:
         [
             ({"close_price": "0"}, "close_positive"),
             ({"close_price": "NaN"}, "close_positive"),
+            *(({name: value}, "figures_finite") for name in tables.METRIC_COLUMNS for value in NOT_NUMBERS),
             ({"data_quality_score": 101}, "score_range"),
             ({"data_quality_score": -1}, "score_range"),
             ({"high_52w": None}, "high_52w"),
