@@ -20,6 +20,8 @@ COMPLETE_AT = time(21, 0)
 FIRST_YEAR = 2000
 LAST_YEAR = 2035
 
+ONE_DAY = np.timedelta64(1, "D")
+
 Sessions = NDArray[np.datetime64]
 
 
@@ -80,7 +82,7 @@ class SessionCalendar:
 
     def weekday_closures(self, first: date, last: date) -> list[date]:
         """Mondays to Fridays between the dates on which the exchange does not trade."""
-        days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
+        days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + ONE_DAY)
         weekdays = days[np.is_busday(days)]
         return [day for day in np.setdiff1d(weekdays, self.sessions).tolist() if isinstance(day, date)]
 

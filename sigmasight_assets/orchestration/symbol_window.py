@@ -10,7 +10,7 @@ from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.quant.returns import simple_returns
-from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.sessions import ONE_DAY, SessionCalendar
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.prices import read_price_window
@@ -100,8 +100,8 @@ def return_anchors(sessions: DateArray, rows: IntArray) -> IntArray:
     days = sessions[rows]
     months = days.astype("datetime64[M]")
     years = days.astype("datetime64[Y]")
-    before_month = months.astype("datetime64[D]") - 1
-    before_year = years.astype("datetime64[D]") - 1
+    before_month = months.astype("datetime64[D]") - ONE_DAY
+    before_year = years.astype("datetime64[D]") - ONE_DAY
     earlier = [_months_earlier(days, months, count) for count in (1, 3, 12)]
     bases = np.stack([before_month, before_year, *earlier], axis=1)
     anchors: IntArray = np.searchsorted(sessions, bases, side="right") - 1
@@ -110,7 +110,8 @@ def return_anchors(sessions: DateArray, rows: IntArray) -> IntArray:
 
 def _months_earlier(days: DateArray, months: DateArray, count: int) -> DateArray:
     offset = days - months.astype("datetime64[D]")
-    first = (months - count).astype("datetime64[D]")
-    last = (months - count + 1).astype("datetime64[D]") - 1
+    month = months - np.timedelta64(count, "M")
+    first = month.astype("datetime64[D]")
+    last = (month + np.timedelta64(1, "M")).astype("datetime64[D]") - ONE_DAY
     earlier: DateArray = np.minimum(first + offset, last)
     return earlier

@@ -101,7 +101,7 @@ class LedgerState:
     def initial(cls, portfolios: Portfolios, lots: Lots) -> "LedgerState":
         """The state of portfolios that have no snapshot yet."""
         return cls(
-            session=np.full(len(portfolios), np.datetime64("NaT"), dtype="datetime64[D]"),
+            session=np.full(len(portfolios), np.datetime64("NaT", "D"), dtype="datetime64[D]"),
             equity=np.zeros(len(portfolios), dtype=np.int64),
             cumulative_pnl=np.zeros(len(portfolios), dtype=np.int64),
             mark=np.zeros(len(lots), dtype=np.int64),

@@ -1,6 +1,7 @@
 """What tables hold, row by row and exactly: two readings are equal when not a single stored value differs."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -38,18 +39,27 @@ PORTFOLIO_TABLES = {
 Contents = dict[str, dict[tuple[Any, ...], str]]
 
 
-def contents(database: Database, tables: Mapping[str, tuple[str, ...]], *, ignoring: Iterable[str] = ()) -> Contents:
-    """Every row of the tables as PostgreSQL's own exact text, by table and key; ``ignoring`` names columns."""
+def contents(
+    database: Database,
+    tables: Mapping[str, tuple[str, ...]],
+    *,
+    ignoring: Iterable[str] = (),
+    since: date | None = None,
+) -> Contents:
+    """Every row of the tables as PostgreSQL's own exact text, by table and key.
+
+    ``ignoring`` names columns to leave out; with ``since`` the first column of each key is a date, and older rows
+    are left out.
+    """
     left_out = ", ".join(f"'{name}'" for name in ignoring)
     row = f"(to_jsonb(each) - ARRAY[{left_out}])::text" if left_out else "each::text"
+    found: Contents = {}
     with database.begin() as connection:
-        return {
-            table: {
-                tuple(keys): text
-                for *keys, text in connection.execute(sa.text(f"SELECT {', '.join(key)}, {row} FROM {table} AS each"))
-            }
-            for table, key in tables.items()
-        }
+        for table, key in tables.items():
+            newer = f" WHERE {key[0]} >= '{since}'" if since else ""
+            rows = connection.execute(sa.text(f"SELECT {', '.join(key)}, {row} FROM {table} AS each{newer}"))
+            found[table] = {tuple(keys): text for *keys, text in rows}
+    return found
 
 
 def changed_keys(before: Contents, after: Contents, table: str) -> set[tuple[Any, ...]]:
@@ -92,3 +102,15 @@ def published_generations(database: Database, layer: str) -> dict[date, int]:
     """The newest generation of each session of a layer."""
     sql = "SELECT session, max(generation) AS newest FROM publications WHERE layer = :layer GROUP BY session"
     return {row["session"]: row["newest"] for row in rows_of(database, sql, layer=layer)}
+
+
+def wait_for_waiters(database: Database, count: int) -> None:
+    """Return once so many transactions of the database wait for a layer's lock."""
+    sql = (
+        "SELECT count(*) AS waiting FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+        "WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+    )
+    deadline = time.monotonic() + 30
+    while rows_of(database, sql)[0]["waiting"] < count:
+        assert time.monotonic() < deadline, f"no {count} transactions wait for a lock"
+        time.sleep(0.01)

@@ -1,7 +1,6 @@
 """Publication of the portfolio products against a plain roll-forward in decimals, and when rows may change."""
 
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
@@ -44,6 +43,7 @@ from tests.orchestration.contents import (
     execute,
     published_generations,
     rows_of,
+    wait_for_waiters,
 )
 from tests.orchestration.states import States
 
@@ -284,6 +284,9 @@ def test_flow_recomputes_only_its_portfolio_from_its_date_on(done: Database) -> 
         assert {key[0] for key in changed_keys(before, after, table)} <= {number}
     assert changed_keys(before, after, "publications") == {(3, "portfolio", day) for day in DAYS[7:]}
     assert after["snapshot_inputs"] == before["snapshot_inputs"]
+    # No other book was even read.
+    judged = rows_of(done, "SELECT DISTINCT detail FROM data_quality_results WHERE run_id = 'gate'")
+    assert judged == [{"detail": "1 portfolios"}]
     assert next_range(done) is None
 
 
@@ -338,6 +341,17 @@ def correct_close(database: Database, symbol: str, day: date, *, last: date = DA
         day=day,
     )
     publish_symbols(database, [each for each in DAYS if day <= each <= last])
+
+
+def test_edit_before_the_range_stays_marked(done: Database) -> None:
+    with done.begin() as connection:
+        add_capital_flow(connection, portfolio_id(done, "mixed"), flow_date=DAYS[2], amount=Decimal(500))
+    run(done, DAYS[6:])
+    chosen = run_gate(done)
+    assert chosen is not None
+    assert chosen.first == DAYS[2]
+    assert_equal_to_oracle(done)
+    assert next_range(done) is None
 
 
 def test_late_correction_changes_the_portfolios_that_hold_the_symbol(done: Database) -> None:
@@ -557,16 +571,6 @@ def run_alone(url: str, sessions: Sequence[date]) -> None:
     database = Database(url)
     run(database, sessions)
     database.close()
-
-
-def wait_for_waiters(database: Database, count: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        sql = "SELECT count(*) AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        if rows_of(database, sql)[0]["waiting"] == count:
-            return
-        assert time.monotonic() < deadline, f"no {count} runs wait for the lock"
-        time.sleep(0.01)
 
 
 def test_an_error_during_the_write_leaves_everything_as_it_was(done: Database, monkeypatch: pytest.MonkeyPatch) -> None:

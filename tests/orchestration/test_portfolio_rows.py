@@ -30,7 +30,7 @@ def books(*, portfolios: tuple[int, ...] = (11, 12, 13)) -> Books:
     return Books(
         portfolio_ids=np.array(portfolios, dtype=np.int64),
         book_versions=np.ones(len(portfolios), dtype=np.int64),
-        stale_from=np.full(len(portfolios), np.datetime64("NaT"), dtype="datetime64[D]"),
+        stale_from=np.full(len(portfolios), np.datetime64("NaT", "D"), dtype="datetime64[D]"),
         position_ids=np.array([lot[3] for lot in lots], dtype=np.int64),
         symbols=SYMBOLS,
         portfolios=Portfolios(
@@ -43,7 +43,7 @@ def books(*, portfolios: tuple[int, ...] = (11, 12, 13)) -> Books:
             quantity=np.array([lot[2] * SHARES for lot in lots], dtype=np.int64),
             entry_price=np.full(count, 20 * DOLLARS, dtype=np.int64),
             entry_date=np.full(count, np.datetime64("2025-06-02"), dtype="datetime64[D]"),
-            exit_date=np.full(count, np.datetime64("NaT"), dtype="datetime64[D]"),
+            exit_date=np.full(count, np.datetime64("NaT", "D"), dtype="datetime64[D]"),
             exit_price=np.zeros(count, dtype=np.int64),
             multiplier=np.ones(count, dtype=np.int64),
         ),

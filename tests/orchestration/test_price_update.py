@@ -1,5 +1,6 @@
 """Price updates against a scripted and the simulated market: what is asked, stored, logged, rejected."""
 
+import threading
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -14,8 +15,9 @@ from sigmasight_assets.orchestration import price_update
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.publications import lock_layer
 from sigmasight_assets.storage.universe import import_listings, read_universe
-from tests.orchestration.contents import PRICE_TABLES, changed_keys, contents, execute, rows_of
+from tests.orchestration.contents import PRICE_TABLES, changed_keys, contents, execute, rows_of, wait_for_waiters
 from tests.orchestration.markets import ScriptedMarket, bar, stock
 
 HISTORY_START = date(2025, 5, 1)
@@ -323,6 +325,27 @@ def test_what_is_stored_stays_stored_when_a_later_batch_fails(
         "BBB": (DAYS[-6], TODAY),
         "NEW": (HISTORY_START, TODAY),
     }
+
+
+def test_two_updates_at_once_store_every_bar_once(tracked: Database, market: ScriptedMarket) -> None:
+    """Both have found the store empty when the first of them writes."""
+    updates: list[PriceUpdate] = []
+
+    def alone() -> None:
+        database = Database(tracked.url)
+        updates.append(run(database, market))
+        database.close()
+
+    threads = [threading.Thread(target=alone) for _ in range(2)]
+    with tracked.bulk() as transaction:
+        lock_layer(transaction, "prices")
+        for thread in threads:
+            thread.start()
+        wait_for_waiters(tracked, 2)
+    for thread in threads:
+        thread.join()
+    bars = len(rows_of(tracked, "SELECT * FROM symbol_prices_daily"))
+    assert sorted((update.inserted, update.already_there) for update in updates) == [(0, bars), (bars, 0)]
 
 
 def test_empty_universe_is_an_error_with_the_way_out(database: Database, market: ScriptedMarket) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.orchestration import symbol_publication
 from sigmasight_assets.orchestration.symbol_publication import SymbolPublication, publish_symbol_products
+from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import CHANNEL, SYMBOL_PRODUCTS, read_symbol_generations
@@ -32,6 +33,7 @@ from tests.orchestration.markets import FLAT, HALTED, LATE, LEVERED, UNKNOWN, YO
 FIGURE_TABLES = {name: key for name, key in SYMBOL_TABLES.items() if name.startswith("symbol_") and len(key) == 2}
 # Everything but the numbers of generations and the ledger that counts them.
 CONTENT_TABLES = {name: key for name, key in SYMBOL_TABLES.items() if name != "publications"}
+PRODUCT_KEYS = {**FIGURE_TABLES, "factor_covariances": ("session",)}
 PRODUCT_TABLES = {
     "market_beta": "symbol_market_beta",
     "ir_beta": "symbol_ir_beta",
@@ -62,8 +64,10 @@ def publish(
     )
 
 
-def figures(database: Database) -> Contents:
-    """Content without the generations."""
+def figures(database: Database, *, since: date | None = None) -> Contents:
+    """Content without the generations; with ``since`` that of the products' later sessions."""
+    if since is not None:
+        return contents(database, PRODUCT_KEYS, ignoring=["generation"], since=since)
     return contents(database, CONTENT_TABLES, ignoring=["generation", "added_at"])
 
 
@@ -380,6 +384,41 @@ def test_return_across_a_gap_is_recomputed_when_what_lies_before_the_gap_is_resc
     assert after["return_ytd"] == pytest.approx(2 * (1 + before["return_ytd"]) - 1)
 
 
+@pytest.mark.parametrize("sessions_ago", [10, 120])
+@pytest.mark.parametrize("fund", FACTOR_ETFS)
+def test_restated_fund_leaves_nothing_stale(published: Database, fund: str, sessions_ago: int) -> None:
+    restate(published, fund, sessions_ago, "adj_close_price = adj_close_price * 1.02")
+    assert_nothing_stale(published)
+
+
+def test_restated_stocks_leave_nothing_stale(published: Database) -> None:
+    """Prices, closes and volumes of every age that some figure of the newest session can see, and just beyond."""
+    changes = (
+        "adj_close_price = adj_close_price * 1.02",
+        "close_price = close_price * 1.5, high_price = high_price * 1.5",
+        "volume = volume * 3",
+    )
+    cases = [(ago, change) for change in changes for ago in (0, 1, 20, 21, 62, 63, 89, 90, 179, 180, 251, 252)]
+    for symbol, (ago, change) in zip(stocks(published, len(cases)), cases, strict=True):
+        restate(published, symbol, ago, change)
+    assert_nothing_stale(published)
+
+
+def restate(database: Database, symbol: str, sessions_ago: int, change: str) -> None:
+    day = exchange_calendar().offset(TARGETS[-1], -sessions_ago)
+    sql = f"UPDATE symbol_prices_daily SET {change} WHERE symbol = :symbol AND price_date = :day"
+    execute(database, sql, symbol=symbol, day=day)
+
+
+def assert_nothing_stale(database: Database) -> None:
+    """A stale row that its fingerprint does not give away would show against a forced publication."""
+    newest = TARGETS[-2:]
+    publish(database, newest)
+    found = figures(database, since=newest[0])
+    publish(database, newest, force=True)
+    assert_same_figures(found, figures(database, since=newest[0]))
+
+
 def test_new_sector_changes_the_metrics_alone(published: Database) -> None:
     before = contents(published, SYMBOL_TABLES)
     execute(published, "UPDATE symbol_universe SET sector = 'Energy' WHERE symbol = :symbol", symbol=LEVERED)
@@ -418,6 +457,14 @@ def test_session_with_too_little_history_for_a_covariance_is_complete_without_it
     assert outcome.rows_present["spread_factors"] == 0
     assert {row["quality"] for row in rows_of(priced, "SELECT quality FROM symbol_market_beta")} == {"limited"}
     assert publish(priced, early).generation is None
+
+
+def test_product_without_any_row_counts_as_published(priced: Database, calendar: SessionCalendar) -> None:
+    early = calendar.between(date(2024, 5, 1), date(2024, 5, 1))
+    publish(priced, early, products=[name for name in SYMBOL_PRODUCTS if name != "factor_covariances"])
+    assert generations(priced) == {}
+    assert publish(priced, early, products=["factor_covariances"]).generation == 2
+    assert generations(priced) == {early[0]: 2}
 
 
 def test_unstable_betas_are_not_published(published: Database) -> None:

@@ -34,7 +34,7 @@ def test_good_lots_are_taken_and_the_exit_price_of_an_open_one_is_not_read() -> 
     [
         ({"portfolio": [1, 0]}, "lot 1: its portfolio is out of order"),
         ({"entry_date": [NEVER, DAY]}, "lot 0: it has no entry date"),
-        ({"exit_date": [NEVER, DAY - 1]}, "lot 1: its exit lies before its entry"),
+        ({"exit_date": [NEVER, DAY - np.timedelta64(1, "D")]}, "lot 1: its exit lies before its entry"),
         ({"quantity": [5, 0]}, "lot 1: its quantity is 0"),
         ({"entry_price": [5, -1]}, "lot 1: its entry price is negative"),
         ({"exit_price": [0, -1]}, "lot 1: its exit price is negative"),
