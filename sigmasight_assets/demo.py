@@ -163,14 +163,20 @@ def _bring_up_to_date(
 ) -> None:
     """Run the symbol layer over the sessions that are not published, and wait for their snapshots."""
     with database.begin() as connection:
-        published = read_symbol_generations(connection, since=sessions[0])
-    missing = [day for day in sessions if day not in published]
+        published = read_symbol_generations(connection)
+    # After a long absence from the first session that is missing, or it would hold back the snapshots for good.
+    due = exchange_calendar().between(min([*published, sessions[0]]), sessions[-1])
+    missing = [day for day in due if day not in published]
     if not missing:
         return
-    wanted = [day for day in sessions if day >= missing[0]]
+    wanted = [day for day in due if day >= missing[0]]
     outcome = run_backfill(database, settings, running.graphql_url, wanted, report=report)
+    if not outcome.sessions_published:
+        raise PublicationError(f"No session could be published:\n{outcome.failure}")
     if outcome.exit_code:
-        raise PublicationError(f"The demo's figures are not complete:\n{outcome.failure}")
+        # The figures that are there serve, and mending the rest needs the UI that is being started.
+        report(f"Not everything is up to date: {outcome.failure or outcome.portfolio_layer}")
+        report("`sigmasight status` tells what is missing")
     report(
         f"{outcome.sessions_published} sessions and {outcome.snapshots} portfolio snapshots in {outcome.seconds:.0f} s"
     )

@@ -28,7 +28,7 @@ from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.settings import Settings, load_settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import count_exclusions
-from sigmasight_assets.storage.operations import read_run_errors
+from sigmasight_assets.storage.operations import read_refused_sessions, read_run_errors
 from sigmasight_assets.storage.publications import read_symbol_generations
 from sigmasight_assets.storage.snapshots import count_snapshots, read_consumed
 
@@ -118,13 +118,17 @@ def run_backfill(
     outcome.symbol_run_status = _follow_run(client, outcome.symbol_run)
     with database.begin() as connection:
         errors = read_run_errors(connection, outcome.symbol_run)
+        refused = read_refused_sessions(connection, outcome.symbol_run)
         published = read_symbol_generations(connection, since=sessions[0])
         outcome.without_value = count_exclusions(connection, first=sessions[0], last=sessions[-1])
     if outcome.symbol_run_status != "SUCCESS":
         # A run that ended before its first step left nothing in our own records.
         outcome.failure = "\n".join(errors) or client.failure_reason(outcome.symbol_run)
-    outcome.sessions_published = sum(day in published for day in sessions)
-    outcome.sessions_failed = [str(day) for day in sessions if day not in published]
+    # A run that ended before it judged any session published nothing: what is there is of earlier runs.
+    ended_early = outcome.symbol_run_status != "SUCCESS" and refused is None
+    done = set() if ended_early else set(published) - (refused or set())
+    outcome.sessions_published = sum(day in done for day in sessions)
+    outcome.sessions_failed = [str(day) for day in sessions if day not in done]
     report("portfolio layer: waiting for the gate")
     decision = _wait_for_gate(database, settings, client, report)
     outcome.portfolio_layer = "; ".join(decision.reasons)

@@ -59,14 +59,15 @@ def plan(state: GateState) -> GateDecision:
     """Decide what runs next.
 
     Sessions before the first published one are not needed: a portfolio's first snapshot is at the first session that
-    has figures. After that a session without a publication holds back every later one, because snapshots build on
-    each other. The range starts at the first session that is new or stale and ends at the last one that is ready.
+    has figures. Nor are sessions before the first snapshots, unless every one up to them is published. After that a
+    session without a publication holds back every later one, because snapshots build on each other. The range starts
+    at the first session that is new or stale and ends at the last one that is ready.
     """
     if not state.sessions:
         return GateDecision(None, ("no portfolio needs a snapshot",))
     if not state.symbol_generations:
         return GateDecision(None, ("the symbol layer has not published any session yet (job symbol_layer)",))
-    begin = max(state.sessions[0], min(state.symbol_generations))
+    begin = _begin(state)
     needed = [day for day in state.sessions if day >= begin]
     if not needed:
         return GateDecision(None, (f"the first published session {begin} is after the newest {state.sessions[-1]}",))
@@ -86,6 +87,14 @@ def plan(state: GateState) -> GateDecision:
     return GateDecision(chosen, reasons)
 
 
+def _begin(state: GateState) -> date:
+    """The first session that snapshots are made of."""
+    begin = max(state.sessions[0], min(state.symbol_generations))
+    first_consumed = min(state.consumed, default=begin)
+    before = [day for day in state.sessions if begin <= day < first_consumed]
+    return begin if all(day in state.symbol_generations for day in before) else first_consumed
+
+
 def _until_first_hole(needed: Sequence[date], published: Mapping[date, int]) -> list[date]:
     ready = []
     for day in needed:
@@ -96,7 +105,10 @@ def _until_first_hole(needed: Sequence[date], published: Mapping[date, int]) -> 
 
 
 def _hole_reason(state: GateState, hole: date) -> tuple[str, ...]:
-    why = state.failed_checks.get(hole, "the symbol layer has not run for it (job symbol_layer)")
+    following = min((day for day in state.symbol_generations if day > hole), default=state.sessions[-1])
+    missing = [day for day in state.sessions if hole <= day <= following and day not in state.symbol_generations]
+    not_run = f"the symbol layer has not run for it: `sigmasight backfill --from {hole} --to {missing[-1]}`"
+    why = state.failed_checks.get(hole, not_run)
     return (f"{hole} waits: market_beta, ir_beta, ... are not published: {why}",)
 
 

@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from sigmasight_assets.errors import NotReadyError
+from sigmasight_assets.errors import NotReadyError, PublicationError
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
@@ -75,6 +75,8 @@ def publish_portfolio_products(
     for slice_sessions in _slices(database, sessions):
         with database.bulk() as transaction:
             lock_layer(transaction, "portfolio")
+            # Closes and betas are read by two statements, which must see the same publication.
+            lock_layer(transaction, "symbol", shared=True)
             # Under the lock: the run it waited for may have written the snapshots that these build on.
             inputs = _require_ready(database, slice_sessions)
             verdicts = _publish_slice(transaction, calendar, inputs, outcome, run_id=run_id)
@@ -150,17 +152,15 @@ def _publish_slice(
     run_id: str,
 ) -> list[Verdict]:
     sessions = inputs.sessions
-    books = read_books(transaction, last=sessions[-1], only_stale=inputs.only_books_changed)
+    books = read_books(transaction, last=sessions[-1], previous=inputs.previous, only_stale=inputs.only_books_changed)
     state = read_ledger_state(transaction, books, inputs.previous)
     grid, positions = _grid(calendar, books, sessions)
-    rows = compute_portfolio_rows(
-        books,
-        state,
-        grid,
-        rows=positions,
-        closes=read_published_closes(transaction, grid),
-        betas=read_published_betas(transaction, grid),
-    )
+    closes, betas = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
+    try:
+        rows = compute_portfolio_rows(books, state, grid, rows=positions, closes=closes, betas=betas)
+    except OverflowError as error:
+        ids = books.portfolio_ids[:NAMED_OFFENDERS].tolist()
+        raise PublicationError(f"An amount is too large to be exact; of the portfolios {ids}, {error}") from error
     verdicts = _judge(
         books, identity_violations(books.lots, books.portfolios, books.flows, state, rows.ledger), sessions
     )

@@ -15,13 +15,16 @@ from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.protocol import BarRequest, MarketSource, SymbolOutcome
 from sigmasight_assets.market_data.validation import ValidatedBars, validate_bars
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.prices import (
     PriceWindow,
     PriceWrite,
+    changed_bars,
     dense_window,
     quarantine_bars,
+    read_other_sources,
     read_price_window,
     replace_changed_bars,
 )
@@ -47,14 +50,17 @@ class PriceUpdate:
     rejected: Counter[str] = field(default_factory=Counter)
     problems: dict[str, str] = field(default_factory=dict)
     changed_symbols: int = 0
+    restated_sessions: set[date] = field(default_factory=set)
 
-    def add(self, write: PriceWrite, validated: ValidatedBars) -> None:
-        """Count one batch."""
+    def add(self, write: PriceWrite, validated: ValidatedBars, *, again: bool) -> None:
+        """Count one batch; bars asked for ``again``, because later ones were restated, count where they differ."""
         self.inserted += write.inserted
         self.restated += write.restated
-        self.already_there += write.unchanged
-        self.changed_symbols += len(write.symbols)
-        self.rejected.update(validated.counts)
+        self.restated_sessions.update(write.restated_sessions)
+        if not again:
+            self.already_there += write.unchanged
+            self.changed_symbols += len(write.symbols)
+            self.rejected.update(validated.counts)
 
 
 def update_prices(
@@ -75,6 +81,8 @@ def update_prices(
     if not tracked:
         raise MarketDataError("No symbol is tracked: run `sigmasight universe import FILE` or `universe add SYMBOL`")
     window = _needed_sessions(calendar, sessions, history_start=history_start)
+    with database.bulk(read_only=True) as transaction:
+        _require_one_source(transaction, source, window)
     update = PriceUpdate()
     for batch in _batches(tracked):
         grid = Grid(window, tuple(item.symbol for item in batch))
@@ -84,16 +92,49 @@ def update_prices(
         update.requested += len(requests)
         fetched = source.fetch_bars(requests)
         validated = validate_bars(fetched.bars, requests, calendar)
+        incoming = dense_window(validated.valid, grid)
+        histories = _restated_histories(batch, stored, incoming, source, calendar)
         with database.bulk() as transaction:
             lock_layer(transaction, "prices")
-            stored = read_price_window(transaction, grid)
-            incoming = dense_window(validated.valid, grid)
-            write = replace_changed_bars(transaction, stored, incoming, source=source.name, run_id=run_id)
-            quarantine_bars(transaction, validated.rejected, source=source.name)
+            for bars, piece in ((validated, grid), *histories):
+                current = read_price_window(transaction, piece)
+                bars_in = dense_window(bars.valid, piece)
+                write = replace_changed_bars(transaction, current, bars_in, source=source.name, run_id=run_id)
+                quarantine_bars(transaction, bars.rejected, source=source.name)
+                update.add(write, bars, again=bars is not validated)
             record_progress(transaction, _progress(grid, incoming, fetched.outcomes))
-        update.add(write, validated)
         update.problems.update(_problems(fetched.outcomes))
     return update
+
+
+def _require_one_source(
+    transaction: BulkTransaction, source: MarketSource, window: np.ndarray[tuple[int, ...], np.dtype[np.datetime64]]
+) -> None:
+    """Bars of two markets must not meet in one regression."""
+    others = read_other_sources(transaction, source.name, first=window[0].item(), last=window[-1].item())
+    if others:
+        raise MarketDataError(
+            f"This database holds bars of the {', '.join(others)} market, and SIGMASIGHT_MARKET is {source.name}: "
+            "set it back, or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for this market"
+        )
+
+
+def _restated_histories(
+    batch: Sequence[TrackedSymbol],
+    stored: PriceWindow,
+    incoming: PriceWindow,
+    source: MarketSource,
+    calendar: SessionCalendar,
+) -> list[tuple[ValidatedBars, Grid]]:
+    """All stored history of the symbols whose re-read bars differ: a split or dividend changes every earlier one."""
+    columns = np.flatnonzero(changed_bars(stored, incoming).any(axis=0)).tolist()
+    if not columns:
+        return []
+    last = stored.grid.sessions[-1].item()
+    starts = {batch[column].symbol: batch[column].first_trade_date or last for column in columns}
+    requests = [BarRequest(symbol, first=start, last=last) for symbol, start in starts.items()]
+    sessions = calendar.sessions[calendar.index(min(starts.values())) : calendar.index(last) + 1]
+    return [(validate_bars(source.fetch_bars(requests).bars, requests, calendar), Grid(sessions, tuple(starts)))]
 
 
 def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> list[BarRequest]:

@@ -34,13 +34,32 @@ def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> d
         return dg.SkipReason("; ".join(decision.reasons))
     for reason in decision.reasons:
         context.log.info(reason)
-    return _request(decision.range)
+    return _request_or_reason(decision.range, _earlier_runs(context.instance, decision.range))
 
 
-def _request(chosen: GateRange) -> dg.RunRequest:
+def _earlier_runs(instance: dg.DagsterInstance, chosen: GateRange) -> list[dg.DagsterRun]:
+    """Runs that were started for these inputs, newest first."""
+    return list(instance.get_runs(filters=dg.RunsFilter(tags={INPUT_HASH_TAG: chosen.input_hash})))
+
+
+def _request_or_reason(chosen: GateRange, earlier: list[dg.DagsterRun]) -> dg.RunRequest | dg.SkipReason:
+    """Request the range unless a run for the same inputs is under way or failed; a canceled one is started anew."""
+    span = f"{chosen.first} to {chosen.last}"
+    if earlier and not earlier[0].is_finished:
+        return dg.SkipReason(f"{span}: run {earlier[0].run_id} is under way")
+    if earlier and earlier[0].is_failure and earlier[0].tags.get("dagster/will_retry") != "true":
+        return dg.SkipReason(
+            f"{span}: run {earlier[0].run_id} failed for these same inputs; mend the cause, then re-execute that run"
+        )
+    # A run key is used once; each canceled run of these inputs calls for another.
+    canceled = sum(run.status == dg.DagsterRunStatus.CANCELED for run in earlier)
+    return _request(chosen, run_key=f"{chosen.run_key}:{canceled}" if canceled else chosen.run_key)
+
+
+def _request(chosen: GateRange, *, run_key: str) -> dg.RunRequest:
     tags = {INPUT_HASH_TAG: chosen.input_hash}
     if chosen.first == chosen.last:
-        return dg.RunRequest(run_key=chosen.run_key, partition_key=str(chosen.first), tags=tags)
+        return dg.RunRequest(run_key=run_key, partition_key=str(chosen.first), tags=tags)
     tags["dagster/asset_partition_range_start"] = str(chosen.first)
     tags["dagster/asset_partition_range_end"] = str(chosen.last)
-    return dg.RunRequest(run_key=chosen.run_key, tags=tags)
+    return dg.RunRequest(run_key=run_key, tags=tags)

@@ -99,12 +99,13 @@ def check_results(
             continue
         of_check = [item for item in verdicts if item.check == check]
         failed = [item for item in of_check if not item.passed]
+        only_warnings = bool(failed) and not any(item.is_blocking for item in failed)
         details = failed or of_check[-1:]
         yield dg.AssetCheckResult(
             passed=not failed,
             check_name=check,
             asset_key=asset,
-            severity=dg.AssetCheckSeverity.ERROR,
+            severity=dg.AssetCheckSeverity.WARN if only_warnings else dg.AssetCheckSeverity.ERROR,
             metadata={
                 "sessions": len(of_check),
                 "failed_sessions": len(failed),
@@ -113,11 +114,16 @@ def check_results(
         )
 
 
-def materializations(assets: Sequence[str], sessions: Sequence[date]) -> Iterator[dg.AssetMaterialization]:
-    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost."""
+def materializations(
+    metadata: Mapping[str, Mapping[str, Any]], sessions: Sequence[date]
+) -> Iterator[dg.AssetMaterialization]:
+    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost.
+
+    ``metadata`` is by asset.
+    """
     for session in sessions:
-        for asset in assets:
-            yield dg.AssetMaterialization(asset, partition=str(session))
+        for asset, values in metadata.items():
+            yield dg.AssetMaterialization(asset, partition=str(session), metadata=values)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:

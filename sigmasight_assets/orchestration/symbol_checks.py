@@ -35,8 +35,8 @@ def judge_sessions(
 ) -> list[Verdict]:
     """Verdicts of every check for each target session, oldest session first.
 
-    ``previous_betas`` (S,) are the Market Betas of the session before the first one, NaN where there is none; a
-    session that fails is not the yardstick of the next.
+    ``previous_betas`` (S,) are the Market Betas of the newest published session before the first one, NaN where there
+    is none; a session that fails is not the yardstick of the next.
     """
     verdicts: list[Verdict] = []
     reference = previous_betas
@@ -49,7 +49,7 @@ def judge_sessions(
             _beta_stable(window, figures.exposures.market.beta[row], reference, session),
         ]
         verdicts += of_session
-        if all(item.passed for item in of_session):
+        if all(item.passed or not item.is_blocking for item in of_session):
             reference = figures.exposures.market.beta[row]
     return verdicts
 
@@ -76,7 +76,12 @@ def _coverage(window: SymbolWindow, figures: SymbolFigures, row: int, session: d
     share = float((active & priced).sum() / active.sum()) if active.any() else 0.0
     detail = f"{int((active & priced).sum())} of {int(active.sum())} active symbols have a bar ({share:.2%})"
     detail += f", {needed:.2%} needed"
-    return Verdict(COVERAGE, session, share >= needed, detail + (f"; without: {named(missing)}" if missing else ""))
+    # A source that has lost part of the market must not pass because it says so itself.
+    unknown = _names(window, figures.without_data[row])
+    detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
+    detail += f"; without: {named(missing)}" if missing else ""
+    enough = share >= needed and len(unknown) <= (1.0 - needed) * len(window.symbols)
+    return Verdict(COVERAGE, session, enough, detail)
 
 
 def _factor_funds(window: SymbolWindow, figures: SymbolFigures, row: int, session: date) -> Verdict:
@@ -116,9 +121,14 @@ def _beta_stable(window: SymbolWindow, betas: FloatArray, reference: FloatArray 
     median = float(np.median(moves[known]))
     large = known & (np.nan_to_num(moves) > LARGE_MOVE)
     share = float(large.sum() / known.sum())
-    passed = median <= LARGEST_MEDIAN_MOVE and share <= LARGEST_SHARE_OF_LARGE_MOVES
-    detail = f"median move {median:.3f}, {share:.2%} beyond {LARGE_MOVE}"
-    if median > NOTABLE_MEDIAN_MOVE:
-        detail = f"notable: {detail}"
+    sound = median <= LARGEST_MEDIAN_MOVE and share <= LARGEST_SHARE_OF_LARGE_MOVES
     offenders = _names(window, large)
-    return Verdict(BETA_STABLE, session, passed, detail + (f": {named(offenders)}" if offenders else ""))
+    return Verdict(
+        BETA_STABLE,
+        session,
+        passed=sound and median <= NOTABLE_MEDIAN_MOVE,
+        detail=f"median move {median:.3f}, {share:.2%} beyond {LARGE_MOVE}"
+        + (f": {named(offenders)}" if offenders else ""),
+        # A notable move is a warning: the session is published.
+        is_blocking=not sound or median <= NOTABLE_MEDIAN_MOVE,
+    )

@@ -42,7 +42,8 @@ class SymbolFigures:
 
     ``tables`` maps each product with a row per symbol to its rows; ``covariances`` (T, 8, 8) and its fingerprints
     (T,) stand apart. ``exclusions`` maps those products to reason codes (T, S), 0 where there is a row.
-    ``active`` (T, S) marks the symbols a session is expected to hold; ``betas`` (T, S, 12) are the published ones.
+    ``active`` (T, S) marks the symbols a session is expected to hold, ``without_data`` those that the source has never
+    had a price of; ``betas`` (T, S, 12) are the published ones.
     """
 
     exposures: SymbolExposures
@@ -52,6 +53,7 @@ class SymbolFigures:
     covariance_rows: IntArray
     covariance_fingerprint: IntArray
     active: BoolArray
+    without_data: BoolArray
     priced: BoolArray
     betas: FloatArray
 
@@ -110,6 +112,7 @@ def compute_figures(window: SymbolWindow) -> SymbolFigures:
         covariance_rows=covariance_rows,
         covariance_fingerprint=prints.covariance,
         active=listed & has_data,
+        without_data=~has_data,
         priced=priced,
         betas=betas,
     )

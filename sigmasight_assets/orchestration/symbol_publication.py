@@ -85,7 +85,7 @@ def publish_symbol_products(
                 window,
                 figures,
                 min_coverage=min_coverage,
-                previous_betas=_previous_betas(transaction, window, calendar.offset(slice_sessions[0], -1)),
+                previous_betas=_previous_betas(transaction, window),
             )
             good = good_sessions(window, verdicts)
             _publish_slice(
@@ -104,9 +104,14 @@ def _slices(sessions: Sequence[date], symbols: int) -> Iterator[Sequence[date]]:
         yield sessions[first : first + size]
 
 
-def _previous_betas(transaction: BulkTransaction, window: SymbolWindow, session: date) -> FloatArray:
-    """Published Market Betas (S,) of the session before the slice, NaN where there is none."""
-    rows = transaction.read("SELECT symbol, beta FROM symbol_market_beta WHERE session = $1", (session,))
+def _previous_betas(transaction: BulkTransaction, window: SymbolWindow) -> FloatArray:
+    """Market Betas (S,) of the newest published session before the slice, NaN where there is none."""
+    first = window.targets.sessions[0].item()
+    rows = transaction.read(
+        "SELECT symbol, beta FROM symbol_market_beta "
+        "WHERE session = (SELECT max(session) FROM symbol_market_beta WHERE session < $1)",
+        (first,),
+    )
     by_symbol = dict(zip(rows.column("symbol").to_pylist(), rows.column("beta").to_pylist(), strict=True))
     return np.array([by_symbol.get(symbol, np.nan) for symbol in window.grid.symbols], dtype=np.float64)
 

@@ -24,7 +24,7 @@ ORDER BY portfolio_id, position_id
 PORTFOLIOS_SQL = """
 SELECT portfolio_id, as_of, (stated_equity * 100000000)::bigint AS stated_equity, book_version, stale_from
 FROM portfolios
-WHERE as_of <= $1
+WHERE as_of <= $1::date AND ($2::date IS NULL OR stale_from IS NULL OR stale_from > $2::date)
 ORDER BY portfolio_id
 """
 FLOWS_SQL = """
@@ -57,9 +57,14 @@ class Books:
     flows: CapitalFlows
 
 
-def read_books(transaction: BulkTransaction, *, last: date, only_stale: bool = False) -> Books:
-    """The books of portfolios that exist on ``last``; with ``only_stale`` those whose snapshots await recomputation."""
-    rows = transaction.read(PORTFOLIOS_SQL, (last,))
+def read_books(
+    transaction: BulkTransaction, *, last: date, previous: date | None = None, only_stale: bool = False
+) -> Books:
+    """The books of portfolios that exist on ``last``; with ``only_stale`` those whose snapshots await recomputation.
+
+    Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
+    """
+    rows = transaction.read(PORTFOLIOS_SQL, (last, previous))
     if only_stale:
         rows = rows.filter(pc.is_valid(rows.column("stale_from")))
     portfolio_ids = numpy_column(rows, "portfolio_id")

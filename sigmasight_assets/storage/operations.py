@@ -126,6 +126,15 @@ def read_run_errors(connection: sa.Connection, run_id: str) -> list[str]:
     return [f"{row.kind}: {row.error}" for row in connection.execute(query.order_by(batch_runs.c.started_at))]
 
 
+def read_refused_sessions(connection: sa.Connection, run_id: str) -> set[date] | None:
+    """Sessions that a run judged and did not publish; None when it judged none at all."""
+    columns = data_quality_results.c
+    rows = connection.execute(
+        sa.select(columns.session, columns.passed, columns.is_blocking).where(columns.run_id == run_id)
+    ).all()
+    return {row.session for row in rows if row.is_blocking and not row.passed} if rows else None
+
+
 def read_failed_input_hashes(connection: sa.Connection) -> dict[str, str]:
     """Run ids by the input hash of gated runs that failed and were not repeated with success."""
     newest = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,7 @@ class PriceWrite:
     restated: int
     unchanged: int
     symbols: tuple[str, ...]
+    restated_sessions: tuple[date, ...] = ()
 
 
 def read_price_window(
@@ -85,13 +87,7 @@ def replace_changed_bars(
     """
     new = fetched.has_bar & ~stored.has_bar
     both = fetched.has_bar & stored.has_bar
-    changed = np.zeros_like(both)
-    for name in PRICE_COLUMNS:
-        changed |= fetched.prices[name] != stored.prices[name]
-    changed |= fetched.volume != stored.volume
-    with np.errstate(invalid="ignore"):
-        changed |= np.abs(fetched.adj_close - stored.adj_close) > ADJUSTED_TOLERANCE * np.abs(stored.adj_close)
-    changed &= both
+    changed = changed_bars(stored, fetched)
     keys = stored.grid.keys(changed, "price_date")
     if keys.num_rows:
         _log_restatements(transaction, stored, fetched, changed, keys, run_id=run_id)
@@ -102,7 +98,28 @@ def replace_changed_bars(
         restated=int(changed.sum()),
         unchanged=int((both & ~changed).sum()),
         symbols=tuple(stored.grid.symbols[position] for position in touched),
+        restated_sessions=tuple(stored.grid.sessions[changed.any(axis=1)].tolist()),
     )
+
+
+def changed_bars(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
+    """Where (N, S) both windows have a bar and the two differ."""
+    changed = np.zeros_like(stored.has_bar)
+    for name in PRICE_COLUMNS:
+        changed |= fetched.prices[name] != stored.prices[name]
+    changed |= fetched.volume != stored.volume
+    with np.errstate(invalid="ignore"):
+        changed |= np.abs(fetched.adj_close - stored.adj_close) > ADJUSTED_TOLERANCE * np.abs(stored.adj_close)
+    return changed & fetched.has_bar & stored.has_bar
+
+
+def read_other_sources(transaction: BulkTransaction, source: str, *, first: date, last: date) -> list[str]:
+    """Names of other market sources that bars stored from ``first`` to ``last`` came from."""
+    rows = transaction.read(
+        "SELECT DISTINCT source FROM symbol_prices_daily WHERE source <> $1 AND price_date BETWEEN $2 AND $3",
+        (source, first, last),
+    )
+    return sorted(rows.column("source").to_pylist())
 
 
 def quarantine_bars(transaction: BulkTransaction, rejected: pa.Table, *, source: str) -> None:

@@ -40,9 +40,15 @@ class Publication:
     counts: dict[str, int]
 
 
-def lock_layer(transaction: BulkTransaction, layer: Literal["prices", "symbol", "portfolio"]) -> None:
-    """Wait until no other transaction writes this layer; released at the end of the transaction."""
-    transaction.read(f"SELECT pg_advisory_xact_lock({LOCKS[layer]})::text AS locked")
+def lock_layer(
+    transaction: BulkTransaction, layer: Literal["prices", "symbol", "portfolio"], *, shared: bool = False
+) -> None:
+    """Wait until no other transaction writes this layer; released at the end of the transaction.
+
+    A ``shared`` lock keeps writers out and lets other readers in.
+    """
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    transaction.read(f"SELECT {function}({LOCKS[layer]})::text AS locked")
 
 
 def next_generation(transaction: BulkTransaction) -> int:

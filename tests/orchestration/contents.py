@@ -1,12 +1,12 @@
 """What tables hold, row by row and exactly: two readings are equal when not a single stored value differs."""
 
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from sigmasight_assets.storage.database import Database
@@ -78,12 +78,20 @@ def assert_same_figures(found: Contents, expected: Contents) -> None:
     }
     for table, rows in found.items():
         for key, row in rows.items():
-            left, right = json.loads(row), json.loads(expected[table][key])
-            assert left == {name: _close_to(value) for name, value in right.items()}, (table, key)
+            other = expected[table][key]
+            assert row == other or _same(json.loads(row), json.loads(other)), (table, key, row, other)
 
 
-def _close_to(value: Any) -> Any:
-    return pytest.approx(value, rel=1e-11, abs=1e-13) if isinstance(value, float) else value
+def _same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return left.keys() == right.keys() and all(_close(value, right[name]) for name, value in left.items())
+
+
+def _close(left: Any, right: Any) -> bool:
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(_close(*pair) for pair in zip(left, right, strict=True))
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-11, abs_tol=1e-13)
+    return bool(left == right)
 
 
 def rows_of(database: Database, sql: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -104,6 +104,29 @@ CASES = [
         (THU, FRI),
     ),
     Case(
+        "sessions before the first snapshots are not needed while there is a hole among them",
+        state(symbol_generations=without(TUE), consumed=without(MON, TUE)),
+        None,
+        ("snapshots are current up to 2025-07-25",),
+    ),
+    Case(
+        "sessions before the first snapshots run once all of them are published",
+        state(consumed=without(MON, TUE)),
+        (MON, FRI),
+    ),
+    Case(
+        "the way out of a hole names all that is missing up to the next published session",
+        state(symbol_generations=without(TUE, WED), consumed={MON: 10}),
+        None,
+        ("`sigmasight backfill --from 2025-07-22 --to 2025-07-23`",),
+    ),
+    Case(
+        "the way out of a hole at the end names everything to the newest session",
+        state(symbol_generations=without(WED, THU, FRI), consumed={MON: 10, TUE: 11}),
+        None,
+        ("`sigmasight backfill --from 2025-07-23 --to 2025-07-25`",),
+    ),
+    Case(
         "published sessions lie beyond the newest complete one",
         state(sessions=(MON, TUE), symbol_generations={FRI: 14}, consumed={}),
         None,
@@ -199,6 +222,9 @@ def test_range_is_the_ready_and_stale_part(state: GateState) -> None:
     assert all(day in state.symbol_generations for day in inside)
     assert is_stale(state, chosen.first)
     start = min(state.symbol_generations)
+    first_snapshot = min(state.consumed, default=start)
+    if any(day not in state.symbol_generations for day in state.sessions if start <= day < first_snapshot):
+        start = first_snapshot
     before = [day for day in state.sessions if start <= day < chosen.first]
     assert not any(is_stale(state, day) for day in before)
     after = [day for day in state.sessions if day > chosen.last]

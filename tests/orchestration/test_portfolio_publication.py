@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sigmasight_assets.errors import NotReadyError
+from sigmasight_assets.errors import NotReadyError, PublicationError
 from sigmasight_assets.orchestration import portfolio_publication
 from sigmasight_assets.orchestration.gate import GateRange, plan
 from sigmasight_assets.orchestration.gate_state import read_gate_state
@@ -346,7 +346,10 @@ def correct_close(database: Database, symbol: str, day: date, *, last: date = DA
 def test_edit_before_the_range_stays_marked(done: Database) -> None:
     with done.begin() as connection:
         add_capital_flow(connection, portfolio_id(done, "mixed"), flow_date=DAYS[2], amount=Decimal(500))
+    before = contents(done, PORTFOLIO_TABLES)
+    # Not computed from snapshots that are known to be stale.
     run(done, DAYS[6:])
+    assert contents(done, PORTFOLIO_TABLES) == before
     chosen = run_gate(done)
     assert chosen is not None
     assert chosen.first == DAYS[2]
@@ -565,6 +568,29 @@ def test_runs_that_wait_for_each_other_see_what_the_first_has_written(books: Dat
         thread.join()
     assert_equal_to_oracle(books)
     assert next_range(books) is None
+
+
+def test_a_run_waits_for_a_symbol_publication_in_flight(books: Database) -> None:
+    """Closes and betas must be of one publication, and they are read one after the other."""
+    thread = threading.Thread(target=run_alone, args=(books.url, DAYS))
+    with books.bulk() as transaction:
+        lock_layer(transaction, "symbol")
+        thread.start()
+        wait_for_waiters(books, 1)
+    thread.join()
+    assert_equal_to_oracle(books)
+
+
+def test_amounts_beyond_what_is_exact_are_an_error_and_change_nothing(done: Database) -> None:
+    before = contents(done, PORTFOLIO_TABLES)
+    number = portfolio_id(done, "late")
+    execute(done, "UPDATE positions SET quantity = 1000000000000 WHERE portfolio_id = :number", number=number)
+    execute(done, "UPDATE portfolios SET stale_from = :day WHERE portfolio_id = :number", day=DAYS[5], number=number)
+    with pytest.raises(PublicationError, match=rf"too large to be exact.*{number}.*units of money are beyond"):
+        run(done)
+    after = contents(done, PORTFOLIO_TABLES)
+    for table in (*ROW_TABLES, "snapshot_inputs", "publications"):
+        assert after[table] == before[table]
 
 
 def run_alone(url: str, sessions: Sequence[date]) -> None:

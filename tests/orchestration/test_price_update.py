@@ -182,7 +182,8 @@ def test_restated_close_is_stored_and_logged(tracked: Database, market: Scripted
     market.restate("AAA", TODAY, 1.01)
     market.bars["BBB", DAYS[-3]] = bar(stored_close := 500.0)
     update = run(tracked, market)
-    assert (update.restated, update.inserted, update.changed_symbols, update.already_there) == (2, 0, 2, 13)
+    assert (update.restated, update.inserted, update.changed_symbols) == (2, 0, 2)
+    assert update.restated_sessions == {TODAY, DAYS[-3]}
     after = contents(tracked, PRICE_TABLES)
     assert changed_keys(before, after, "symbol_prices_daily") == {("AAA", TODAY), ("BBB", DAYS[-3])}
     old = Decimal(100 + len(DAYS) - 2)
@@ -384,3 +385,49 @@ def test_simulated_market(database: Database, calendar: SessionCalendar) -> None
     before = contents(database, PRICE_TABLES)
     assert run(database, market, *DAYS).changed_symbols == 0
     assert contents(database, PRICE_TABLES) == before
+
+
+def test_restatement_brings_the_history_from_before_the_window_of_the_update(
+    tracked: Database, market: ScriptedMarket
+) -> None:
+    """A split is seen in the re-read sessions and changes every earlier one; other symbols are asked for no more."""
+    run(tracked, market)
+    market.asked()
+    for day in DAYS[:-1]:
+        market.restate("AAA", day, 0.5)
+    update = run(tracked, market, TOMORROW, history_start=DAYS[15])
+    assert [(item.symbol, item.first, item.last) for item in market.requests] == [
+        *((symbol, DAYS[-5], TOMORROW) for symbol in ("AAA", "BBB", "NEW")),
+        ("AAA", HISTORY_START, TOMORROW),
+    ]
+    assert stored_closes(tracked, "AAA") == {day: Decimal(str(market.bars["AAA", day][3])) for day in DAYS}
+    assert (update.inserted, update.restated) == (3, len(DAYS) - 1)
+    assert len(rows_of(tracked, "SELECT * FROM restatements")) == len(DAYS) - 1
+    settled = contents(tracked, PRICE_TABLES)
+    run(tracked, market, TOMORROW, history_start=DAYS[15])
+    assert contents(tracked, PRICE_TABLES) == settled
+
+
+def test_a_rebased_history_is_taken_over_whole(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    for (symbol, day), values in list(market.bars.items()):
+        if symbol == "AAA":
+            opened, high, low, close, adjusted, volume = (float(value or 0.0) for value in values)
+            market.bars[symbol, day] = (opened / 4, high / 4, low / 4, close / 4, adjusted / 4, volume * 4)
+    before = contents(tracked, PRICE_TABLES)
+    update = run(tracked, market)
+    after = contents(tracked, PRICE_TABLES)
+    stored = {key for key in before["symbol_prices_daily"] if key[0] == "AAA"}
+    assert len(stored) > 5
+    assert changed_keys(before, after, "symbol_prices_daily") == stored
+    assert (update.restated, update.inserted, update.changed_symbols) == (len(stored), 0, 1)
+    assert update.restated_sessions == {day for _, day in stored}
+
+
+def test_bars_of_two_markets_do_not_meet(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market)
+    execute(tracked, "UPDATE symbol_prices_daily SET source = 'elsewhere' WHERE symbol = 'BBB'")
+    before = contents(tracked, PRICE_TABLES)
+    with pytest.raises(MarketDataError, match=r"holds bars of the elsewhere market, .* use another SIGMASIGHT_HOME"):
+        run(tracked, market)
+    assert contents(tracked, PRICE_TABLES) == before

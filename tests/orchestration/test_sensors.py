@@ -28,8 +28,10 @@ def books(states: States, calendar: SessionCalendar) -> Database:
     return enter_books(states, calendar)
 
 
-def tick(url: str) -> dg.RunRequest | dg.SkipReason:
-    answer = portfolio_gate(dg.build_sensor_context(resources={"pipeline": Pipeline(database_url=url)}))
+def tick(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest | dg.SkipReason:
+    with dg.DagsterInstance.ephemeral() as fresh:
+        resources = {"pipeline": Pipeline(database_url=url)}
+        answer = portfolio_gate(dg.build_sensor_context(instance=instance or fresh, resources=resources))
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 
@@ -161,3 +163,29 @@ def test_it_ticks_faster_than_the_daemon_looks() -> None:
     assert portfolio_gate.minimum_interval_seconds == 4
     assert portfolio_gate.default_status == dg.DefaultSensorStatus.RUNNING
     assert portfolio_gate.job_name == PORTFOLIO_LAYER
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (dg.DagsterRunStatus.STARTING, "is under way"),
+        (dg.DagsterRunStatus.STARTED, "is under way"),
+        (dg.DagsterRunStatus.FAILURE, "failed for these same inputs; mend the cause, then re-execute that run"),
+    ],
+)
+def test_an_earlier_run_of_the_same_inputs_is_named(books: Database, status: dg.DagsterRunStatus, words: str) -> None:
+    request = requested(books.url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = instance.add_run(dg.DagsterRun(PORTFOLIO_LAYER, status=status, tags=dict(request.tags))).run_id
+        answer = tick(books.url, instance)
+    assert isinstance(answer, dg.SkipReason)
+    assert answer.skip_message == f"{DAYS[0]} to {DAYS[-1]}: run {run_id} {words}"
+
+
+def test_a_canceled_run_is_started_anew(books: Database) -> None:
+    request = requested(books.url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_run(dg.DagsterRun(PORTFOLIO_LAYER, status=dg.DagsterRunStatus.CANCELED, tags=dict(request.tags)))
+        answer = tick(books.url, instance)
+    assert isinstance(answer, dg.RunRequest)
+    assert answer.run_key == f"{request.run_key}:1"

@@ -228,6 +228,15 @@ def test_check_result_of_good_sessions_shows_the_newest() -> None:
     assert shown(coverage) == {"sessions": 2, "failed_sessions": 0, "2025-06-03": "coverage of 03 June"}
 
 
+def test_severity_tells_warnings_from_what_blocks() -> None:
+    warning = Verdict("coverage", MON, passed=False, detail="notable", is_blocking=False)
+    (noted,) = results([warning, verdict(TUE, passed=True)], ["coverage"])
+    assert (noted.passed, noted.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert shown(noted)["2025-06-02"] == "notable"
+    (blocked,) = results([warning, verdict(TUE, passed=False)], ["coverage"])
+    assert blocked.severity == dg.AssetCheckSeverity.ERROR
+
+
 def test_check_result_shows_at_most_fifty_sessions() -> None:
     days = [date.fromordinal(MON.toordinal() + offset) for offset in range(60)]
     (coverage,) = results([verdict(day, passed=False) for day in days], ["coverage"])
@@ -235,8 +244,11 @@ def test_check_result_shows_at_most_fifty_sessions() -> None:
     assert shown(coverage)["failed_sessions"] == 60
 
 
-def test_materializations_are_one_per_asset_and_session() -> None:
-    found = [(item.asset_key.to_user_string(), item.partition) for item in materializations(["a", "b"], [MON, TUE])]
+def test_materializations_are_one_per_asset_and_session_with_metadata() -> None:
+    metadata = {"a": {"rows": 1}, "b": {"rows": 2}}
+    items = list(materializations(metadata, [MON, TUE]))
+    assert [item.metadata["rows"].value for item in items] == [1, 2, 1, 2]
+    found = [(item.asset_key.to_user_string(), item.partition) for item in items]
     assert found == [("a", "2025-06-02"), ("b", "2025-06-02"), ("a", "2025-06-03"), ("b", "2025-06-03")]
 
 

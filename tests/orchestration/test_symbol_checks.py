@@ -118,6 +118,19 @@ def test_symbols_that_are_not_active_do_not_count(judged: Judged) -> None:
     assert not judged.of(COVERAGE)[1].passed
 
 
+def test_a_source_that_knows_nothing_of_many_symbols_does_not_pass(judged: Judged) -> None:
+    """Symbols without any data are not active; as many of them as may be missing are borne."""
+    figures = judged.figures
+    for count, passes in ((2, True), (3, False)):
+        figures.active[0, 20 : 20 + count] = False
+        figures.without_data[0, 20 : 20 + count] = True
+        judged.unprice(0, *range(20, 20 + count))
+        first = judged.of(COVERAGE)[0]
+        assert first.passed == passes
+        assert f"{100 - count} of {100 - count} active symbols have a bar (100.00%)" in first.detail
+        assert first.detail.endswith("tracked but without any data: " + ", ".join(["S12", "S13", "S14"][:count]))
+
+
 def test_needed_coverage_is_the_setting(judged: Judged) -> None:
     judged.unprice(0, *range(50, 60))
     assert passed(judged.of(COVERAGE, min_coverage=0.90)) == [True, True, True]
@@ -206,13 +219,13 @@ def test_published_ridge_betas_must_be_finite(judged: Judged, value: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("move", "passes", "is_notable"),
-    [(0.0, True, False), (0.1, True, False), (0.125, True, True), (0.25, True, True), (0.2500001, False, True)],
+    ("move", "passes", "is_blocking"),
+    [(0.0, True, True), (0.1, True, True), (0.125, False, False), (0.25, False, False), (0.2500001, False, True)],
 )
-def test_median_move_of_market_betas(judged: Judged, move: float, passes: bool, is_notable: bool) -> None:
+def test_median_move_of_market_betas(judged: Judged, move: float, passes: bool, is_blocking: bool) -> None:
     judged.set_market_betas(0, np.full(100, -move))
     first = judged.of(BETA_STABLE, np.zeros(100))[0]
-    assert (first.passed, first.detail.startswith("notable: ")) == (passes, is_notable)
+    assert (first.passed, first.is_blocking) == (passes, is_blocking)
     assert f"median move {move:.3f}" in first.detail
 
 
@@ -254,9 +267,10 @@ def test_a_session_that_fails_is_not_the_yardstick_of_the_next(judged: Judged) -
     # Nor is one that fails for another reason.
     judged.set_market_betas(1, np.full(100, 1.2))
     judged.set_market_betas(2, np.full(100, 1.3))
-    assert passed(judged.of(BETA_STABLE, np.ones(100))) == [True, True, True]
+    assert [item.is_blocking for item in judged.of(BETA_STABLE, np.ones(100))] == [True, False, False]
     judged.unprice(1, 0)
-    assert passed(judged.of(BETA_STABLE, np.ones(100))) == [True, True, False]
+    last = judged.of(BETA_STABLE, np.ones(100))[2]
+    assert (last.passed, last.is_blocking) == (False, True)
 
 
 def test_good_sessions_are_those_without_a_blocking_failure(judged: Judged) -> None:

@@ -214,7 +214,10 @@ def test_force_writes_everything_again(published: Database) -> None:
         (
             (FLAT, YOUNG),
             "coverage",
-            f"71 of 73 active symbols have a bar (97.26%), 98.00% needed; without: {FLAT}, {YOUNG}",
+            (
+                "71 of 73 active symbols have a bar (97.26%), 98.00% needed; "
+                f"tracked but without any data: GHOST; without: {FLAT}, {YOUNG}"
+            ),
         ),
     ],
     ids=["SPY missing", "another factor fund missing", "below the coverage"],
@@ -478,6 +481,23 @@ def test_unstable_betas_are_not_published(published: Database) -> None:
     assert {item.check for item in outcome.failures} == {"market_beta_stable"}
     assert re.search(r"median move 0\.(29|30)", outcome.failures[0].detail)
     assert contents(published, SYMBOL_TABLES) == before
+
+
+def test_betas_are_compared_with_the_newest_published_session(published: Database) -> None:
+    """The session before may be one that could not be published."""
+    execute(published, "DELETE FROM symbol_market_beta WHERE session >= :day", day=TARGETS[3])
+    sql = "UPDATE symbol_market_beta SET beta = greatest(-5, beta - 0.3) WHERE session = :day"
+    execute(published, sql, day=TARGETS[2])
+    assert publish(published, TARGETS[4:5]).failed == TARGETS[4:5]
+
+
+def test_notable_move_is_a_warning_and_published(published: Database) -> None:
+    sql = "UPDATE symbol_market_beta SET beta = greatest(-5, beta - 0.15) WHERE session = :day"
+    execute(published, sql, day=TARGETS[2])
+    outcome = publish(published, TARGETS[3:5], force=True)
+    assert (outcome.published, outcome.failures) == (TARGETS[3:5], [])
+    noted = rows_of(published, "SELECT session, is_blocking FROM data_quality_results WHERE NOT passed")
+    assert noted == [{"session": TARGETS[3], "is_blocking": False}]
 
 
 def test_untracked_factor_funds_are_an_error_and_change_nothing(database: Database) -> None:

@@ -35,9 +35,9 @@ def create(database: Database, user: str, *lots: NewLot, equity: str = "1000", a
         return create_portfolio(connection, user=user, name="Main", equity=Decimal(equity), as_of=as_of, lots=lots)
 
 
-def read(database: Database, last: date = LAST, **options: bool) -> Books:
+def read(database: Database, last: date = LAST, *, only_stale: bool = False) -> Books:
     with database.bulk(read_only=True) as transaction:
-        return read_books(transaction, last=last, **options)
+        return read_books(transaction, last=last, only_stale=only_stale)
 
 
 def dates(days: Sequence[date | None]) -> np.ndarray[Any, np.dtype[np.datetime64]]:

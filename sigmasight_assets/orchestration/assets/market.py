@@ -98,6 +98,7 @@ def _price_metadata(update: PriceUpdate, step: Step, market: MarketSource) -> di
         **step.counts,
         "rejected_by_reason": markdown_table(("reason", "bars"), sorted(update.rejected.items())),
         "problems": markdown_table(("symbol", "answer of the source"), sorted(update.problems.items())),
+        "restated_sessions": markdown_table(("session",), [(day,) for day in sorted(update.restated_sessions)]),
         "market": market.name,
         "corporate_actions": "supplied" if market.supplies_corporate_actions else NO_CORPORATE_ACTIONS,
         "seconds": step.seconds,

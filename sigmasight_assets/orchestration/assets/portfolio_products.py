@@ -71,12 +71,13 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
+            metadata = _metadata(outcome, step)
             if outcome.failed:
-                yield from materializations(PRODUCTS, outcome.published)
+                yield from materializations(dict.fromkeys(PRODUCTS, metadata), outcome.published)
                 failures = [item for item in outcome.verdicts if not item.passed]
                 raise PublicationError(f"Snapshots were not published:\n{failed_sessions_text(failures)}")
             for product in PRODUCTS:
-                yield dg.MaterializeResult(asset_key=product, metadata=_metadata(outcome, step))
+                yield dg.MaterializeResult(asset_key=product, metadata=metadata)
 
     return portfolio_products
 
@@ -95,6 +96,7 @@ def _counts(outcome: PortfolioPublication) -> dict[str, Any]:
 def _metadata(outcome: PortfolioPublication, step: Step) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "sessions": len(outcome.published),
+        "sessions_failed": len(outcome.failed),
         "portfolios": outcome.portfolios,
         "computed": outcome.changed,
         "skipped_as_fresh": outcome.snapshots - outcome.changed,

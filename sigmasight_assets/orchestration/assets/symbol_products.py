@@ -77,11 +77,12 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
+            metadata = {product: _metadata(product, outcome, step) for product in chosen}
             if outcome.failed:
-                yield from materializations(chosen, outcome.published)
+                yield from materializations(metadata, outcome.published)
                 raise PublicationError(_failure_text(outcome))
             for product in chosen:
-                yield dg.MaterializeResult(asset_key=product, metadata=_metadata(product, outcome, step))
+                yield dg.MaterializeResult(asset_key=product, metadata=metadata[product])
 
     return symbol_products
 
@@ -106,6 +107,7 @@ def _counts(outcome: SymbolPublication) -> dict[str, Any]:
 def _metadata(product: str, outcome: SymbolPublication, step: Step) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "sessions": len(outcome.published),
+        "sessions_failed": len(outcome.failed),
         "rows": outcome.rows_present[product],
         "computed": outcome.rows_written[product],
         "skipped_as_fresh": outcome.rows_present[product] - outcome.rows_written[product],

@@ -58,6 +58,7 @@ def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
         assert metadata.pop("seconds") > 0
         assert metadata == {
             "sessions": 12,
+            "sessions_failed": 0,
             "portfolios": len(EXPECTED_PORTFOLIOS),
             "computed": len(stored),
             "skipped_as_fresh": 0,
@@ -122,6 +123,8 @@ def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
     assert not run.success
     assert run.retries == 0
     assert run.materialized == dict.fromkeys(PRODUCTS, KEYS[:2])
+    metadata = run.metadata("portfolio_snapshots")
+    assert (metadata["sessions"], metadata["sessions_failed"]) == (2, 10)
     number = rows_of(books, "SELECT portfolio_id FROM portfolios ORDER BY portfolio_id")[1]["portfolio_id"]
     offence = f"{KEYS[2]} ledger_identity: broken for 1 portfolios: [{number}]"
     assert run.failure == f"Snapshots were not published:\n{offence}"

@@ -44,7 +44,7 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, pric
 def test_metadata_is_readable(deployment: Deployment) -> None:
     run = deployment.run(JOB, DAYS[0], DAYS[-1], assets=SYMBOL_PRODUCTS)
     metadata = run.metadata("market_beta")
-    assert metadata["sessions"] == 12
+    assert (metadata["sessions"], metadata["sessions_failed"]) == (12, 0)
     assert metadata["rows"] == metadata["computed"] > 800
     assert metadata["skipped_as_fresh"] == 0
     assert metadata["generation"] == 1
@@ -78,7 +78,7 @@ def test_checks_are_recorded_for_people_and_per_session(deployment: Deployment, 
     assert {name: value.value for name, value in coverage.metadata.items()} == {
         "sessions": 12,
         "failed_sessions": 0,
-        DAYS[-1]: "73 of 73 active symbols have a bar (100.00%), 98.00% needed",
+        DAYS[-1]: "73 of 73 active symbols have a bar (100.00%), 98.00% needed; tracked but without any data: GHOST",
     }
     judged = rows_of(priced, "SELECT * FROM data_quality_results")
     assert len(judged) == 60
@@ -122,6 +122,8 @@ def test_failing_session_fails_the_run_and_the_others_are_published(
     good = [day for day in DAYS if day != str(BAD)]
     assert deployment.instance.get_materialized_partitions(dg.AssetKey("ridge_factors")) == set(good)
     assert run.materialized == dict.fromkeys(SYMBOL_PRODUCTS, good)
+    metadata = run.metadata("market_beta")
+    assert (metadata["sessions"], metadata["sessions_failed"]) == (11, 1)
     assert sorted(published_generations(priced, "symbol")) == [day for day in TARGETS if day != BAD]
     assert run.failure.startswith("1 of 12 sessions were not published; the others were.")
     assert f"{BAD} {check}: " in run.failure
