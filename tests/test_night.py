@@ -1,5 +1,6 @@
 """One night end to end: files in, real daemon, gate and API, and the answer computed by hand from the same files."""
 
+import json
 import subprocess
 import sys
 import time
@@ -252,7 +253,11 @@ def check_answer(night: Night, answer: dict[str, object]) -> None:
 
 def test_night_reaches_the_owner_and_a_late_correction_follows(night: Night) -> None:
     calendar = exchange_calendar()
-    run_symbol_layer(night, START, NIGHT - timedelta(days=1))
+    before = NIGHT - timedelta(days=1)
+    told = json.loads(night.commands.run("backfill", "--from", str(START), "--to", str(before), "--json"))
+    assert (told["sessions"], told["sessions_published"], told["snapshots"]) == (4, 4, 4)
+    assert [run.run_id for run in night.client.runs("symbol_layer")] == [told["symbol_run"]]
+    assert len(night.client.runs("portfolio_layer")) == 1
     run_symbol_layer(night, NIGHT, NIGHT)
     wait_for_snapshots(night)
     answer = exposures_answer(night)

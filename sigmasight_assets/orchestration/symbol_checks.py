@@ -80,7 +80,8 @@ def _coverage(window: SymbolWindow, figures: SymbolFigures, row: int, session: d
     unknown = _names(window, figures.without_data[row])
     detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
     detail += f"; without: {named(missing)}" if missing else ""
-    enough = share >= needed and len(unknown) <= (1.0 - needed) * len(window.symbols)
+    known = len(window.symbols) - len(unknown)
+    enough = share >= needed and known / len(window.symbols) >= needed
     return Verdict(COVERAGE, session, enough, detail)
 
 

@@ -131,6 +131,16 @@ def test_a_source_that_knows_nothing_of_many_symbols_does_not_pass(judged: Judge
         assert first.detail.endswith("tracked but without any data: " + ", ".join(["S12", "S13", "S14"][:count]))
 
 
+def test_symbols_without_data_count_exactly(judged: Judged) -> None:
+    """1 - 0.9 is less than 0.1 in binary floats."""
+    judged.figures.active[0, 20:30] = False
+    judged.figures.without_data[0, 20:30] = True
+    judged.unprice(0, *range(20, 30))
+    assert judged.of(COVERAGE, min_coverage=0.9)[0].passed
+    judged.figures.without_data[0, 30] = True
+    assert not judged.of(COVERAGE, min_coverage=0.9)[0].passed
+
+
 def test_needed_coverage_is_the_setting(judged: Judged) -> None:
     judged.unprice(0, *range(50, 60))
     assert passed(judged.of(COVERAGE, min_coverage=0.90)) == [True, True, True]

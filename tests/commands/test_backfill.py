@@ -1,0 +1,76 @@
+"""Tests of what a backfill refuses before it starts anything, and of how it says it ended."""
+
+from datetime import date
+
+import pytest
+
+from sigmasight_assets.commands.backfill import BackfillOutcome, print_outcome, requested_sessions
+from sigmasight_assets.errors import SessionError
+from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.settings import Settings
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("SIGMASIGHT_NOW", "2025-07-31T20:59:00-04:00")
+    monkeypatch.setenv("SIGMASIGHT_HISTORY_START", "2025-01-02")
+    return Settings()
+
+
+def test_sessions_of_the_range_are_taken_in_order(settings: Settings) -> None:
+    sessions = requested_sessions(exchange_calendar(), settings, date(2025, 7, 3), date(2025, 7, 8))
+    assert sessions == [date(2025, 7, 3), date(2025, 7, 7), date(2025, 7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        (date(2025, 7, 8), date(2025, 7, 3), "The range is reversed: --from 2025-07-08 is after --to 2025-07-03"),
+        (date(2025, 7, 4), date(2025, 7, 6), "There is no session from 2025-07-04 to 2025-07-06"),
+        (date(2025, 7, 30), date(2025, 7, 31), "2025-07-31 is not complete: a session is offered from 21:00 New York"),
+        (date(2024, 12, 30), date(2025, 1, 6), "2024-12-30 is before SIGMASIGHT_HISTORY_START 2025-01-02"),
+    ],
+)
+def test_a_range_that_cannot_be_run_is_refused(settings: Settings, first: date, last: date, message: str) -> None:
+    with pytest.raises(SessionError, match=message):
+        requested_sessions(exchange_calendar(), settings, first, last)
+
+
+@pytest.mark.parametrize(
+    ("published", "status", "portfolio_failed", "code"),
+    [
+        (3, "SUCCESS", False, 0),
+        (3, "SUCCESS", True, 3),
+        (2, "FAILURE", False, 3),
+        (0, "FAILURE", False, 1),
+    ],
+)
+def test_exit_code_tells_done_gaps_and_nothing(
+    *, published: int, status: str, portfolio_failed: bool, code: int
+) -> None:
+    outcome = BackfillOutcome(
+        sessions=3,
+        sessions_published=published,
+        symbol_run_status=status,
+        portfolio_layer_failed=portfolio_failed,
+    )
+    assert outcome.exit_code == code
+
+
+def test_people_are_told_what_is_missing_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    gap = {"product": "market_beta", "reason": "no_data_from_source", "symbol_sessions": 2, "symbols": ["AOS"]}
+    print_outcome(
+        BackfillOutcome(
+            sessions=2,
+            sessions_published=1,
+            symbol_run="r1",
+            symbol_run_status="FAILURE",
+            failure="symbol_products: 2025-07-08 coverage: [5 of 9]",
+            portfolio_layer="snapshots are current",
+            without_value=[gap],
+        )
+    )
+    told = capsys.readouterr().out
+    assert "1 of 2 sessions published" in told
+    assert "without market_beta: no_data_from_source, 2 rows: AOS" in told
+    assert "2025-07-08 coverage: [5 of 9]" in told
