@@ -16,6 +16,7 @@ from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_row
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
 from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.quant.money import AmountOverflowError
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.books import (
     Books,
@@ -158,9 +159,11 @@ def _publish_slice(
     closes, betas = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
     try:
         rows = compute_portfolio_rows(books, state, grid, rows=positions, closes=closes, betas=betas)
-    except OverflowError as error:
-        ids = books.portfolio_ids[:NAMED_OFFENDERS].tolist()
-        raise PublicationError(f"An amount is too large to be exact; of the portfolios {ids}, {error}") from error
+    except AmountOverflowError as error:
+        ids = books.portfolio_ids[error.offenders[:NAMED_OFFENDERS]].tolist()
+        raise PublicationError(
+            f"Amounts of the portfolios {ids} are too large to be exact (92 billion USD): correct their lots"
+        ) from error
     verdicts = _judge(
         books, identity_violations(books.lots, books.portfolios, books.flows, state, rows.ledger), sessions
     )

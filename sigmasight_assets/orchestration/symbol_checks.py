@@ -81,7 +81,8 @@ def _coverage(window: SymbolWindow, figures: SymbolFigures, row: int, session: d
     detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
     detail += f"; without: {named(missing)}" if missing else ""
     known = len(window.symbols) - len(unknown)
-    enough = share >= needed and known / len(window.symbols) >= needed
+    # One mistyped ticker must not stop a small universe.
+    enough = share >= needed and (len(unknown) <= 1 or known / len(window.symbols) >= needed)
     return Verdict(COVERAGE, session, enough, detail)
 
 

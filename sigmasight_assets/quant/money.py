@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import numpy as np
 
-from sigmasight_assets.quant.arrays import FloatArray
+from sigmasight_assets.quant.arrays import FloatArray, IntArray
 
 PRICE_DIGITS = 4
 QUANTITY_DIGITS = 4
@@ -20,6 +20,14 @@ LARGEST_UNITS = 9_200_000_000_000_000_000
 _CENT = Decimal("0.01")
 # An int64 has 19 digits; the default context of 28 is an accident of the caller's thread.
 _PRECISION = 40
+
+
+class AmountOverflowError(OverflowError):
+    """Amounts that do not fit in int64; ``offenders`` are the indices of their owners, ascending."""
+
+    def __init__(self, message: str, offenders: IntArray) -> None:
+        super().__init__(message)
+        self.offenders = offenders
 
 
 def to_units(value: Decimal, digits: int) -> int:
@@ -58,7 +66,7 @@ def rounded_to_cents(money_units: int | np.int64) -> Decimal:
 
 
 def require_representable(magnitudes: FloatArray, owner: str) -> None:
-    """Raise ``OverflowError`` naming the first ``owner`` (its index) whose magnitude exceeds 9.2e18 units.
+    """Raise ``AmountOverflowError`` naming the first ``owner`` (its index) whose magnitude exceeds 9.2e18 units.
 
     ``magnitudes`` are absolute amounts in units, added up in floats from the exact integers: they say whether the
     integers fit in int64 and are used for nothing else.
@@ -66,7 +74,8 @@ def require_representable(magnitudes: FloatArray, owner: str) -> None:
     offenders = np.flatnonzero(~(magnitudes <= LARGEST_UNITS))
     if offenders.size:
         first = int(offenders[0])
-        raise OverflowError(
+        raise AmountOverflowError(
             f"{owner} {first}: {magnitudes[first]:.4g} units of money are beyond the {LARGEST_UNITS:.1e} "
-            f"that fit ({offenders.size} in all)"
+            f"that fit ({offenders.size} in all)",
+            offenders,
         )

@@ -15,8 +15,11 @@ from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.universe import import_listings
 from tests.conftest import NewDatabase
+from tests.orchestration.books import enter_books
 from tests.orchestration.deployments import Deploy, Deployment, load_definitions
 from tests.orchestration.markets import ScriptedMarket, awkward_market
+from tests.orchestration.portfolio_runs import run
+from tests.orchestration.price_runs import three_symbols, track
 from tests.orchestration.states import States
 
 HISTORY_START = date(2024, 3, 1)
@@ -54,6 +57,35 @@ def database(states: States) -> Database:
 def priced(states: States, calendar: SessionCalendar, awkward: ScriptedMarket) -> Database:
     """Universe and prices of the awkward market, nothing published."""
     return states.enter("priced", lambda database: store_prices(database, calendar, awkward))
+
+
+@pytest.fixture
+def market() -> ScriptedMarket:
+    """Three symbols, to be changed at will."""
+    return three_symbols()
+
+
+@pytest.fixture
+def tracked(database: Database, market: ScriptedMarket) -> Database:
+    """Those three tracked, no bar stored."""
+    track(database, market)
+    return database
+
+
+@pytest.fixture
+def books(states: States, calendar: SessionCalendar) -> Database:
+    """Symbols published and portfolios stored, no snapshots."""
+    return enter_books(states, calendar)
+
+
+@pytest.fixture
+def done(states: States, calendar: SessionCalendar) -> Database:
+    """The same with the snapshots of every session, by the run ``first``."""
+
+    def fill(database: Database) -> None:
+        run(database, run_id="first")
+
+    return enter_books(states, calendar, name="done", then=fill)
 
 
 @pytest.fixture

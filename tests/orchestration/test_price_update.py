@@ -1,74 +1,33 @@
-"""Price updates against a scripted and the simulated market: what is asked, stored, logged, rejected."""
+"""Price updates against a scripted and the simulated market: what is asked, stored and rejected."""
 
 import threading
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from sigmasight_assets.errors import MarketDataError, SessionError
-from sigmasight_assets.market_data.protocol import BarRequest, FetchResult, MarketSource
+from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration import price_update
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
-from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
+from sigmasight_assets.orchestration.price_update import PriceUpdate
+from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import lock_layer
-from sigmasight_assets.storage.universe import import_listings, read_universe
-from tests.orchestration.contents import PRICE_TABLES, changed_keys, contents, execute, rows_of, wait_for_waiters
+from tests.orchestration.contents import PRICE_TABLES, contents, execute, rows_of, wait_for_waiters
 from tests.orchestration.markets import ScriptedMarket, bar, stock
-
-HISTORY_START = date(2025, 5, 1)
-DAYS = exchange_calendar().between(HISTORY_START, date(2025, 6, 30))
-# The update under test is that of one evening; some of the days before it are stored already.
-TODAY, TOMORROW = DAYS[-2], DAYS[-1]
-LISTED_LATER = DAYS[10]
-
-
-@pytest.fixture
-def market() -> ScriptedMarket:
-    """AAA and BBB over all days, and NEW, listed on the eleventh."""
-    bars = {
-        (symbol, day): bar(100.0 + place + position)
-        for place, symbol in enumerate(("AAA", "BBB", "NEW"))
-        for position, day in enumerate(DAYS)
-        if symbol != "NEW" or day >= LISTED_LATER
-    }
-    return ScriptedMarket(bars, [stock(symbol) for symbol in ("AAA", "BBB", "NEW")])
-
-
-@pytest.fixture
-def tracked(database: Database, market: ScriptedMarket) -> Database:
-    track(database, market)
-    return database
-
-
-def track(database: Database, market: MarketSource) -> None:
-    with database.begin() as connection:
-        import_listings(connection, market.listings())
-
-
-def run(database: Database, market: MarketSource, *sessions: date, history_start: date = HISTORY_START) -> PriceUpdate:
-    return update_prices(
-        database,
-        market,
-        exchange_calendar(),
-        sessions=sessions or (TODAY,),
-        history_start=history_start,
-        run_id="run-1",
-    )
-
-
-def symbols(database: Database) -> dict[str, Any]:
-    with database.begin() as connection:
-        return {item.symbol: item for item in read_universe(connection)}
-
-
-def stored_closes(database: Database, symbol: str) -> dict[date, Decimal]:
-    sql = "SELECT price_date, close_price FROM symbol_prices_daily WHERE symbol = :symbol"
-    return {row["price_date"]: row["close_price"] for row in rows_of(database, sql, symbol=symbol)}
+from tests.orchestration.price_runs import (
+    DAYS,
+    HISTORY_START,
+    LISTED_LATER,
+    TODAY,
+    TOMORROW,
+    run,
+    stored_closes,
+    symbols,
+    track,
+)
 
 
 def test_first_update_asks_for_the_whole_window_and_stores_it(tracked: Database, market: ScriptedMarket) -> None:
@@ -174,54 +133,6 @@ def test_rerun_changes_nothing(tracked: Database, market: ScriptedMarket) -> Non
     update = run(tracked, market)
     assert contents(tracked, PRICE_TABLES) == before
     assert (update.inserted, update.restated, update.changed_symbols) == (0, 0, 0)
-
-
-def test_restated_close_is_stored_and_logged(tracked: Database, market: ScriptedMarket) -> None:
-    run(tracked, market)
-    before = contents(tracked, PRICE_TABLES)
-    market.restate("AAA", TODAY, 1.01)
-    market.bars["BBB", DAYS[-3]] = bar(stored_close := 500.0)
-    update = run(tracked, market)
-    assert (update.restated, update.inserted, update.changed_symbols) == (2, 0, 2)
-    assert update.restated_sessions == {TODAY, DAYS[-3]}
-    after = contents(tracked, PRICE_TABLES)
-    assert changed_keys(before, after, "symbol_prices_daily") == {("AAA", TODAY), ("BBB", DAYS[-3])}
-    old = Decimal(100 + len(DAYS) - 2)
-    log = rows_of(tracked, "SELECT * FROM restatements ORDER BY symbol")
-    assert [
-        (row["symbol"], row["price_date"], row["old_close_price"], row["new_close_price"], row["run_id"]) for row in log
-    ] == [
-        ("AAA", TODAY, old, old * Decimal("1.01"), "run-1"),
-        ("BBB", DAYS[-3], old, Decimal(stored_close), "run-1"),
-    ]
-    assert log[0]["old_adj_close_price"] == float(old)
-    assert log[0]["new_adj_close_price"] == pytest.approx(float(old) * 1.01, abs=1e-9)
-    assert log[0]["reason"] == "re-read of stored sessions"
-    assert log[0]["detected_at"].tzinfo is not None
-
-
-def test_restated_volume_and_adjusted_close_count_but_not_rounding_noise(
-    tracked: Database, market: ScriptedMarket
-) -> None:
-    run(tracked, market)
-    before = contents(tracked, PRICE_TABLES)
-    for symbol, change in (("AAA", 1 + 1e-12), ("BBB", 1 + 1e-6)):
-        opened, high, low, close, adjusted, volume = market.bars[symbol, TODAY]
-        assert adjusted is not None
-        market.bars[symbol, TODAY] = (opened, high, low, close, adjusted * change, volume)
-    *prices, _ = market.bars["NEW", TODAY]
-    market.bars["NEW", TODAY] = (*prices, 2000.0)  # type: ignore[assignment]
-    run(tracked, market)
-    after = contents(tracked, PRICE_TABLES)
-    assert changed_keys(before, after, "symbol_prices_daily") == {("BBB", TODAY), ("NEW", TODAY)}
-
-
-def test_bar_that_the_source_no_longer_sends_stays(tracked: Database, market: ScriptedMarket) -> None:
-    run(tracked, market)
-    before = contents(tracked, PRICE_TABLES)
-    del market.bars["AAA", TODAY]
-    run(tracked, market)
-    assert contents(tracked, PRICE_TABLES) == before
 
 
 def test_rejected_bars_go_to_quarantine_with_their_reason(tracked: Database, market: ScriptedMarket) -> None:
@@ -385,43 +296,6 @@ def test_simulated_market(database: Database, calendar: SessionCalendar) -> None
     before = contents(database, PRICE_TABLES)
     assert run(database, market, *DAYS).changed_symbols == 0
     assert contents(database, PRICE_TABLES) == before
-
-
-def test_restatement_brings_the_history_from_before_the_window_of_the_update(
-    tracked: Database, market: ScriptedMarket
-) -> None:
-    """A split is seen in the re-read sessions and changes every earlier one; other symbols are asked for no more."""
-    run(tracked, market)
-    market.asked()
-    for day in DAYS[:-1]:
-        market.restate("AAA", day, 0.5)
-    update = run(tracked, market, TOMORROW, history_start=DAYS[15])
-    assert [(item.symbol, item.first, item.last) for item in market.requests] == [
-        *((symbol, DAYS[-5], TOMORROW) for symbol in ("AAA", "BBB", "NEW")),
-        ("AAA", HISTORY_START, TOMORROW),
-    ]
-    assert stored_closes(tracked, "AAA") == {day: Decimal(str(market.bars["AAA", day][3])) for day in DAYS}
-    assert (update.inserted, update.restated) == (3, len(DAYS) - 1)
-    assert len(rows_of(tracked, "SELECT * FROM restatements")) == len(DAYS) - 1
-    settled = contents(tracked, PRICE_TABLES)
-    run(tracked, market, TOMORROW, history_start=DAYS[15])
-    assert contents(tracked, PRICE_TABLES) == settled
-
-
-def test_a_rebased_history_is_taken_over_whole(tracked: Database, market: ScriptedMarket) -> None:
-    run(tracked, market)
-    for (symbol, day), values in list(market.bars.items()):
-        if symbol == "AAA":
-            opened, high, low, close, adjusted, volume = (float(value or 0.0) for value in values)
-            market.bars[symbol, day] = (opened / 4, high / 4, low / 4, close / 4, adjusted / 4, volume * 4)
-    before = contents(tracked, PRICE_TABLES)
-    update = run(tracked, market)
-    after = contents(tracked, PRICE_TABLES)
-    stored = {key for key in before["symbol_prices_daily"] if key[0] == "AAA"}
-    assert len(stored) > 5
-    assert changed_keys(before, after, "symbol_prices_daily") == stored
-    assert (update.restated, update.inserted, update.changed_symbols) == (len(stored), 0, 1)
-    assert update.restated_sessions == {day for _, day in stored}
 
 
 def test_bars_of_two_markets_do_not_meet(tracked: Database, market: ScriptedMarket) -> None:

@@ -11,21 +11,15 @@ from sigmasight_assets.orchestration.portfolio_publication import publish_portfo
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors import portfolio_gate
 from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
-from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
+from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch
 from sigmasight_assets.storage.portfolios import add_capital_flow
-from tests.orchestration.books import DAYS, enter_books
+from tests.orchestration.books import DAYS
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.deployments import RANGE_END, RANGE_START, Deploy
-from tests.orchestration.states import States
 
 pytestmark = pytest.mark.usefixtures("evening")
-
-
-@pytest.fixture
-def books(states: States, calendar: SessionCalendar) -> Database:
-    return enter_books(states, calendar)
 
 
 def tick(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest | dg.SkipReason:

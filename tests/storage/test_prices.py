@@ -138,6 +138,7 @@ class TestChanges:
             restated=len(changed),
             unchanged=len(incoming) - len(new) - len(changed),
             symbols=tuple(sorted({symbol for symbol, _ in changed | new})),
+            restated_sessions=tuple(sorted({day for _, day in changed})),
         )
         assert {(row["symbol"], row["price_date"]) for row in restatements(database)} == changed
 
@@ -147,7 +148,9 @@ class TestChanges:
         values = list(FIRST)
         values[place] += 1
         changed: Bars = {("AAA", SESSIONS[1]): tuple(values)}  # type: ignore[dict-item]
-        assert write(database, grid, changed, run_id="r2", source="other") == PriceWrite(0, 1, 0, ("AAA",))
+        assert write(database, grid, changed, run_id="r2", source="other") == PriceWrite(
+            0, 1, 0, ("AAA",), (SESSIONS[1],)
+        )
         assert read(database, grid) == {("BBB", SESSIONS[1]): FIRST, **changed}
         (row,) = restatements(database)
         assert (row["run_id"], row["old_adj_close_price"], row["new_adj_close_price"]) == ("r2", 10.25, values[4])

@@ -9,20 +9,13 @@ from sigmasight_assets.orchestration import portfolio_publication
 from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
 from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
 from sigmasight_assets.quant.ledger_identity import identity_violations
-from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
-from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS, enter_books
+from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
 from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
 from tests.orchestration.deployments import Deploy, Deployment
-from tests.orchestration.states import States
 
 JOB = "portfolio_layer"
 KEYS = [str(day) for day in DAYS]
-
-
-@pytest.fixture
-def books(states: States, calendar: SessionCalendar) -> Database:
-    return enter_books(states, calendar)
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""Portfolio publications as tests start them, by hand and by the gate, and their comparison with the oracle."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from sigmasight_assets.orchestration.gate import GateRange, plan
+from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.orchestration.portfolio_publication import (
+    PortfolioPublication,
+    publish_portfolio_products,
+)
+from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
+from sigmasight_assets.storage.database import Database
+from tests.orchestration.book_oracle import World, expected_rows, read_world
+from tests.orchestration.books import (
+    DAYS,
+    publish_symbols,
+)
+from tests.orchestration.contents import (
+    PORTFOLIO_TABLES,
+    contents,
+    execute,
+    rows_of,
+)
+
+FACTOR_NAMES = [factor.name for factor in FACTORS]
+ROW_TABLES = ("portfolio_snapshots", "position_values", "portfolio_factor_exposures")
+NOT_CONTENT = ["generation", "run_id", "published_at", "computed_at", "stale_from", "symbol_generation", "created_at"]
+NOW = datetime(2025, 6, 4, 22, 0, tzinfo=NEW_YORK)
+
+
+def run(database: Database, sessions: Sequence[date] = DAYS, *, run_id: str = "second") -> PortfolioPublication:
+    return publish_portfolio_products(database, exchange_calendar(), sessions=sessions, run_id=run_id)
+
+
+def run_gate(database: Database) -> GateRange | None:
+    """Run what the gate decides, as its sensor would; what it decided."""
+    chosen = next_range(database)
+    if chosen is not None:
+        run(database, exchange_calendar().between(chosen.first, chosen.last), run_id="gate")
+    return chosen
+
+
+def next_range(database: Database) -> GateRange | None:
+    return plan(read_gate_state(database, exchange_calendar(), now=NOW)).range
+
+
+def portfolio_id(database: Database, name: str) -> int:
+    number: int = rows_of(database, "SELECT portfolio_id FROM portfolios WHERE name = :name", name=name)[0][
+        "portfolio_id"
+    ]
+    return number
+
+
+def world(database: Database) -> World:
+    calendar = exchange_calendar()
+    return read_world(database, calendar.between(calendar.offset(DAYS[0], -10), DAYS[-1]))
+
+
+def assert_equal_to_oracle(database: Database, days: Sequence[date] = DAYS) -> None:
+    """Every stored snapshot, position value and exposure is the expected one, and there is no other."""
+    expected = expected_rows(world(database), days, FACTOR_NAMES)
+    snapshots = {
+        (row["portfolio_id"], row["session"]): row for row in rows_of(database, "SELECT * FROM portfolio_snapshots")
+    }
+    assert snapshots.keys() == expected.snapshots.keys()
+    for key, wanted in expected.snapshots.items():
+        found = {name: snapshots[key][name] for name in wanted}
+        assert found == {name: near(value) for name, value in wanted.items()}, key
+        assert snapshots[key].keys() - wanted.keys() == {"fingerprint", "generation"}
+    values = {
+        (row["portfolio_id"], row["session"], row["position_id"]): row
+        for row in rows_of(database, "SELECT * FROM position_values")
+    }
+    assert values.keys() == expected.positions.keys()
+    for position, wanted in expected.positions.items():
+        assert {name: values[position][name] for name in wanted} == wanted, position
+    exposures = {
+        (row["portfolio_id"], row["session"], row["factor"]): row
+        for row in rows_of(database, "SELECT * FROM portfolio_factor_exposures")
+    }
+    assert exposures.keys() == expected.exposures.keys()
+    for exposure, wanted in expected.exposures.items():
+        found = {name: exposures[exposure][name] for name in wanted}
+        assert found == {name: near(value) for name, value in wanted.items()}, exposure
+
+
+def near(value: Any) -> Any:
+    """Money is exact; ratios are floats."""
+    return pytest.approx(value, rel=1e-11, abs=1e-12) if isinstance(value, float) else value
+
+
+def content(database: Database) -> dict[str, dict[tuple[Any, ...], str]]:
+    """Rows without generations, runs and instants."""
+    tables = {name: PORTFOLIO_TABLES[name] for name in ROW_TABLES}
+    return contents(database, tables, ignoring=NOT_CONTENT)
+
+
+def forget_symbols(database: Database, day: date) -> None:
+    """Make it as if the session had never been published."""
+    for table, column in (
+        ("symbol_market_beta", "session"),
+        ("symbol_ir_beta", "session"),
+        ("symbol_ridge_factors", "session"),
+        ("symbol_spread_factors", "session"),
+        ("symbol_daily_metrics", "metrics_date"),
+        ("factor_covariances", "session"),
+        ("publications", "session"),
+    ):
+        execute(database, f"DELETE FROM {table} WHERE {column} = :day", day=day)
+
+
+def correct_close(database: Database, symbol: str, day: date, *, last: date = DAYS[-1]) -> None:
+    """Restate a bar and publish the symbol products from its session to the last one given."""
+    execute(
+        database,
+        "UPDATE symbol_prices_daily SET close_price = round(close_price * 1.01, 4), "
+        "high_price = round(high_price * 1.02, 4), adj_close_price = adj_close_price * 1.01 "
+        "WHERE symbol = :symbol AND price_date = :day",
+        symbol=symbol,
+        day=day,
+    )
+    publish_symbols(database, [each for each in DAYS if day <= each <= last])
+
+
+def run_alone(url: str, sessions: Sequence[date]) -> None:
+    database = Database(url)
+    run(database, sessions)
+    database.close()

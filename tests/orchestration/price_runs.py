@@ -1,0 +1,56 @@
+"""Price updates of one evening on a market of three symbols."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.universe import import_listings, read_universe
+from tests.orchestration.contents import rows_of
+from tests.orchestration.markets import ScriptedMarket, bar, stock
+
+HISTORY_START = date(2025, 5, 1)
+DAYS = exchange_calendar().between(HISTORY_START, date(2025, 6, 30))
+# The update under test is that of one evening; some of the days before it are stored already.
+TODAY, TOMORROW = DAYS[-2], DAYS[-1]
+LISTED_LATER = DAYS[10]
+
+
+def three_symbols() -> ScriptedMarket:
+    """AAA and BBB over all days, and NEW, listed on the eleventh."""
+    bars = {
+        (symbol, day): bar(100.0 + place + position)
+        for place, symbol in enumerate(("AAA", "BBB", "NEW"))
+        for position, day in enumerate(DAYS)
+        if symbol != "NEW" or day >= LISTED_LATER
+    }
+    return ScriptedMarket(bars, [stock(symbol) for symbol in ("AAA", "BBB", "NEW")])
+
+
+def track(database: Database, market: MarketSource) -> None:
+    with database.begin() as connection:
+        import_listings(connection, market.listings())
+
+
+def run(database: Database, market: MarketSource, *sessions: date, history_start: date = HISTORY_START) -> PriceUpdate:
+    return update_prices(
+        database,
+        market,
+        exchange_calendar(),
+        sessions=sessions or (TODAY,),
+        history_start=history_start,
+        run_id="run-1",
+    )
+
+
+def symbols(database: Database) -> dict[str, Any]:
+    with database.begin() as connection:
+        return {item.symbol: item for item in read_universe(connection)}
+
+
+def stored_closes(database: Database, symbol: str) -> dict[date, Decimal]:
+    sql = "SELECT price_date, close_price FROM symbol_prices_daily WHERE symbol = :symbol"
+    return {row["price_date"]: row["close_price"] for row in rows_of(database, sql, symbol=symbol)}
