@@ -73,6 +73,11 @@ class RunSummary:
         return self.status in FINISHED
 
 
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """The tags by which Dagster runs several partitions as one run."""
+    return {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
+
+
 class DagsterClient:
     """The few calls SigmaSight makes to a Dagster webserver."""
 
@@ -85,12 +90,7 @@ class DagsterClient:
 
         Raises ``ServiceError`` when Dagster is away or refuses.
         """
-        partition = {"dagster/partition": str(first)}
-        if first != last:
-            partition = {
-                "dagster/asset_partition_range_start": str(first),
-                "dagster/asset_partition_range_end": str(last),
-            }
+        partition = {"dagster/partition": str(first)} if first == last else range_tags(first, last)
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
         all_tags = [{"key": key, "value": value} for key, value in {**partition, **(tags or {})}.items()]
         params = {"selector": selector, "executionMetadata": {"tags": all_tags}}

@@ -96,10 +96,9 @@ def update_prices(
         histories = _restated_histories(batch, stored, incoming, source, calendar)
         with database.bulk() as transaction:
             lock_layer(transaction, "prices")
-            for bars, piece in ((validated, grid), *histories):
-                current = read_price_window(transaction, piece)
-                bars_in = dense_window(bars.valid, piece)
-                write = replace_changed_bars(transaction, current, bars_in, source=source.name, run_id=run_id)
+            for bars, sent in ((validated, incoming), *histories):
+                current = read_price_window(transaction, sent.grid)
+                write = replace_changed_bars(transaction, current, sent, source=source.name, run_id=run_id)
                 quarantine_bars(transaction, bars.rejected, source=source.name)
                 update.add(write, bars, again=bars is not validated)
             record_progress(transaction, _progress(grid, incoming, fetched.outcomes))
@@ -125,7 +124,7 @@ def _restated_histories(
     incoming: PriceWindow,
     source: MarketSource,
     calendar: SessionCalendar,
-) -> list[tuple[ValidatedBars, Grid]]:
+) -> list[tuple[ValidatedBars, PriceWindow]]:
     """All stored history of the symbols whose re-read bars differ: a split or dividend changes every earlier one."""
     columns = np.flatnonzero(changed_bars(stored, incoming).any(axis=0)).tolist()
     if not columns:
@@ -134,7 +133,8 @@ def _restated_histories(
     starts = {batch[column].symbol: batch[column].first_trade_date or last for column in columns}
     requests = [BarRequest(symbol, first=start, last=last) for symbol, start in starts.items()]
     sessions = calendar.sessions[calendar.index(min(starts.values())) : calendar.index(last) + 1]
-    return [(validate_bars(source.fetch_bars(requests).bars, requests, calendar), Grid(sessions, tuple(starts)))]
+    history = validate_bars(source.fetch_bars(requests).bars, requests, calendar)
+    return [(history, dense_window(history.valid, Grid(sessions, tuple(starts))))]
 
 
 def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> list[BarRequest]:

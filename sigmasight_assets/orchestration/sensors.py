@@ -8,6 +8,7 @@ from sigmasight_assets.orchestration.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
+from sigmasight_assets.runs import range_tags
 
 # The daemon's loop takes 5 s: a little less makes every loop count.
 INTERVAL_SECONDS = 4
@@ -60,6 +61,4 @@ def _request(chosen: GateRange, *, run_key: str) -> dg.RunRequest:
     tags = {INPUT_HASH_TAG: chosen.input_hash}
     if chosen.first == chosen.last:
         return dg.RunRequest(run_key=run_key, partition_key=str(chosen.first), tags=tags)
-    tags["dagster/asset_partition_range_start"] = str(chosen.first)
-    tags["dagster/asset_partition_range_end"] = str(chosen.last)
-    return dg.RunRequest(run_key=run_key, tags=tags)
+    return dg.RunRequest(run_key=run_key, tags={**tags, **range_tags(chosen.first, chosen.last)})
