@@ -5,7 +5,7 @@ A source only translates its vendor's answer into these types; judging the bars 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -14,14 +14,36 @@ import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
 
-# Tickers in Yahoo spelling, such as BRK-B.
-TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,19}", re.ASCII)
+# Tickers in Yahoo spelling, such as BRK-B, and option contracts (see ``options``), which have up to 21 characters.
+TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,20}", re.ASCII)
 
 # Raw bars as a vendor states them, in US dollars and shares: null, NaN, infinite or nonsense values are allowed in the
 # six numbers, so volume is a float here. Closes are split-adjusted, adj_close_price is the total-return close.
 BAR_VALUES = ("open_price", "high_price", "low_price", "close_price", "adj_close_price", "volume")
 BAR_SCHEMA = pa.schema(
     [("symbol", pa.string()), ("price_date", pa.date32()), *((name, pa.float64()) for name in BAR_VALUES)]
+)
+# Splits and dividends as a vendor states them. A split has a ratio of new shares (numerator) per old share
+# (denominator) and no amount; a dividend has an amount, US dollars a share in the units of the closes of the same
+# answer, and no ratio.
+SPLIT, DIVIDEND = "split", "dividend"
+ACTION_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("ex_date", pa.date32()),
+        ("kind", pa.string()),
+        ("ratio_numerator", pa.int64()),
+        ("ratio_denominator", pa.int64()),
+        ("amount", pa.float64()),
+    ]
+)
+# What a vendor says of a company: market_cap in US dollars, the others dimensionless; null or NaN where it is silent.
+PROFILE_VALUES = ("market_cap", "pe_ratio", "forward_pe", "dividend_yield", "provider_beta")
+PROFILE_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("symbol", "name", "sector", "industry")),
+        *((name, pa.float64()) for name in PROFILE_VALUES),
+    ]
 )
 
 
@@ -31,7 +53,7 @@ class Listing:
 
     symbol: str
     name: str
-    asset_type: Literal["equity", "etf"]
+    asset_type: Literal["equity", "etf", "option"]
     sector: str | None
     industry: str | None
 
@@ -55,6 +77,8 @@ class Outcome(StrEnum):
     OK = "ok"
     EMPTY = "empty"
     UNKNOWN = "unknown"
+    # The source says that the symbol has ceased to trade; bars up to then may be in the answer.
+    DELISTED = "delisted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +91,24 @@ class SymbolOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """Bars in ``BAR_SCHEMA``, in no promised order, and one outcome for every symbol that was asked for."""
+    """Bars in ``BAR_SCHEMA``, in no promised order, and one outcome for every symbol that was asked for.
+
+    ``actions`` in ``ACTION_SCHEMA`` are all the splits and dividends the source knows of the asked symbols with an
+    ex-date on or after the first date of their windows, also those after the last: the bars are stated in the units
+    after the last of these splits.
+    """
 
     bars: pa.Table
     outcomes: dict[str, SymbolOutcome]
+    actions: pa.Table = field(default_factory=ACTION_SCHEMA.empty_table)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileResult:
+    """Profiles in ``PROFILE_SCHEMA``, at most one a symbol, and why there is none for each of the others."""
+
+    profiles: pa.Table
+    problems: dict[str, str]
 
 
 class MarketSource(Protocol):
@@ -86,12 +124,21 @@ class MarketSource(Protocol):
         """Whether splits and dividends come as events; without them prices are taken as they are."""
         ...
 
+    @property
+    def supplies_dated_profiles(self) -> bool:
+        """Whether profiles can be asked as of any session; else they are those of the moment of asking."""
+        ...
+
     def listings(self) -> list[Listing]:
-        """Every symbol the source knows, each once."""
+        """Every symbol the source knows, each once; option contracts are not listed, they are asked for by symbol."""
         ...
 
     def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
         """The bars of at most one window per symbol; a symbol asked for twice raises ``MarketDataError``."""
+        ...
+
+    def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
+        """The profiles in force at the session ``as_of``, or those of now where the source has no dated ones."""
         ...
 
 

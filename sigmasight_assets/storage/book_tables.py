@@ -1,4 +1,4 @@
-"""Tables that owners write: users, tokens, portfolios, lots and capital flows."""
+"""Tables that owners write: users, tokens, portfolios, lots, valuations of private lots and capital flows."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
@@ -71,7 +71,8 @@ positions = sa.Table(
     column("symbol", sa.Text, "Ticker"),
     column("investment_class", sa.Text, "PUBLIC, OPTIONS or PRIVATE"),
     column("quantity", QUANTITY, "Units; negative is short"),
-    column("entry_price", PRICE, "Price paid, USD"),
+    column("units_date", sa.Date, "Date in whose share units the quantity is stated; null: the entry date", null=True),
+    column("entry_price", PRICE, "Price paid, USD, in the share units of the entry date", null=True),
     column("entry_date", sa.Date, "Trade date of the opening"),
     column("exit_price", PRICE, "Price received, USD", null=True),
     column("exit_date", sa.Date, "Trade date of the closing", null=True),
@@ -80,6 +81,8 @@ positions = sa.Table(
     sa.CheckConstraint("investment_class IN ('PUBLIC', 'OPTIONS', 'PRIVATE')", name="investment_class"),
     sa.CheckConstraint("quantity <> 0 AND quantity <> 'NaN'", name="quantity_not_zero"),
     sa.CheckConstraint("entry_price > 0 AND entry_price <> 'NaN'", name="entry_price_positive"),
+    sa.CheckConstraint("entry_price IS NOT NULL OR investment_class = 'PRIVATE'", name="entry_price_present"),
+    sa.CheckConstraint("units_date >= entry_date", name="units_after_entry"),
     sa.CheckConstraint("(exit_price IS NULL) = (exit_date IS NULL)", name="exit_complete"),
     sa.CheckConstraint("exit_date >= entry_date", name="exit_after_entry"),
     sa.CheckConstraint("exit_price >= 0 AND exit_price <> 'NaN'", name="exit_price_not_negative"),
@@ -87,6 +90,24 @@ positions = sa.Table(
 )
 sa.Index(None, positions.c.portfolio_id)
 sa.Index("ix_positions_open_symbol", positions.c.symbol, postgresql_where=positions.c.exit_date.is_(None))
+
+private_valuations = sa.Table(
+    "private_valuations",
+    METADATA,
+    identity_key("valuation_id", "Internal number"),
+    sa.Column(
+        "position_id",
+        sa.ForeignKey("positions.position_id", ondelete="CASCADE"),
+        nullable=False,
+        comment="PRIVATE lot that is valued",
+    ),
+    column("valued_on", sa.Date, "Date of the valuation"),
+    column("market_value", MONEY, "Value of the whole lot, USD"),
+    written_at("created_at", "When it was entered"),
+    sa.UniqueConstraint("position_id", "valued_on"),
+    sa.CheckConstraint("market_value >= 0 AND market_value <> 'NaN'", name="market_value_not_negative"),
+    comment="Owners' dated valuations of private lots",
+)
 
 capital_flows = sa.Table(
     "capital_flows",

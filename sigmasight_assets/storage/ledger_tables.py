@@ -43,7 +43,9 @@ portfolio_snapshots = sa.Table(
     column("excluded_count", sa.Integer, "Lots without a usable price"),
     column("is_partial", sa.Boolean, "Whether a lot is stale or unpriced"),
     column("missing_symbols", ARRAY(sa.Text), "Symbols of those lots"),
-    column("priced_share", sa.Double, "Share of gross priced by the session's own closes", null=True),
+    column("priced_share", sa.Double, "Share of gross priced by the session's own closes or valuations", null=True),
+    column("provider_beta", sa.Double, "Vendor's betas weighted by value over equity, dimensionless", null=True),
+    column("provider_beta_coverage", sa.Double, "Share of PUBLIC |value| whose symbol has one", null=True),
     column("fingerprint", sa.BigInteger, "Fingerprint of the row's content and method version"),
     column("generation", sa.BigInteger, "Generation that published the row"),
     sa.CheckConstraint("gross = long_value - short_value AND net = long_value + short_value", name="values_add_up"),
@@ -58,13 +60,29 @@ position_values = sa.Table(
     required_key("portfolio_id", sa.BigInteger, "Portfolio"),
     required_key("session", sa.Date, "Session"),
     required_key("position_id", sa.BigInteger, "Lot"),
-    column("price_used", PRICE, "Price the lot was valued at, USD"),
+    column("price_used", PRICE, "Price the lot was valued at, USD; null for PRIVATE lots", null=True),
+    column("split_numerator", sa.BigInteger, "Shares in the units of price_used ...", server_default="1"),
+    column("split_denominator", sa.BigInteger, "... per so many units of the lot's quantity", server_default="1"),
     column("market_value", MONEY, "quantity x price x multiplier, USD"),
     column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
     column("status", sa.Text, "priced, stale or unpriced"),
     sa.CheckConstraint("status IN ('priced', 'stale', 'unpriced')", name="status"),
     comment="Value of each held lot at a session",
     **partitioned_by_year("session"),
+)
+
+option_expiries = sa.Table(
+    "option_expiries",
+    METADATA,
+    required_key("portfolio_id", sa.BigInteger, "Portfolio"),
+    required_key("position_id", sa.BigInteger, "OPTIONS lot that was held at expiry"),
+    column("session", sa.Date, "Session at which the lot was settled"),
+    column("symbol", sa.Text, "Contract"),
+    column("underlying", sa.Text, "Ticker of the share it was on"),
+    column("underlying_price", PRICE, "Its close at the session in the units of the strike, USD"),
+    column("settlement_price", PRICE, "Intrinsic value a share, USD; 0 when it expired worthless"),
+    column("generation", sa.BigInteger, "Generation that published the row"),
+    comment="Option lots that ended by expiry, at the intrinsic value",
 )
 
 portfolio_factor_exposures = sa.Table(

@@ -24,6 +24,7 @@ LAST_PARTITION_YEAR = 2035
 PRICE = sa.Numeric(14, 4)
 QUANTITY = sa.Numeric(18, 4)
 MONEY = sa.Numeric(28, 8)
+DIVIDEND = sa.Numeric(14, 6)
 INSTANT = sa.DateTime(timezone=True)
 
 

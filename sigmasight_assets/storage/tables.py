@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from sigmasight_assets.storage.metadata import (
+    DIVIDEND,
+    INSTANT,
     METADATA,
     PRICE,
     column,
@@ -22,6 +24,7 @@ RIDGE_COLUMNS = ("value", "growth", "momentum", "quality", "size", "low_volatili
 SPREAD_COLUMNS = ("growth_value_spread", "momentum_spread", "size_spread", "quality_spread")
 RETURN_COLUMNS = ("return_1d", "return_mtd", "return_ytd", "return_1m", "return_3m", "return_1y")
 METRIC_COLUMNS = (*RETURN_COLUMNS, "volatility_21d", "volatility_63d", "dollar_volume_21d")
+PROFILE_FIGURES = ("market_cap", "pe_ratio", "forward_pe", "dividend_yield", "provider_beta")
 FACTOR_COLUMNS = (MARKET_COLUMN, RATES_COLUMN, *RIDGE_COLUMNS, *SPREAD_COLUMNS)
 QUALITIES = "('full', 'limited', 'suspect')"
 
@@ -100,14 +103,92 @@ restatements = sa.Table(
     identity_key("restatement_id", "Row number"),
     column("symbol", sa.Text, "Ticker"),
     column("price_date", sa.Date, "Session of the changed bar"),
-    column("old_close_price", PRICE, "Close before, USD"),
-    column("new_close_price", PRICE, "Close after, USD"),
-    column("old_adj_close_price", sa.Double, "Total-return close before, USD"),
-    column("new_adj_close_price", sa.Double, "Total-return close after, USD"),
+    column("kind", sa.Text, "bar, split or dividend", server_default="bar"),
+    column("old_close_price", PRICE, "Close before, USD; bars only", null=True),
+    column("new_close_price", PRICE, "Close after, USD; bars only", null=True),
+    column("old_adj_close_price", sa.Double, "Total-return close before, USD; bars only", null=True),
+    column("new_adj_close_price", sa.Double, "Total-return close after, USD; bars only", null=True),
+    column("old_terms", sa.Text, "Ratio or amount before; null for an action learnt late", null=True),
+    column("new_terms", sa.Text, "Ratio or amount after; null for an action withdrawn", null=True),
     column("reason", sa.Text, "How the change was noticed"),
     column("run_id", sa.Text, "Run that noticed it"),
     written_at("detected_at", "When it was noticed"),
-    comment="Stored bars that the market source changed later",
+    sa.CheckConstraint("kind IN ('bar', 'split', 'dividend')", name="kind"),
+    sa.CheckConstraint(
+        "CASE WHEN kind = 'bar' THEN old_close_price IS NOT NULL AND new_close_price IS NOT NULL "
+        "AND old_adj_close_price IS NOT NULL AND new_adj_close_price IS NOT NULL "
+        "ELSE old_terms IS NOT NULL OR new_terms IS NOT NULL END",
+        name="values_present",
+    ),
+    comment="Bars and corporate actions that the market source changed later",
+)
+
+corporate_actions = sa.Table(
+    "corporate_actions",
+    METADATA,
+    identity_key("action_id", "Row number"),
+    column("symbol", sa.Text, "Ticker"),
+    column("ex_date", sa.Date, "First session without the right"),
+    column("kind", sa.Text, "split or dividend"),
+    column("ratio_numerator", sa.BigInteger, "New shares of a split", null=True),
+    column("ratio_denominator", sa.BigInteger, "Old shares they replace", null=True),
+    column("amount", DIVIDEND, "Dividend, USD a share in the units after the last known split", null=True),
+    column("source", sa.Text, "Market source that stated it"),
+    column("run_id", sa.Text, "Run that learnt it"),
+    written_at("learnt_at", "When it was learnt"),
+    column("generation", sa.BigInteger, "Publication from which on figures take it into account", null=True),
+    column("withdrawn_at", INSTANT, "Since when the source no longer states it so", null=True),
+    column("withdrawn_generation", sa.BigInteger, "Publication from which on figures disregard it", null=True),
+    sa.CheckConstraint(
+        "CASE kind WHEN 'split' THEN ratio_numerator > 0 AND ratio_denominator > 0 "
+        "AND ratio_numerator <> ratio_denominator AND amount IS NULL "
+        "WHEN 'dividend' THEN amount > 0 AND amount <> 'NaN' AND ratio_numerator IS NULL "
+        "AND ratio_denominator IS NULL ELSE false END",
+        name="terms",
+    ),
+    sa.CheckConstraint("withdrawn_generation IS NULL OR withdrawn_at IS NOT NULL", name="withdrawal"),
+    comment="Splits and dividends: rows are never changed but for being published and withdrawn",
+)
+sa.Index(
+    "ix_corporate_actions_stated",
+    corporate_actions.c.symbol,
+    corporate_actions.c.ex_date,
+    corporate_actions.c.kind,
+    unique=True,
+    postgresql_where=corporate_actions.c.withdrawn_at.is_(None),
+)
+
+company_profiles = sa.Table(
+    "company_profiles",
+    METADATA,
+    required_key("symbol", sa.Text, "Ticker"),
+    required_key("captured_on", sa.Date, "Session the profile is as of"),
+    column("name", sa.Text, "Name of the company or fund", null=True),
+    column("sector", sa.Text, "GICS sector", null=True),
+    column("industry", sa.Text, "GICS sub-industry", null=True),
+    column("market_cap", sa.Double, "USD", null=True),
+    column("pe_ratio", sa.Double, "Trailing price to earnings, dimensionless", null=True),
+    column("forward_pe", sa.Double, "Forward price to earnings, dimensionless", null=True),
+    column("dividend_yield", sa.Double, "Yearly dividends over price, dimensionless", null=True),
+    column("provider_beta", sa.Double, "The vendor's own beta, dimensionless", null=True),
+    column("source", sa.Text, "Market source that sent it"),
+    written_at("updated_at", "When it was stored"),
+    sa.CheckConstraint(" AND ".join(f"abs({name}) < 'Infinity'" for name in PROFILE_FIGURES), name="figures_finite"),
+    comment="What vendors say of companies, as of the session it was asked for",
+)
+
+figure_invalidations = sa.Table(
+    "figure_invalidations",
+    METADATA,
+    required_key("symbol", sa.Text, "Ticker"),
+    column("first_session", sa.Date, "First session whose bar or corporate action changed"),
+    column("last_session", sa.Date, "Last such session"),
+    column("has_new_returns", sa.Boolean, "Whether a return changed, not only the units of the prices"),
+    column("actions_from", sa.Date, "First ex-date of a corporate action that is new or gone", null=True),
+    column("run_id", sa.Text, "Run that changed it last"),
+    written_at("marked_at", "When it was marked last"),
+    sa.CheckConstraint("first_session <= last_session", name="order"),
+    comment="Symbols whose published figures await recomputation, because what they were computed from changed",
 )
 
 
@@ -218,10 +299,12 @@ symbol_daily_metrics = sa.Table(
     column("pe_ratio", sa.Double, "Trailing price to earnings, dimensionless", null=True),
     column("forward_pe", sa.Double, "Forward price to earnings, dimensionless", null=True),
     column("dividend_yield", sa.Double, "Yearly dividends over price, dimensionless", null=True),
+    column("provider_beta", sa.Double, "The vendor's own beta of that profile, dimensionless", null=True),
     column("data_quality_score", sa.SmallInteger, "0 to 100"),
     *_version_columns(),
     sa.CheckConstraint("close_price > 0 AND close_price < 'NaN'", name="close_positive"),
     sa.CheckConstraint(" AND ".join(f"abs({name}) < 'Infinity'" for name in METRIC_COLUMNS), name="figures_finite"),
+    sa.CheckConstraint(" AND ".join(f"abs({name}) < 'Infinity'" for name in PROFILE_FIGURES), name="profile_finite"),
     sa.CheckConstraint("data_quality_score BETWEEN 0 AND 100", name="score_range"),
     comment="One row of figures per priced symbol and session, history kept",
     **partitioned_by_year("metrics_date"),
