@@ -10,7 +10,7 @@ from typing import Literal
 FACTOR_ETFS = ("SPY", "TLT", "VTV", "VUG", "MTUM", "QUAL", "IWM", "USMV")
 
 # Part of every fingerprint: raise it when a change of method changes published numbers.
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 
 # A larger |beta| is published at this bound with its sign; the raw value is kept beside it.
 BETA_CAP = 5.0
@@ -18,7 +18,10 @@ RIDGE_PENALTY = 1.0
 
 
 class Quality(IntEnum):
-    """How much a published exposure rests on; ``NONE`` where there is no value."""
+    """How much a published exposure rests on; ``NONE`` where there is no value.
+
+    ``SUSPECT`` comes before the others: a bar of the window waits for a confirmation (see ``suspect``).
+    """
 
     NONE = 0
     FULL = 1

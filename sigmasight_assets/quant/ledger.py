@@ -1,11 +1,12 @@
 """The interval ledger: equity, P&L and position values of many portfolios, session after session, exact in int64.
 
-Source: formulas.md section 5, for public lots, long and short. A lot's P&L is taken over the interval (s, t] from
-the portfolio's previous snapshot s to the session t, however many sessions lie between, so the P&L of a lot always
-adds up to what happened to it and no snapshot needs to know how many came before.
+Source: formulas.md section 5. A lot's P&L is taken over the interval (s, t] from the portfolio's previous snapshot s
+to the session t, however many sessions lie between: the value at t less the value at s, plus dividends. So the P&L
+of a lot always adds up to what happened to it, no snapshot needs to know how many came before, and a split changes
+the units of a price but no value.
 
-What goes in is in ``lots``, what comes out in ``snapshots``; prices are carried by ``carried_prices``, and
-``ledger_identity`` checks the outcome.
+What goes in is in ``lots``, what comes out in ``snapshots``; prices are carried by ``carried_prices``, ``dividends``
+says which lots they pay, and ``ledger_identity`` checks the outcome.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
-from sigmasight_assets.quant.lots import CapitalFlows, LedgerState, Lots, Portfolios
-from sigmasight_assets.quant.money import require_representable
+from sigmasight_assets.quant.dividends import Claims, lot_product
+from sigmasight_assets.quant.lots import CapitalFlows, Dividends, LedgerState, Lots, Portfolios
+from sigmasight_assets.quant.money import LARGEST_UNITS, require_representable
 from sigmasight_assets.quant.segments import Segments
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, PositionValues, Snapshots
 
@@ -32,26 +34,43 @@ class _Book:
     segments: Segments
     entry_day: IntArray
     exit_day: IntArray
-    # Signed money per unit of price; may wrap around, which ``_require_room`` finds out before it matters.
+    # Signed money per unit of price; not that of the lots ``with_fraction``, whose factor is no whole number.
     exposure: IntArray
-    absolute_exposure: FloatArray
-    cost: IntArray
+    with_fraction: IntArray
+    # The same of every lot, in floats.
+    size: FloatArray
+    largest_money: float
     is_long: BoolArray
 
     @classmethod
     def of(cls, lots: Lots, portfolios: int) -> "_Book":
-        exposure = lots.quantity * lots.multiplier
+        segments = Segments.of(lots.portfolio, portfolios)
         exit_day = _days(lots.exit_date)
+        exposure = lots.quantity * lots.multiplier * lots.split_numerator
+        if _largest(lots.quantity) * _largest(lots.multiplier) * _largest(lots.split_numerator) > LARGEST_UNITS:
+            sizes = lots.quantity.astype(np.float64) * lots.multiplier * lots.split_numerator
+            require_representable(segments.magnitudes(np.abs(sizes)), "portfolio")
+        with_fraction = np.flatnonzero(lots.split_denominator > 1)
+        size = exposure.astype(np.float64)
+        size[with_fraction] /= lots.split_denominator[with_fraction]
         return cls(
             lots=lots,
-            segments=Segments.of(lots.portfolio, portfolios),
+            segments=segments,
             entry_day=_days(lots.entry_date),
             exit_day=np.where(exit_day == _NEVER, _STILL_OPEN, exit_day),
             exposure=exposure,
-            absolute_exposure=np.abs(lots.quantity.astype(np.float64) * lots.multiplier),
-            cost=exposure * lots.entry_price,
+            with_fraction=with_fraction,
+            size=size,
+            largest_money=max(_largest(lots.cost), _largest(lots.proceeds)),
             is_long=lots.quantity > 0,
         )
+
+    def values(self, prices: IntArray, has_price: BoolArray) -> IntArray:
+        """Value (L,) at ``prices`` (L,); meaningless where there is no price, and it may wrap around."""
+        values = self.exposure * prices
+        chosen = self.with_fraction[has_price[self.with_fraction]]
+        values[chosen] = lot_product(self.lots, chosen, prices[chosen])
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +90,19 @@ class _Running:
     since: IntArray
     equity: IntArray
     cumulative_pnl: IntArray
-    # The price at which the lot enters the next interval: its last mark, or its entry price.
-    mark: IntArray
+    # The value at which the lot enters the next interval: the last one it was given, or its cost.
+    value: IntArray
+    price: IntArray
     has_mark: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """What happened to a few lots in the interval: those closed, and those paid (N,), perhaps twice, with the money."""
+
+    gone: IntArray
+    paid: IntArray
+    payments: IntArray
 
 
 def roll_forward(
@@ -82,6 +111,7 @@ def roll_forward(
     flows: CapitalFlows,
     state: LedgerState,
     *,
+    dividends: Dividends,
     sessions: DateArray,
     prices: IntArray,
     price_age: NDArray[np.int8],
@@ -89,41 +119,46 @@ def roll_forward(
     """Snapshots and position values at ``sessions`` (T,), ascending and after every session of ``state``.
 
     ``prices`` (T, S) in units of 1e-4 are those in force at the sessions and ``price_age`` (T, S) their ages, as
-    ``carried_prices`` gives them: 0 own close, 1 to 5 carried (stale), -1 none.
+    ``carried_prices`` gives them: 0 own close, 1 to 5 carried (stale), -1 none. ``dividends`` may be more than needed.
 
     A portfolio's first snapshot is at the first of the sessions on or after its start date: its equity is the stated
     one, its P&L is 0, the lots held are those entered on or before and not closed on or before that session, and
-    flows dated on or before it count as part of the stated equity. At a later session t, with s the portfolio's
-    previous snapshot, a lot's P&L is its quantity x multiplier x
+    flows and dividends dated on or before it count as part of the stated equity. The value of a lot is its quantity x
+    multiplier x split factor x price, rounded half-even to 1e-8. At a later session t, with s the portfolio's previous
+    snapshot, a lot's P&L is its dividends in (s, t] plus
 
-    - (price at t - price used at s) when held through (s, t],
-    - (price at t - entry price) when opened in (s, t],
-    - (exit price - price used at s) when closed in (s, t], for which no price at t is needed,
-    - (exit price - entry price) when opened and closed in (s, t].
+    - value at t - value at s when held through (s, t], or value at t - cost when opened in it,
+    - proceeds - value at s when closed in (s, t], or proceeds - cost when also opened in it; no price is needed.
 
-    A held lot without a price in force adds 0, keeps the last price used for it (its entry price if there never was
-    one) and is ``UNPRICED``; the catch-up is P&L of the session at which a price returns, or of its exit.
-    Sessions left out are spanned by the next one. The result's ``state`` continues the range; a long range of many
-    lots is best rolled in pieces, each from the state of the one before.
+    A held lot without a price in force keeps the last value it was given (its cost if there never was one), earns
+    nothing but dividends and is ``UNPRICED``; the catch-up is P&L of the session at which a price returns, or of its
+    exit. Sessions left out are spanned by the next one. The result's ``state`` continues the range.
 
-    Raises ``ValueError`` for arguments that do not belong together and ``OverflowError``, naming the portfolio, when
-    an amount exceeds 9.2e18 units (92 billion).
+    Raises ``ValueError`` for arguments that do not belong together and ``AmountOverflowError``, naming the
+    portfolio, when an amount exceeds 9.2e18 units (92 billion).
     """
     _require_matching(lots, portfolios, flows, state, sessions)
     _require_prices(lots, sessions, prices, price_age)
     book = _Book.of(lots, len(portfolios))
     running = _start(book, state)
     start_day = _days(portfolios.start_date)
+    claims = _claims(lots, dividends, running, sessions)
     snapshots = Snapshots.allocate(len(sessions), len(portfolios))
     values = PositionValues.allocate(len(sessions), len(lots))
     for t, day in enumerate(_days(sessions).tolist()):
         interval = _interval(running.since, start_day, day)
         row, lot_row = snapshots.at(t), values.at(t)
         row.capital_flow[:] = _flows_in(flows, interval)
-        gone = _value_lots(book, running, interval, prices=prices[t], ages=price_age[t], row=lot_row)
-        _add_up_lots(book, gone, lot_row, row)
+        events = _events(book, claims, interval)
+        _value_lots(book, running, interval, events, prices=prices[t], ages=price_age[t], row=lot_row)
+        _add_up_lots(book, events, lot_row, row)
         _close_accounts(portfolios, running, interval, row)
     return LedgerResult(sessions, snapshots, values, _state(running))
+
+
+def _largest(values: IntArray | FloatArray) -> float:
+    """The largest magnitude, without a copy of the values."""
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
 
 
 def _days(dates: DateArray) -> IntArray:
@@ -133,7 +168,7 @@ def _days(dates: DateArray) -> IntArray:
 def _require_matching(
     lots: Lots, portfolios: Portfolios, flows: CapitalFlows, state: LedgerState, sessions: DateArray
 ) -> None:
-    if len(state.session) != len(portfolios) or len(state.mark) != len(lots):
+    if len(state.session) != len(portfolios) or len(state.value) != len(lots):
         raise ValueError("the state is one of other portfolios or lots")
     if np.any((flows.portfolio < 0) | (flows.portfolio >= len(portfolios))):
         raise ValueError(f"a flow's portfolio lies outside 0 to {len(portfolios) - 1}")
@@ -156,11 +191,14 @@ def _start(book: _Book, state: LedgerState) -> _Running:
     has_previous = since != _NEVER
     # A lot entered after the state's session has no price used at it, whatever an earlier version of the lot had.
     has_mark = state.has_mark & (book.entry_day <= book.segments.spread(since))
+    if (wrong := has_mark & book.lots.has_other_sign(state.value)).any():
+        raise ValueError(f"lot {int(wrong.argmax())}: its value in the state has not the sign of its quantity")
     return _Running(
         since=since,
         equity=np.where(has_previous, state.equity, 0),
         cumulative_pnl=np.where(has_previous, state.cumulative_pnl, 0),
-        mark=np.where(has_mark, state.mark, book.lots.entry_price),
+        value=np.where(has_mark, state.value, book.lots.cost),
+        price=np.where(has_mark, state.price, 0),
         has_mark=has_mark,
     )
 
@@ -170,7 +208,8 @@ def _state(running: _Running) -> LedgerState:
         session=running.since.astype("datetime64[D]"),
         equity=running.equity,
         cumulative_pnl=running.cumulative_pnl,
-        mark=running.mark,
+        value=running.value,
+        price=running.price,
         has_mark=running.has_mark,
     )
 
@@ -199,36 +238,54 @@ def _flows_in(flows: CapitalFlows, interval: _Interval) -> IntArray:
     return sums
 
 
+def _claims(lots: Lots, dividends: Dividends, running: _Running, sessions: DateArray) -> Claims:
+    days = _days(sessions)
+    # What was paid until the first session counts only for portfolios that have a snapshot before it.
+    known = running.since[running.since != _NEVER]
+    after = int(min(known.min(initial=_STILL_OPEN), days.min(initial=_STILL_OPEN)))
+    return Claims.of(lots, dividends, after=after, until=int(days.max(initial=_NEVER)))
+
+
+def _events(book: _Book, claims: Claims, interval: _Interval) -> _Events:
+    spread = book.segments.spread
+    gone = np.flatnonzero((book.exit_day > spread(interval.since)) & (book.exit_day <= spread(interval.until)))
+    return _Events(gone, *claims.payments(book.lots, interval.since, interval.until))
+
+
 def _value_lots(
     book: _Book,
     running: _Running,
     interval: _Interval,
+    events: _Events,
     *,
     prices: IntArray,
     ages: NDArray[np.int8],
     row: PositionValues,
-) -> IntArray:
-    """Fill ``row`` (L,), move the marks on and return the indices of the lots closed in the interval."""
-    lots, spread, before = book.lots, book.segments.spread, running.mark
-    until = spread(interval.until)
+) -> None:
+    """Fill ``row`` (L,) and move the values on."""
+    lots, before = book.lots, running.value
+    until = book.segments.spread(interval.until)
     held = (book.entry_day <= until) & (book.exit_day > until)
-    gone = np.flatnonzero((book.exit_day > spread(interval.since)) & (book.exit_day <= until))
     np.multiply(_symbol_status(ages).take(lots.symbol), held, out=row.status)
     has_price = held & (row.status != int(LotStatus.UNPRICED))
+    lot_prices = prices.take(lots.symbol)
 
-    running.mark = np.where(has_price, prices.take(lots.symbol), before)
+    values = book.values(lot_prices, has_price)
+    _require_room(book, events, held=held, before=before, prices=np.where(has_price, lot_prices, 0))
+
+    np.subtract(values, before, out=row.pnl)
+    # A lot that is not held or has no price enters and leaves the interval at the same value.
+    np.multiply(row.pnl, has_price, out=row.pnl)
+    row.pnl[events.gone] = lots.proceeds[events.gone] - before[events.gone]
+    if interval.is_first.any():
+        row.pnl[book.segments.spread(interval.is_first)] = 0
+    np.add.at(row.pnl, events.paid, events.payments)
+    np.copyto(running.value, values, where=has_price)
+    np.copyto(running.price, lot_prices, where=has_price)
     np.logical_or(running.has_mark, has_price, out=running.has_mark)
     np.logical_and(running.has_mark, held, out=row.has_mark)
-    np.multiply(running.mark, held, out=row.price)
-    np.multiply(row.price, book.exposure, out=row.value)
-    # A lot neither held nor closed enters and leaves the interval at the same price.
-    np.subtract(running.mark, before, out=row.pnl)
-    row.pnl[gone] = lots.exit_price[gone] - before[gone]
-    np.multiply(row.pnl, book.exposure, out=row.pnl)
-    if interval.is_first.any():
-        row.pnl[spread(interval.is_first)] = 0
-    _require_room(book, before, gone, row)
-    return gone
+    np.multiply(running.price, held, out=row.price)
+    np.multiply(running.value, held, out=row.value)
 
 
 def _symbol_status(ages: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -236,21 +293,30 @@ def _symbol_status(ages: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.where(ages < 0, LotStatus.UNPRICED, priced).astype(np.int8)
 
 
-def _require_room(book: _Book, before: IntArray, gone: IntArray, row: PositionValues) -> None:
-    """Raise ``OverflowError`` unless all lots of a portfolio fit in int64 at the highest price they passed through."""
-    lots = book.lots
-    highest = np.maximum(row.price, before)
-    np.maximum(highest, lots.entry_price, out=highest)
-    highest[gone] = np.maximum(highest[gone], lots.exit_price[gone])
-    touched = row.held
+def _require_room(book: _Book, events: _Events, *, held: BoolArray, before: IntArray, prices: IntArray) -> None:
+    """Raise ``AmountOverflowError`` unless all lots of a portfolio fit in int64 at the highest value they had."""
+    sizes = book.size * prices
+    largest = max(_largest(sizes), _largest(before), book.largest_money)
+    paid = np.abs(events.payments.astype(np.float64))
+    if largest * int(book.segments.counts.max(initial=0)) + paid.sum() <= LARGEST_UNITS:
+        # As many lots as any portfolio has, each as large as the largest of all, would fit.
+        return
+    highest = np.abs(sizes)
+    for money in (before, book.lots.cost):
+        np.maximum(highest, np.abs(money.astype(np.float64)), out=highest)
+    gone = events.gone
+    highest[gone] = np.maximum(highest[gone], np.abs(book.lots.proceeds[gone].astype(np.float64)))
+    touched = held.copy()
     touched[gone] = True
     np.multiply(highest, touched, out=highest)
-    require_representable(book.segments.magnitudes(book.absolute_exposure * highest), "portfolio")
+    np.add.at(highest, events.paid, paid)
+    require_representable(book.segments.magnitudes(highest), "portfolio")
 
 
-def _add_up_lots(book: _Book, gone: IntArray, lot_row: PositionValues, row: Snapshots) -> None:
+def _add_up_lots(book: _Book, events: _Events, lot_row: PositionValues, row: Snapshots) -> None:
     """Fill the columns of ``row`` (P,) that are sums over lots."""
-    totals, value, held = book.segments.totals, lot_row.value, lot_row.held
+    totals, lots, value, held = book.segments.totals, book.lots, lot_row.value, lot_row.held
+    gone = events.gone
     stale = np.flatnonzero(lot_row.status == int(LotStatus.STALE))
     unpriced = np.flatnonzero(lot_row.status == int(LotStatus.UNPRICED))
     all_value, all_long = totals(value), totals(np.maximum(value, 0))
@@ -263,8 +329,9 @@ def _add_up_lots(book: _Book, gone: IntArray, lot_row: PositionValues, row: Snap
     row.gross[:] = row.long_value - row.short_value
     row.net[:] = row.long_value + row.short_value
     row.daily_pnl[:] = totals(lot_row.pnl)
-    row.realized_pnl[:] = _scattered(book, gone, book.exposure[gone] * book.lots.exit_price[gone] - book.cost[gone])
-    row.unrealized_pnl[:] = all_value - totals(book.cost * held)
+    row.realized_pnl[:] = _scattered(book, gone, lots.proceeds[gone] - lots.cost[gone])
+    row.unrealized_pnl[:] = all_value - totals(lots.cost * held)
+    row.dividends[:] = _scattered(book, events.paid, events.payments)
     own_closes = row.gross - _scattered(book, stale, np.abs(value[stale]))
     row.priced_share[:] = _ratio(own_closes, all_long - all_short)
 

@@ -1,4 +1,4 @@
-"""Exact money: decimals to scaled integers and back, rounding for answers, and the check that no integer overflows.
+"""Exact money: decimals to scaled integers and back, products with rational factors, rounding, and no overflow.
 
 A price is held in units of 1e-4, a quantity in units of 1e-4, and what they multiply to, money, in units of 1e-8,
 all as int64. Source: formulas.md section 5.
@@ -8,11 +8,12 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import numpy as np
 
-from sigmasight_assets.quant.arrays import FloatArray, IntArray
+from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 
 PRICE_DIGITS = 4
 QUANTITY_DIGITS = 4
 MONEY_DIGITS = 8
+DIVIDEND_DIGITS = 6
 
 # A little below 2**63, so that a magnitude added up in binary floats cannot slip past it by its rounding.
 LARGEST_UNITS = 9_200_000_000_000_000_000
@@ -65,6 +66,30 @@ def rounded_to_cents(money_units: int | np.int64) -> Decimal:
         return from_units(money_units, MONEY_DIGITS).quantize(_CENT, rounding=ROUND_HALF_EVEN)
 
 
+def rational_product(quantity: IntArray, price: IntArray, numerator: IntArray, denominator: IntArray) -> IntArray:
+    """Return ``quantity * price * numerator / denominator`` (L,), rounded half-even to whole units, exactly.
+
+    The four (L,) are whole numbers, the first two in units that multiply to the unit wanted; denominators are
+    positive. Half-even makes the product of a negative quantity the negative of that of the positive one.
+    Raises ``ValueError`` for a denominator below 1 and ``AmountOverflowError``, naming the first row, where
+    quantity x numerator, the product or price x denominator goes beyond 9.2e18.
+    """
+    if np.any(denominator < 1):
+        raise ValueError(f"row {int(np.argmax(denominator < 1))}: its denominator is not positive")
+    size = np.abs(quantity.astype(np.float64) * numerator)
+    price_size = np.abs(price.astype(np.float64))
+    require_representable(
+        np.maximum(size, np.maximum(size * price_size / denominator, price_size * denominator)), "row"
+    )
+    # With the units split into whole and part, no factor of the denominator comes into the large product.
+    whole, part = np.divmod(quantity * numerator, denominator)
+    quotient, remainder = np.divmod(part * price, denominator)
+    below = whole * price + quotient
+    missing = denominator - remainder
+    rounded_up: BoolArray = (remainder > missing) | ((remainder == missing) & (below % 2 == 1))
+    return np.add(below, rounded_up, dtype=np.int64)
+
+
 def require_representable(magnitudes: FloatArray, owner: str) -> None:
     """Raise ``AmountOverflowError`` naming the first ``owner`` (its index) whose magnitude exceeds 9.2e18 units.
 
@@ -75,7 +100,7 @@ def require_representable(magnitudes: FloatArray, owner: str) -> None:
     if offenders.size:
         first = int(offenders[0])
         raise AmountOverflowError(
-            f"{owner} {first}: {magnitudes[first]:.4g} units of money are beyond the {LARGEST_UNITS:.1e} "
+            f"{owner} {first}: {magnitudes[first]:.4g} units are beyond the {LARGEST_UNITS:.1e} "
             f"that fit ({offenders.size} in all)",
             offenders,
         )

@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
-from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, FactorDefinition
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, FactorDefinition, Quality
 from sigmasight_assets.quant.gram import Regression, centred_moments, symbol_block
 from sigmasight_assets.quant.ols import OlsEstimates, ols_estimates
 from sigmasight_assets.quant.ridge import RidgeEstimates, ridge_estimates
+from sigmasight_assets.quant.suspect import windows_holding
 
 # Sessions per matrix product: their windows overlap, so together they read the returns fewer times.
 BLOCK_SESSIONS = 8
@@ -25,6 +26,8 @@ BLOCK_PAIRS = 8192
 SINGLE = tuple(factor for factor in FACTORS if factor.estimator == "ols" and len(factor.proxies) == 1)
 RIDGE = tuple(factor for factor in FACTORS if factor.estimator == "ridge")
 SPREADS = tuple(factor for factor in FACTORS if len(factor.proxies) == 2)
+# The factors of each regression, in the order of ``SymbolExposures.tables``.
+REGRESSIONS = (*((factor,) for factor in SINGLE), RIDGE, *((factor,) for factor in SPREADS))
 LONGEST_WINDOW = max(factor.window for factor in FACTORS)
 
 Table = OlsEstimates | RidgeEstimates
@@ -83,6 +86,31 @@ def estimate_exposures(
             for field in fields(part):
                 getattr(target, field.name)[sessions, symbols] = getattr(part, field.name)
     return exposures
+
+
+def mark_suspect(exposures: SymbolExposures, suspect: BoolArray, factor_suspect: BoolArray, *, rows: IntArray) -> None:
+    """Give quality ``SUSPECT``, in place, to the estimates whose window holds a bar that waits for a confirmation.
+
+    ``suspect`` (sessions, symbols) marks such bars of the symbols, ``factor_suspect`` (sessions, 8) those of the
+    factor funds; ``rows`` are those of the estimates.
+    """
+    for table, factors in zip(exposures.tables, REGRESSIONS, strict=True):
+        held = suspect_windows(factors, suspect, factor_suspect, rows=rows)
+        table.quality[held & (table.quality != Quality.NONE)] = Quality.SUSPECT
+
+
+def suspect_windows(
+    factors: Sequence[FactorDefinition], suspect: BoolArray, factor_suspect: BoolArray, *, rows: IntArray
+) -> BoolArray:
+    """Whether the symbol or a regressor of the factors, which share a window, has a suspect bar in it.
+
+    Arguments as in ``mark_suspect``; the result is (rows, symbols).
+    """
+    funds = sorted({FACTOR_ETFS.index(proxy) for factor in factors for proxy in factor.proxies})
+    window = factors[0].window
+    of_funds = windows_holding(factor_suspect[:, funds], rows=rows, window=window).any(axis=1, keepdims=True)
+    held: BoolArray = windows_holding(suspect, rows=rows, window=window) | of_funds
+    return held
 
 
 def _block_exposures(

@@ -65,15 +65,16 @@ class Snapshots(_Columns):
     ``daily_return``
         daily P&L / (previous equity + capital flow); NaN at the first snapshot and where that base is not positive
     ``realized_pnl``, ``unrealized_pnl``
-        (exit - entry) of the lots closed since the previous snapshot; (price used - entry) of the held lots
+        proceeds - cost of the lots closed since the previous snapshot; value - cost of the held lots
     ``capital_flow``, ``dividends``
-        since the previous snapshot; no dividends are known to this ledger, so they are 0
+        since the previous snapshot; a dividend on a short lot is negative
     ``positions``, ``long_positions``, ``short_positions``, ``stale_positions``, ``excluded_positions``
         held lots: all, by sign of the quantity, valued at a carried price, without a price in force
     ``is_partial``
         some held lot is stale or excluded
     ``priced_share``
-        share of sum |last value| of the held lots that the session's own closes price; NaN where that sum is 0
+        share of sum |last value| of the held lots that the session's own closes (a private lot: the valuation in
+        force) price; NaN where that sum is 0
     """
 
     other_types: ClassVar[dict[str, type[np.generic]]] = {
@@ -115,13 +116,15 @@ class PositionValues(_Columns):
         a ``LotStatus`` code
     ``has_mark``
         the lot is held and a price of the market was used for it at least once; a held lot without a mark is valued
-        at its entry price
+        at its cost
     ``price``
-        price used, in units of 1e-4: in force, or the last one used before; 0 where the lot is not held
+        price used, in units of 1e-4 (a private lot: of 1e-8): in force, or the last one used before; 0 where the lot
+        is not held or has no mark
     ``value``
-        quantity x price x multiplier, in units of 1e-8; 0 where the lot is not held
+        quantity x multiplier x split factor x price, or the last such value, in units of 1e-8; 0 where the lot is not
+        held
     ``pnl``
-        of the interval since the previous snapshot, in units of 1e-8; also for a lot closed in it
+        of the interval since the previous snapshot, dividends included, in units of 1e-8; also for a lot closed in it
     """
 
     other_types: ClassVar[dict[str, type[np.generic]]] = {"status": np.int8, "has_mark": np.bool_}

@@ -4,24 +4,25 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
-from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, FactorDefinition
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, FactorDefinition, Reason
 from sigmasight_assets.quant.ols import OlsEstimates
 from sigmasight_assets.quant.regression import SymbolExposures, estimate_exposures
 from sigmasight_assets.quant.returns import simple_returns
 
 REAL_SYMBOLS = ("AAPL", "CNC", "GEV", "JPM", "NVDA", "SW", "TLT", "VTI", "VTV", "XOM")
 OLS_FACTORS = tuple(factor for factor in FACTORS if factor.estimator == "ols")
+RIDGE_FACTORS = tuple(factor for factor in FACTORS if factor.estimator == "ridge")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def aligned(
     window = slice(max(0, row + 1 - factors[0].window), row + 1)
     frame = pd.DataFrame({factor.name: regressor(market, factor) for factor in factors})
     frame["symbol"] = market.returns[:, symbol]
-    complete = frame[window].dropna().to_numpy()
+    complete = frame[window].replace([np.inf, -np.inf], np.nan).dropna().to_numpy()
     return complete[:, :-1], complete[:, -1]
 
 
@@ -100,19 +101,35 @@ class ReferenceOls:
     n_obs: int
 
 
+def fit_least_squares(x: FloatArray, y: FloatArray) -> Any:
+    """Fit of y (n,) on the columns of x (n, k) and an intercept, by statsmodels."""
+    return sm.OLS(y, sm.add_constant(x)).fit()
+
+
 def reference_ols(market: Market, factor: FactorDefinition, *, row: int, symbol: int) -> ReferenceOls:
     x, y = aligned(market, (factor,), row=row, symbol=symbol)
-    fit = sm.OLS(y, sm.add_constant(x)).fit()
+    fit = fit_least_squares(x, y)
     return ReferenceOls(fit.params[1], fit.params[0], fit.rsquared, fit.bse[1], fit.pvalues[1], len(y))
 
 
 def reference_ridge(
     market: Market, factors: tuple[FactorDefinition, ...], *, row: int, symbol: int
-) -> tuple[NDArray[np.float64], float, int]:
+) -> tuple[FloatArray, float, int]:
     """Betas in the regressors' own units, R2 and number of rows from scikit-learn."""
     x, y = aligned(market, factors, row=row, symbol=symbol)
     model = make_pipeline(StandardScaler(), Ridge(alpha=1.0)).fit(x, y)
     return model[-1].coef_ / model[0].scale_, model.score(x, y), len(y)
+
+
+def reference_reason(market: Market, factors: tuple[FactorDefinition, ...], *, row: int, symbol: int) -> Reason:
+    """Why the regression has no value, read off its rows one after the other."""
+    x, y = aligned(market, factors, row=row, symbol=symbol)
+    if not market.priced[row, symbol]:
+        return Reason.NO_PRICE
+    if len(y) < factors[0].min_observations:
+        return Reason.SHORT_HISTORY
+    varies = [len(set(column)) > 1 for column in (y, *x.T)]
+    return Reason.NONE if all(varies) else Reason.CONSTANT
 
 
 def ols_tables(exposures: SymbolExposures) -> dict[FactorDefinition, OlsEstimates]:

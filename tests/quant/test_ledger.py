@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from sigmasight_assets.quant.ledger import roll_forward
-from sigmasight_assets.quant.lots import LedgerState
+from sigmasight_assets.quant.lots import Dividends, LedgerState
 from sigmasight_assets.quant.snapshots import LotStatus
-from tests.quant.ledger_books import NOT_A_DATE, Book, Flow, Lot, money, price
+from tests.quant.ledger_books import NOT_A_DATE, OPTIONS, Book, Flow, Lot, money, price
 
 MONDAY = date(2024, 3, 4)
 WEEK = [MONDAY + timedelta(days=n) for n in range(5)]
+DAY = timedelta(days=1)
 EQUITY = Decimal(10_000)
 
 
@@ -60,7 +61,7 @@ def test_a_short_lot_earns_when_the_price_falls() -> None:
 
 
 def test_the_multiplier_scales_a_contract() -> None:
-    result = _book([_lot(2, 5, multiplier=100)], [5, 6]).roll()
+    result = _book([_lot(2, 5, kind=OPTIONS)], [5, 6]).roll()
     assert result.snapshots.daily_pnl[1, 0] == money(200)
     assert result.position_values.value[1, 0] == money(1_200)
 
@@ -126,12 +127,12 @@ def test_a_price_older_than_five_sessions_leaves_the_lot_unpriced_at_its_last_va
     assert snapshots.daily_pnl[:, 0].tolist() == _money(0, 100, 0, 0, 0, 0, 0, 0, 300)
 
 
-def test_a_lot_that_was_never_priced_says_so_and_counts_at_its_entry_price() -> None:
+def test_a_lot_that_was_never_priced_says_so_and_counts_at_its_cost() -> None:
     result = _book([_lot()], [None, None, 130]).roll()
     values, snapshots = result.position_values, result.snapshots
     assert values.status[:2, 0].tolist() == [LotStatus.UNPRICED, LotStatus.UNPRICED]
     assert values.has_mark[:, 0].tolist() == [False, False, True]
-    assert values.price[:, 0].tolist() == [price(100), price(100), price(130)]
+    assert values.price[:, 0].tolist() == [0, 0, price(130)]
     assert snapshots.unpriced_value[:, 0].tolist() == _money(1_000, 1_000, 0)
     assert snapshots.daily_pnl[:, 0].tolist() == _money(0, 0, 300)
 
@@ -160,23 +161,43 @@ def test_portfolios_without_lots_and_books_without_portfolios() -> None:
     assert empty.snapshots.equity.shape == (2, 0)
 
 
-def test_a_mark_from_before_the_entry_of_a_redated_lot_is_not_used() -> None:
-    book = _book([_lot(entry_date=WEEK[1])], [100, 110])
-    state = LedgerState(
+def _state(value: int) -> LedgerState:
+    return LedgerState(
         session=np.array([WEEK[0]], "datetime64[D]"),
         equity=np.array([money(10_000)]),
         cumulative_pnl=np.array([0]),
-        mark=np.array([price(70)]),
+        value=np.array([money(value)]),
+        price=np.array([price(70)]),
         has_mark=np.array([True]),
     )
-    assert book.roll([1], state).snapshots.daily_pnl[0, 0] == money(100)
+
+
+def test_the_value_of_the_state_is_the_one_that_counts_not_its_price() -> None:
+    result = _book([_lot()], [None, 110]).roll([0], replace(_state(900), session=np.array([MONDAY - DAY], "M8[D]")))
+    assert result.position_values.value[0, 0] == money(900)
+    assert result.position_values.price[0, 0] == price(70)
+    assert _book([_lot()], [100, 110]).roll([1], _state(900)).snapshots.daily_pnl[0, 0] == money(200)
+
+
+def test_a_mark_from_before_the_entry_of_a_redated_lot_is_not_used() -> None:
+    result = _book([_lot(entry_date=WEEK[1])], [100, 110]).roll([1], _state(700))
+    assert result.snapshots.daily_pnl[0, 0] == money(100)
+    unpriced = _book([_lot(entry_date=WEEK[1])], [None, None]).roll([1], _state(700))
+    assert unpriced.position_values.price[0, 0] == 0
+    assert not unpriced.state.has_mark[0]
+
+
+def test_a_value_of_the_state_with_the_wrong_sign_is_refused() -> None:
+    with pytest.raises(ValueError, match="lot 0: its value in the state has not the sign of its quantity"):
+        _book([_lot()], [100, 110]).roll([1], _state(-700))
 
 
 def test_the_given_state_is_left_as_it_was() -> None:
     book = _book([_lot()], [100, 110, 120])
     state = book.roll([0]).state
     book.roll([1, 2], state)
-    assert (state.mark[0], state.equity[0], state.session[0]) == (price(100), money(10_000), np.datetime64(WEEK[0]))
+    assert (state.value[0], state.price[0], state.has_mark[0]) == (money(1_000), price(100), True)
+    assert (state.equity[0], state.session[0]) == (money(10_000), np.datetime64(WEEK[0]))
 
 
 BILLION = 10**9
@@ -218,7 +239,6 @@ def test_a_position_that_does_not_fit_is_refused_by_portfolio(quantity: int) -> 
     ("lots", "closes"),
     [
         pytest.param([_large(60 * BILLION), _large(60 * BILLION)], [1, 1], id="lots that fit one by one"),
-        pytest.param([_large(BILLION, 100)], [1, 1], id="what it cost"),
         pytest.param(
             [_large(BILLION, 60), _large(BILLION, 60, entry_date=WEEK[1])],
             [1, 1],
@@ -226,7 +246,7 @@ def test_a_position_that_does_not_fit_is_refused_by_portfolio(quantity: int) -> 
         ),
         pytest.param([_large(BILLION)], [1, 100], id="the price it reaches"),
         pytest.param(
-            [_large(BILLION, exit_date=WEEK[1], exit_price=Decimal(100))], [1, 1], id="the price it is sold at"
+            [_large(BILLION, exit_date=WEEK[1], exit_price=Decimal(60))] * 2, [1, 1], id="the price they are sold at"
         ),
         pytest.param(
             [_large(BILLION, symbol=0), _large(-BILLION, symbol=1)], [90, 1], id="two losses that fit one by one"
@@ -263,6 +283,13 @@ def test_a_cumulative_profit_that_does_not_fit_is_refused() -> None:
         book.roll([1], rich)
 
 
+def test_a_loss_that_does_not_fit_is_refused() -> None:
+    book = _beside_a_harmless_one([_large(BILLION), _large(BILLION)], [1, 1])
+    value = np.array([money(1_000), money(60 * BILLION), money(60 * BILLION)])
+    with pytest.raises(OverflowError, match="portfolio 1"):
+        book.roll([1], replace(book.roll([0]).state, value=value))
+
+
 def test_flows_that_do_not_fit_together_are_refused() -> None:
     book = _beside_a_harmless_one([], [1, 1])
     flows = [Flow(1, WEEK[1], Decimal(90_000_000_000))] * 3
@@ -288,6 +315,7 @@ def test_arguments_that_do_not_belong_together_are_refused() -> None:
             book.portfolio_columns(),
             book.flow_columns(),
             book.initial_state(),
+            dividends=Dividends.none(),
             sessions=np.array([MONDAY], "datetime64[D]"),
             prices=np.ones((2, 1), dtype=np.int64),
             price_age=np.zeros((2, 1), dtype=np.int8),

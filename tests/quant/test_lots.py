@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sigmasight_assets.quant.lots import CapitalFlows, LedgerState, Lots, Portfolios
+from sigmasight_assets.quant.lots import CapitalFlows, Dividends, LedgerState, Lots, Portfolios
 
 DAY = np.datetime64(date(2024, 3, 4))
 NEVER = np.datetime64("NaT", "D")
@@ -16,16 +16,19 @@ def _columns(**changes: Any) -> dict[str, Any]:
         "portfolio": np.array([0, 1]),
         "symbol": two,
         "quantity": np.array([5, -5]),
-        "entry_price": two,
+        "multiplier": two,
+        "split_numerator": two,
+        "split_denominator": two,
         "entry_date": np.array([DAY, DAY]),
         "exit_date": np.array([NEVER, DAY]),
-        "exit_price": np.array([-1, 0]),
-        "multiplier": two,
+        "cost": np.array([7, -7]),
+        "proceeds": np.array([-1, 0]),
+        "pays_dividends": np.array([True, False]),
     }
     return columns | {name: np.array(values) for name, values in changes.items()}
 
 
-def test_good_lots_are_taken_and_the_exit_price_of_an_open_one_is_not_read() -> None:
+def test_good_lots_are_taken_and_the_proceeds_of_an_open_one_are_not_read() -> None:
     assert len(Lots(**_columns())) == 2
 
 
@@ -36,9 +39,12 @@ def test_good_lots_are_taken_and_the_exit_price_of_an_open_one_is_not_read() -> 
         ({"entry_date": [NEVER, DAY]}, "lot 0: it has no entry date"),
         ({"exit_date": [NEVER, DAY - np.timedelta64(1, "D")]}, "lot 1: its exit lies before its entry"),
         ({"quantity": [5, 0]}, "lot 1: its quantity is 0"),
-        ({"entry_price": [5, -1]}, "lot 1: its entry price is negative"),
-        ({"exit_price": [0, -1]}, "lot 1: its exit price is negative"),
         ({"multiplier": [0, 1]}, "lot 0: its multiplier is not positive"),
+        ({"split_numerator": [1, 0]}, "lot 1: its split factor is not made of numbers from 1 to 1e\\+12"),
+        ({"split_denominator": [10**12 + 1, 1]}, "lot 0: its split factor is not made of numbers from 1 to 1e\\+12"),
+        ({"cost": [-1, -1]}, "lot 0: its cost has not the sign of its quantity"),
+        ({"cost": [0, 1]}, "lot 1: its cost has not the sign of its quantity"),
+        ({"proceeds": [0, 1]}, "lot 1: its proceeds have not the sign of its quantity"),
         ({"multiplier": [1]}, "the columns of Lots differ in length"),
     ],
 )
@@ -54,6 +60,16 @@ def test_portfolios_and_flows_need_their_dates() -> None:
         CapitalFlows(np.array([0]), np.array([NEVER]), np.array([1]))
     with pytest.raises(ValueError, match="the columns of Portfolios differ in length"):
         Portfolios(np.array([DAY]), np.array([1, 1]))
+
+
+def test_dividends_need_a_date_and_an_amount_that_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="dividend 0: it has no ex-date"):
+        Dividends(np.array([0]), np.array([NEVER]), np.array([1]))
+    with pytest.raises(ValueError, match="dividend 1: its amount is negative"):
+        Dividends(np.array([0, 0]), np.array([DAY, DAY]), np.array([0, -1]))
+    with pytest.raises(ValueError, match="the columns of Dividends differ in length"):
+        Dividends(np.array([0]), np.array([DAY]), np.array([1, 1]))
+    assert len(Dividends.none()) == 0
 
 
 def test_the_initial_state_has_no_snapshot_and_no_mark() -> None:

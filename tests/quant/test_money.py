@@ -1,4 +1,5 @@
 from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from sigmasight_assets.quant.money import (
     MONEY_DIGITS,
     PRICE_DIGITS,
     QUANTITY_DIGITS,
+    AmountOverflowError,
     from_units,
+    rational_product,
     require_representable,
     rounded_to_cents,
     to_units,
@@ -89,3 +92,55 @@ def test_the_first_owner_that_does_not_fit_is_named() -> None:
     for too_large in (9.3e18, np.inf, np.nan):
         with pytest.raises(OverflowError, match=r"portfolio 1: .*\(2 in all\)"):
             require_representable(np.array([1.0, too_large, too_large]), "portfolio")
+
+
+def _products(*rows: tuple[int, int, int, int]) -> list[int]:
+    products: list[int] = rational_product(*np.array(rows, dtype=np.int64).reshape(-1, 4).T).tolist()
+    return products
+
+
+small = st.integers(-1_000, 1_000)
+sizes = st.one_of(small, st.integers(-(10**13), 10**13))
+parts = st.one_of(st.integers(1, 40), st.integers(1, 10**5))
+
+
+@given(rows=st.lists(st.tuples(sizes, st.one_of(small, st.integers(0, 10**5)), st.integers(1, 9), parts), max_size=8))
+def test_a_rational_product_is_that_of_fractions_rounded_half_even(rows: list[tuple[int, int, int, int]]) -> None:
+    expected = [round(Fraction(quantity * price * up, down)) for quantity, price, up, down in rows]
+    assert _products(*rows) == expected
+    assert _products(*((-quantity, price, up, down) for quantity, price, up, down in rows)) == [-n for n in expected]
+
+
+def test_halves_go_to_the_even_neighbour() -> None:
+    assert _products(*((n, 1, 1, 2) for n in (-5, -3, -1, 1, 3, 5))) == [-2, -2, 0, 0, 2, 2]
+    assert _products((1, 3, 3, 2), (1, 1, 5, 10), (7, 1, 1, 3), (8, 1, 1, 3)) == [4, 0, 2, 3]
+
+
+def test_the_denominator_takes_no_room_from_the_product() -> None:
+    # 9e18 times a thousand would not fit, a thousandth of it does.
+    assert _products((9 * 10**15 + 1, 10**6, 1, 10**3)) == [9 * 10**18 + 10**3]
+    assert _products((-(9 * 10**15) - 1, 10**6, 1, 10**3)) == [-9 * 10**18 - 10**3]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param((10**10, 10**9, 1, 1), id="the product"),
+        pytest.param((10**10, -(10**9), 1, 1), id="a negative product"),
+        # 2**64 and a little: the wrapped product would look like a small amount.
+        pytest.param((2**32 + 1, 2**32, 1, 1), id="a product that wraps around to a small one"),
+        pytest.param((10**18, 1, 10, 10**6), id="quantity times numerator"),
+        pytest.param((2**33, 1, 2**31, 2**62), id="quantity times numerator that wraps around to 0"),
+        pytest.param((10**9, 10**12, 1, 10**9), id="price times denominator"),
+    ],
+)
+def test_a_rational_product_that_does_not_fit_is_refused_by_row(row: tuple[int, int, int, int]) -> None:
+    with pytest.raises(AmountOverflowError, match=r"row 1: .* beyond the 9.2e\+18 that fit \(2 in all\)") as refused:
+        _products((1, 1, 1, 1), row, (1, 1, 1, 1), row)
+    assert refused.value.offenders.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("denominator", [0, -2])
+def test_a_denominator_that_is_not_positive_is_refused_by_row(denominator: int) -> None:
+    with pytest.raises(ValueError, match="row 1: its denominator is not positive"):
+        _products((1, 1, 1, 1), (1, 1, 1, denominator))

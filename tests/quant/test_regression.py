@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sigmasight_assets.quant.factors import FACTOR_ETFS, Quality, Reason
-from sigmasight_assets.quant.regression import BLOCK_PAIRS, SymbolExposures, estimate_exposures
+from sigmasight_assets.quant.regression import BLOCK_PAIRS, SymbolExposures, estimate_exposures, mark_suspect
 from tests.quant.reference import Market, random_market
 
 LAST = 219
@@ -210,6 +210,63 @@ def test_quality_follows_the_number_of_observations(count: int, single: Quality,
     assert [table.quality[0, 0] for table in (market_beta, rates, ridge)] == [single] * 3
     assert [table.quality[0, 0] for table in spreads] == [spread] * 4
     assert [market_beta.n_obs[0, 0], spreads[0].n_obs[0, 0]] == [min(count, 90), min(count, 180)]
+
+
+def suspect_qualities(
+    *, symbol_bar: int | None = None, fund_bar: tuple[str, int] | None = None
+) -> tuple[list[str], list[str]]:
+    """Labels of the seven regressions of two symbols; the first one's bar, or a fund's, waits for a confirmation."""
+    market = random_market(seed=15, symbols=2, gaps=0.0)
+    market.returns[:] = np.random.default_rng(16).normal(0.0, 0.01, market.returns.shape)
+    market.priced[LAST, 1] = symbol_bar is None
+    suspect, factor_suspect = np.zeros((220, 2), dtype=np.bool_), np.zeros((220, 8), dtype=np.bool_)
+    if symbol_bar is not None:
+        suspect[symbol_bar, :] = True
+    if fund_bar is not None:
+        factor_suspect[fund_bar[1], FACTOR_ETFS.index(fund_bar[0])] = True
+    exposures = market.exposures([LAST])
+    mark_suspect(exposures, suspect, factor_suspect, rows=np.array([LAST]))
+    first, second = ([Quality(table.quality[0, column]).label for table in exposures.tables] for column in range(2))
+    return first, second
+
+
+def test_a_suspect_bar_makes_every_regression_suspect_whose_window_holds_it() -> None:
+    """The second symbol has no bar at the session: without a value there is nothing to doubt."""
+    nothing = ["none"] * 7
+    assert suspect_qualities(symbol_bar=LAST) == (["suspect"] * 7, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 89) == (["suspect"] * 7, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 90) == (["full"] * 3 + ["suspect"] * 4, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 179) == (["full"] * 3 + ["suspect"] * 4, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 180) == (["full"] * 7, nothing)
+
+
+@pytest.mark.parametrize(
+    ("fund", "touched"),
+    [
+        ("SPY", [True, False, False, False, True, True, True]),
+        ("TLT", [False, True, False, False, False, False, False]),
+        ("VTV", [False, False, True, True, False, False, False]),
+        ("IWM", [False, False, True, False, False, True, False]),
+    ],
+)
+def test_a_suspect_fund_makes_every_symbol_suspect_that_is_regressed_on_it(fund: str, touched: list[bool]) -> None:
+    expected = ["suspect" if is_touched else "full" for is_touched in touched]
+    assert suspect_qualities(fund_bar=(fund, LAST)) == (expected, expected)
+
+
+def test_limited_estimates_become_suspect_too() -> None:
+    market = random_market(seed=17, symbols=1, gaps=0.0)
+    market.returns[: LAST - 39] = np.nan
+    market.returns[LAST - 39 :, 0] = np.random.default_rng(18).normal(0.0, 0.01, 40)
+    exposures = market.exposures([LAST])
+    assert Quality(exposures.market.quality[0, 0]) is Quality.LIMITED
+    mark_suspect(
+        exposures,
+        np.arange(220)[:, None] == LAST,
+        np.zeros((220, 8), dtype=np.bool_),
+        rows=np.array([LAST]),
+    )
+    assert Quality(exposures.market.quality[0, 0]) is Quality.SUSPECT
 
 
 def test_inputs_that_do_not_fit_are_refused() -> None:
