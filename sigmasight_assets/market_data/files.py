@@ -1,11 +1,13 @@
 """A market kept in two files: ``prices.parquet`` with daily bars and ``constituents.csv`` with the symbols.
 
-Bars are handed on as they are in the file, its defects included; judging them is ``validation``'s task.
+Bars are handed on as they are in the file, its defects included; judging them is ``validation``'s task. The files hold
+no splits and dividends; profiles are the names, sectors and industries of ``constituents.csv``, which has no dates.
 """
 
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -20,11 +22,14 @@ from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.protocol import (
     BAR_SCHEMA,
     BAR_VALUES,
+    PROFILE_SCHEMA,
+    PROFILE_VALUES,
     TICKER,
     BarRequest,
     FetchResult,
     Listing,
     Outcome,
+    ProfileResult,
     SymbolOutcome,
     requests_by_symbol,
 )
@@ -54,6 +59,8 @@ class FilesMarket:
 
     name = "files"
     supplies_corporate_actions = False
+    # What the file says has no date, so it is the answer for every date.
+    supplies_dated_profiles = True
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -72,6 +79,18 @@ class FilesMarket:
             outcomes[symbol] = self._outcome(request, start, stop)
         rows = np.concatenate(ranges) if ranges else np.empty(0, dtype=np.intp)
         return FetchResult(self._prices.bars.take(pa.array(rows)), outcomes)
+
+    def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:  # noqa: ARG002
+        """Name, sector and industry of ``constituents.csv``, the same at every ``as_of``; every figure is null."""
+        by_symbol = {listing.symbol: listing for listing in self._listings}
+        known = [by_symbol[symbol] for symbol in dict.fromkeys(symbols) if symbol in by_symbol]
+        texts = [[getattr(item, name) for item in known] for name in ("symbol", "name", "sector", "industry")]
+        figures = [pa.nulls(len(known), pa.float64())] * len(PROFILE_VALUES)
+        absent = f"{CONSTITUENTS_FILE} has no line of this symbol"
+        return ProfileResult(
+            pa.table([*texts, *figures], schema=PROFILE_SCHEMA),
+            {symbol: absent for symbol in symbols if symbol not in by_symbol},
+        )
 
     @cached_property
     def _listings(self) -> list[Listing]:

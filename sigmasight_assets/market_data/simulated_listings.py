@@ -3,6 +3,7 @@
 A stock's listing depends on its position only, not on how many stocks there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,3 +137,25 @@ def draw_stock_listings(generator: np.random.Generator, stocks: int) -> list[Lis
         name = f"{symbol.title()}{_NAME_ENDINGS[int(ending_draw * len(_NAME_ENDINGS))]} {word}"
         listings.append(Listing(symbol, name, "equity", sector.name, industry))
     return listings
+
+
+def draw_second_industries(
+    generator: np.random.Generator, listings: Sequence[Listing]
+) -> list[tuple[str | None, str | None]]:
+    """Sector and industry of each listing after it has changed them, if it ever does; a fund has neither.
+
+    Half of the stocks would stay in their sector.
+    """
+    draws = generator.random((len(listings), 3))
+    names = [sector.name for sector in SECTORS]
+    changed: list[tuple[str | None, str | None]] = []
+    for listing, (stays, sector_draw, industry_draw) in zip(listings, draws, strict=True):
+        if listing.sector is None:
+            changed.append((None, None))
+            continue
+        which = names.index(listing.sector)
+        if stays >= 0.5:
+            which = (which + 1 + int(sector_draw * (len(SECTORS) - 1))) % len(SECTORS)
+        others = [industry for industry, _ in SECTORS[which].industries if industry != listing.industry]
+        changed.append((SECTORS[which].name, others[int(industry_draw * len(others))]))
+    return changed

@@ -1,7 +1,7 @@
 """The statistical model of the simulated market: latent factors, loadings, and the betas that follow from them.
 
 Everything is Gaussian and stationary, so the population value of every estimate is known in closed form. Paths and bars
-are in ``simulated``; the names of the stocks are in ``simulated_listings``.
+are in ``simulated_world``; the names of the stocks are in ``simulated_listings``.
 """
 
 from collections.abc import Sequence

@@ -9,9 +9,13 @@ from sigmasight_assets.settings import Settings
 
 
 def build_source(settings: Settings, calendar: SessionCalendar) -> MarketSource:
-    """The source of ``SIGMASIGHT_MARKET``; nothing is read before it is asked."""
+    """The source of ``SIGMASIGHT_MARKET``; nothing is read before it is asked.
+
+    The simulated market knows what a vendor would know at the last complete session, by the clock of the settings.
+    """
     if settings.market == "simulated":
-        return SimulatedMarket(calendar, stocks=settings.demo_symbols)
+        as_of = calendar.last_complete(settings.clock())
+        return SimulatedMarket(calendar, stocks=settings.demo_symbols, as_of=as_of)
     if settings.market_files is None:
         raise ConfigurationError(f"SIGMASIGHT_MARKET_FILES must be a directory with {PRICES_FILE}, {CONSTITUENTS_FILE}")
     return FilesMarket(settings.market_files)

@@ -9,7 +9,14 @@ import pytest
 
 from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.files import CONSTITUENTS_FILE, PRICES_FILE, FilesMarket, read_listings
-from sigmasight_assets.market_data.protocol import BarRequest, Listing, Outcome, SymbolOutcome
+from sigmasight_assets.market_data.protocol import (
+    PROFILE_SCHEMA,
+    PROFILE_VALUES,
+    BarRequest,
+    Listing,
+    Outcome,
+    SymbolOutcome,
+)
 from tests.market_data.conftest import WriteMarket
 
 HEADER = "symbol,name,sector,sub_industry"
@@ -217,3 +224,21 @@ def test_unreadable_constituents(tmp_path: Path, content: bytes, where: str) -> 
     path.write_bytes(content)
     with pytest.raises(MarketDataError, match=f"{re.escape(str(path))}: {where}"):
         read_listings(path)
+
+
+def test_profiles_are_the_texts_of_the_constituents_whatever_the_date(small_market: FilesMarket) -> None:
+    result = small_market.fetch_profiles(["NEW", "SPY", "NOSUCH", "NEW"], as_of=DAY)
+    assert result.profiles.schema.equals(PROFILE_SCHEMA)
+    silent = dict.fromkeys(PROFILE_VALUES)
+    assert result.profiles.to_pylist() == [
+        {"symbol": "NEW", "name": "New, Inc.", "sector": "Energy", "industry": "Oil & Gas Drilling"} | silent,
+        {"symbol": "SPY", "name": "Market Fund", "sector": None, "industry": None} | silent,
+    ]
+    assert result.problems == {"NOSUCH": "constituents.csv has no line of this symbol"}
+    assert small_market.fetch_profiles(["NEW", "SPY"], as_of=date(1999, 1, 4)).profiles.equals(result.profiles)
+
+
+def test_no_profile_asked_no_profile_answered(small_market: FilesMarket) -> None:
+    result = small_market.fetch_profiles([], as_of=DAY)
+    assert result.profiles.equals(PROFILE_SCHEMA.empty_table())
+    assert result.problems == {}

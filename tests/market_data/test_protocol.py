@@ -6,10 +6,13 @@ from datetime import date
 import pytest
 
 from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.market_data.action_validation import validate_actions
 from sigmasight_assets.market_data.files import FilesMarket
 from sigmasight_assets.market_data.protocol import (
+    ACTION_SCHEMA,
     BAR_SCHEMA,
     BAR_VALUES,
+    PROFILE_SCHEMA,
     BarRequest,
     FetchResult,
     MarketSource,
@@ -56,7 +59,8 @@ def rows_of(result: FetchResult, symbol: str) -> list[tuple[object, ...]]:
 
 def test_source_says_what_it_is(case: Case) -> None:
     assert case.source.name in {"simulated", "files"}
-    assert case.source.supplies_corporate_actions is False
+    assert case.source.supplies_corporate_actions is (case.source.name == "simulated")
+    assert case.source.supplies_dated_profiles is True
 
 
 def test_listings_are_unique_and_typed(case: Case) -> None:
@@ -79,6 +83,27 @@ def test_bars_lie_in_the_asked_windows(case: Case, calendar: SessionCalendar) ->
     judged = validate_bars(result.bars, [BarRequest(symbol, FIRST, LAST) for symbol in case.symbols], calendar)
     assert judged.rejected.num_rows == 0
     assert len(rows_of(result, "SPY")) == len(calendar.between(FIRST, LAST)) == 3
+
+
+def test_actions_are_of_asked_symbols_from_the_first_day_on(case: Case, calendar: SessionCalendar) -> None:
+    requests = [BarRequest(symbol, FIRST, LAST) for symbol in case.symbols]
+    actions = case.source.fetch_bars(requests).actions
+    assert actions.schema.equals(ACTION_SCHEMA)
+    judged = validate_actions(actions, requests, calendar)
+    assert judged.problems == []
+    assert judged.valid.num_rows == actions.num_rows
+    assert (actions.num_rows > 0) is case.source.supplies_corporate_actions
+
+
+def test_profiles_are_of_asked_symbols_or_say_why_not(case: Case) -> None:
+    asked = [*case.symbols, "NOSUCH"]
+    result = case.source.fetch_profiles(asked, as_of=LAST)
+    assert result.profiles.schema.equals(PROFILE_SCHEMA)
+    assert sorted([*result.profiles["symbol"].to_pylist(), *result.problems]) == sorted(asked)
+    assert "NOSUCH" in result.problems
+    assert all(result.problems.values())
+    names = {listing.symbol: listing.name for listing in case.source.listings()}
+    assert all(row["name"] == names[row["symbol"]] for row in result.profiles.to_pylist())
 
 
 def test_a_symbol_does_not_depend_on_what_else_is_asked(case: Case) -> None:

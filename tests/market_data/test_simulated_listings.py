@@ -3,6 +3,7 @@ import numpy as np
 from sigmasight_assets.market_data.simulated_listings import (
     LARGEST_MARKET,
     SECTORS,
+    draw_second_industries,
     draw_stock_listings,
     fund_listings,
     ticker,
@@ -41,3 +42,15 @@ def test_names_are_unique_in_the_default_market() -> None:
     listings = draw_stock_listings(np.random.default_rng(1), 500)
     assert len({listing.name for listing in listings}) == 500
     assert all(listing.name.startswith(listing.symbol.title()) for listing in listings)
+
+
+def test_second_industries_are_others_and_half_of_them_of_the_same_sector() -> None:
+    listings = fund_listings() + draw_stock_listings(np.random.default_rng(1), 2_000)
+    changed = draw_second_industries(np.random.default_rng(2), listings)
+    assert changed[:8] == [(None, None)] * 8
+    known = {(sector.name, industry) for sector in SECTORS for industry, _ in sector.industries}
+    assert set(changed[8:]) == known
+    assert all(listing.industry != industry for listing, (_, industry) in zip(listings[8:], changed[8:], strict=True))
+    stays = [listing.sector == sector for listing, (sector, _) in zip(listings[8:], changed[8:], strict=True)]
+    assert 0.45 < np.mean(stays) < 0.55
+    assert draw_second_industries(np.random.default_rng(2), listings[:100]) == changed[:100]
