@@ -1,17 +1,26 @@
-"""A portfolio as its owner sees it, what it holds now, and a bounded memory of holdings per book version."""
+"""A portfolio as its owner sees it, the lots in it, what it holds now, and a bounded memory of holdings."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from uuid import UUID
 
-from sigmasight_assets.quant.money import QUANTITY_DIGITS
+import numpy as np
 
-PUBLIC = "PUBLIC"
+from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT, parse_occ_symbol
+from sigmasight_assets.quant.arrays import DateArray
+from sigmasight_assets.quant.money import QUANTITY_DIGITS, to_units
+
+PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 REMEMBERED_PORTFOLIOS = 10_000
+
+# The edits of a book, and the newest snapshot of it: the snapshot tells which options have been settled.
+BookVersion = tuple[int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,55 +39,145 @@ class Book:
     equity_session: date | None
     equity_generation: int | None
 
+    @property
+    def version(self) -> BookVersion:
+        """What holdings are valid for."""
+        return self.book_version, self.equity_generation
+
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
-    """Open lots summed per symbol, symbols ascending.
+class Lot:
+    """A lot as it is stored.
+
+    ``units_date``
+        date in whose share units the quantity is stated
+    ``settled_on``
+        session whose snapshot settled an option lot at its expiry, None for all others
+    ``valued_on``, ``valuations``
+        dates, ascending, and amounts in USD of the owner's valuations of a PRIVATE lot
+    """
+
+    position_id: UUID
+    symbol: str
+    investment_class: str
+    quantity: Decimal
+    units_date: date
+    entry_price: Decimal | None
+    entry_date: date
+    exit_price: Decimal | None
+    exit_date: date | None
+    notes: str | None
+    settled_on: date | None
+    valued_on: Sequence[date]
+    valuations: Sequence[Decimal]
+
+    @property
+    def units(self) -> int:
+        """The signed quantity in units of 1e-4."""
+        return to_units(self.quantity, QUANTITY_DIGITS)
+
+    @property
+    def multiplier(self) -> int:
+        """Shares that one unit stands for."""
+        return SHARES_PER_CONTRACT if self.investment_class == OPTIONS else 1
+
+    def has_expired(self, *, as_of: date | None, snapshot_session: date | None) -> bool:
+        """Whether this is an option that had ended by the session ``as_of``.
+
+        It ends with the snapshot that settles it. Without one it is held on its last day and not after.
+        """
+        if self.investment_class != OPTIONS:
+            return False
+        if self.settled_on is not None and snapshot_session is not None and self.settled_on <= snapshot_session:
+            return True
+        expiry = expiry_of(self.symbol)
+        return as_of is not None and expiry is not None and expiry < as_of
+
+    def valuation_at(self, as_of: date | None) -> tuple[date, Decimal] | None:
+        """Date and amount of the newest valuation dated ``as_of`` or before."""
+        dated = list(zip(self.valued_on, self.valuations, strict=True))
+        return max((item for item in dated if as_of is not None and item[0] <= as_of), default=None)
+
+
+# Reading a symbol takes as long as the rest of an option's part in an answer.
+@lru_cache(maxsize=10_000)
+def expiry_of(symbol: str) -> date | None:
+    """The last day of an option contract; None for a symbol that is no contract's, which has no price either."""
+    try:
+        return parse_occ_symbol(symbol).expiry
+    except MarketDataError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """PUBLIC lots (G,) summed per symbol and units date, ascending by both.
 
     ``quantities`` are signed, in units of 1e-4, as Python integers: any sum of what the database can hold is exact.
-    ``others`` are symbols of lots that have no exposures, with their investment class.
     """
 
     symbols: tuple[str, ...]
+    units_dates: DateArray
     quantities: tuple[int, ...]
-    others: tuple[tuple[str, str], ...]
 
 
-def holdings_of(rows: Iterable[tuple[str, str, Decimal]]) -> Holdings:
-    """Holdings from symbol, investment class and summed quantity; long and short lots that cancel are gone."""
-    held = [row for row in rows if row[2] != 0]
-    public = [(symbol, int(quantity.scaleb(QUANTITY_DIGITS))) for symbol, kind, quantity in held if kind == PUBLIC]
-    return Holdings(
-        symbols=tuple(symbol for symbol, _ in public),
-        quantities=tuple(units for _, units in public),
-        others=tuple((symbol, kind) for symbol, kind, _ in held if kind != PUBLIC),
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdings:
+    """Open lots: PUBLIC ones summed, option and PRIVATE ones each for itself."""
+
+    shares: Shares
+    options: tuple[Lot, ...] = ()
+    private: tuple[Lot, ...] = ()
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """All symbols that have, or should have, a price of the market."""
+        return frozenset(self.shares.symbols).union(lot.symbol for lot in self.options)
+
+
+def holdings_of(lots: Iterable[Lot]) -> Holdings:
+    """Holdings from open lots in any order; long and short lots of the same units that cancel are gone."""
+    quantities: dict[tuple[str, date], int] = {}
+    others: dict[str, list[Lot]] = {OPTIONS: [], PRIVATE: []}
+    for lot in lots:
+        if lot.investment_class == PUBLIC:
+            key = lot.symbol, lot.units_date
+            quantities[key] = quantities.get(key, 0) + lot.units
+        else:
+            others[lot.investment_class].append(lot)
+    held = sorted(key for key, quantity in quantities.items() if quantity != 0)
+    shares = Shares(
+        symbols=tuple(symbol for symbol, _ in held),
+        units_dates=np.array([units_date for _, units_date in held], dtype="datetime64[D]"),
+        quantities=tuple(quantities[key] for key in held),
     )
+    return Holdings(shares, tuple(others[OPTIONS]), tuple(others[PRIVATE]))
 
 
 class HoldingsCache:
-    """Holdings of the portfolios that were asked for last, each valid for one book version."""
+    """Holdings of the portfolios that were asked for last, each valid for one version of the book."""
 
     def __init__(self, read: Callable[[int], Holdings], *, capacity: int = REMEMBERED_PORTFOLIOS) -> None:
         self._read = read
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._entries: OrderedDict[int, tuple[int, Holdings]] = OrderedDict()
+        self._entries: OrderedDict[int, tuple[BookVersion, Holdings]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, portfolio_id: int, book_version: int) -> Holdings:
-        """The holdings at this book version, read when they are not remembered."""
+    def get(self, portfolio_id: int, version: BookVersion) -> Holdings:
+        """The holdings at this version, read when they are not remembered."""
         with self._lock:
             entry = self._entries.get(portfolio_id)
-            if entry is not None and entry[0] == book_version:
+            if entry is not None and entry[0] == version:
                 self._entries.move_to_end(portfolio_id)
                 return entry[1]
         # An edit after the version was read makes these lots newer than their version, never older: the next
         # request comes with the newer version and reads again.
         holdings = self._read(portfolio_id)
         with self._lock:
-            self._entries[portfolio_id] = (book_version, holdings)
+            self._entries[portfolio_id] = (version, holdings)
             self._entries.move_to_end(portfolio_id)
             if len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)

@@ -3,59 +3,40 @@
 Source: formulas.md section 6.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
 import numpy as np
 
-from sigmasight_api.books import Book, Holdings
-from sigmasight_api.formats import optional_cents, optional_number
-from sigmasight_api.schemas import AnalyticsAnswer, Carried, Excluded, FactorExposure, FactorExposures, Incomplete
+from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
+from sigmasight_api.formats import cents, optional_cents, optional_number
+from sigmasight_api.schemas import (
+    AnalyticsAnswer,
+    Carried,
+    Excluded,
+    FactorExposure,
+    FactorExposures,
+    Incomplete,
+    ProviderBeta,
+)
+from sigmasight_api.valuation import ValuedPositions, held_options, private_share, valued_positions
 from sigmasight_api.view import NO_PRICE, PRODUCT_OF_FACTOR, MarketView
-from sigmasight_assets.quant.arrays import FloatArray, IntArray
+from sigmasight_assets.quant.arrays import BoolArray
 from sigmasight_assets.quant.factors import FACTORS
-from sigmasight_assets.quant.money import MONEY_DIGITS
 from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures, SymbolPositions, portfolio_exposures
 
 FACTOR_NAMES = tuple(factor.name for factor in FACTORS)
-PRIVATE = "PRIVATE"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ValuedPositions:
-    """The held symbols (N,) that have a close: row in the view and signed market value in USD; and those without."""
-
-    symbols: tuple[str, ...]
-    rows: IntArray
-    market_value: FloatArray
-    unpriced: tuple[str, ...]
-
-
-def valued_positions(holdings: Holdings, view: MarketView) -> ValuedPositions:
-    """Value the holdings at the closes of the view, exactly, before they become floats."""
-    symbols, rows, values, unpriced = [], [], [], []
-    for symbol, quantity in zip(holdings.symbols, holdings.quantities, strict=True):
-        row = view.rows.get(symbol)
-        close = 0 if row is None else int(view.close[row])
-        if row is None or close == 0:
-            unpriced.append(symbol)
-            continue
-        symbols.append(symbol)
-        rows.append(row)
-        values.append(quantity * close / 10**MONEY_DIGITS)
-    return ValuedPositions(
-        tuple(symbols), np.array(rows, dtype=np.int64), np.array(values, dtype=np.float64), tuple(unpriced)
-    )
 
 
 def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
     """The answer for a portfolio; the newest snapshot of ``book`` is not newer than the view."""
-    valued = valued_positions(holdings, view)
+    valued = valued_positions(holdings.shares, view)
+    options = held_options(holdings, view, snapshot_session=book.equity_session)
     equity = np.nan if book.equity is None else float(book.equity)
-    owner = np.zeros(valued.rows.size, dtype=np.int64)
-    positions = SymbolPositions(owner, valued.rows, valued.market_value)
+    positions = SymbolPositions(np.zeros(valued.rows.size, dtype=np.int64), valued.rows, valued.market_value)
     result = portfolio_exposures(positions, view.betas, equity=np.array([equity]))
+    missing = np.isnan(view.betas[valued.rows])
     return AnalyticsAnswer[FactorExposures](
         portfolio_id=book.public_id,
         as_of=view.as_of,
@@ -64,11 +45,14 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
         equity_session=book.equity_session,
         ratios_reason=_ratios_reason(equity),
         coverage=optional_number(result.coverage[0]),
-        private_share=None if any(kind == PRIVATE for _, kind in holdings.others) else 0.0,
-        excluded=_excluded(holdings, valued, view),
-        incomplete=_incomplete(valued, view),
-        carried=_carried(valued, view),
-        data=FactorExposures(factors=_factors(result, nothing_priced=bool(valued.unpriced) and not valued.symbols)),
+        private_share=private_share(valued, options, holdings.private, view),
+        excluded=_excluded(holdings, options, valued, missing, view),
+        incomplete=_incomplete(valued, missing, view),
+        carried=_carried(valued, missing, view),
+        data=FactorExposures(
+            factors=_factors(result, nothing_priced=valued.has_no_price),
+            provider_beta=_provider_beta(valued, view, equity=equity),
+        ),
     )
 
 
@@ -79,7 +63,6 @@ def _ratios_reason(equity: float) -> Literal["no_snapshot", "equity_not_positive
 
 
 def _factors(result: PortfolioExposures, *, nothing_priced: bool) -> list[FactorExposure]:
-    # Sums over no position are 0, which is right for an empty book and a false answer for one without any price.
     known = np.nan if nothing_priced else 1.0
     columns = zip(
         FACTOR_NAMES,
@@ -99,17 +82,38 @@ def _factors(result: PortfolioExposures, *, nothing_priced: bool) -> list[Factor
     ]
 
 
-def _excluded(holdings: Holdings, valued: ValuedPositions, view: MarketView) -> list[Excluded]:
+def _provider_beta(valued: ValuedPositions, view: MarketView, *, equity: float) -> ProviderBeta:
+    """By the rules of a factor's exposure, from the vendor's betas."""
+    betas, invested = view.provider_beta[valued.rows], np.abs(valued.market_value)
+    known = np.isfinite(betas)
+    gross = float(invested.sum())
+    reason: Literal["no_price", "no_provider_beta"] | None = None
+    if valued.has_no_price:
+        reason = "no_price"
+    elif gross > 0 and not known.any():
+        reason = "no_provider_beta"
+    dollars = float(valued.market_value[known] @ betas[known])
+    return ProviderBeta(
+        exposure=dollars / equity if reason is None and equity > 0 else None,
+        dollars=cents(dollars) if reason is None else None,
+        coverage=float(invested[known].sum()) / gross if gross > 0 else None,
+        reason=reason,
+    )
+
+
+def _excluded(
+    holdings: Holdings, options: Iterable[str], valued: ValuedPositions, missing: BoolArray, view: MarketView
+) -> list[Excluded]:
     entries = [Excluded(symbol=symbol, reason=NO_PRICE) for symbol in valued.unpriced]
-    entries += [Excluded(symbol=symbol, reason=kind.lower()) for symbol, kind in holdings.others]
-    for position in np.flatnonzero(np.isnan(view.betas[valued.rows]).all(axis=1)):
+    others = (*((symbol, OPTIONS) for symbol in options), *((lot.symbol, PRIVATE) for lot in holdings.private))
+    entries += [Excluded(symbol=symbol, reason=kind.lower()) for symbol, kind in dict.fromkeys(others)]
+    for position in np.flatnonzero(missing.all(axis=1)):
         symbol = valued.symbols[position]
         entries.append(Excluded(symbol=symbol, reason=view.missing_reason(symbol, 0)))
     return sorted(entries, key=lambda entry: entry.symbol)
 
 
-def _incomplete(valued: ValuedPositions, view: MarketView) -> list[Incomplete]:
-    missing = np.isnan(view.betas[valued.rows])
+def _incomplete(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Incomplete]:
     entries = []
     for position in np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1)):
         symbol = valued.symbols[position]
@@ -120,20 +124,19 @@ def _incomplete(valued: ValuedPositions, view: MarketView) -> list[Incomplete]:
     return entries
 
 
-def _carried(valued: ValuedPositions, view: MarketView) -> list[Carried]:
+def _carried(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Carried]:
     if view.as_of is None:
         return []
     as_of = np.datetime64(view.as_of, "D")
     close_session = view.close_session[valued.rows]
-    used = np.isfinite(view.betas[valued.rows])
     sessions = view.factors_session[valued.rows][:, PRODUCT_OF_FACTOR]
     # What is not used counts as current, so that the minimum is the oldest that is used.
-    oldest = np.where(used, sessions, as_of).min(axis=1)
+    oldest = np.where(missing, as_of, sessions).min(axis=1)
     return [
         Carried(
             symbol=valued.symbols[position],
             close_session=_day(close_session[position]),
-            factors_session=_day(oldest[position]) if used[position].any() else None,
+            factors_session=_day(oldest[position]) if not missing[position].all() else None,
         )
         for position in np.flatnonzero((close_session < as_of) | (oldest < as_of)).tolist()
     ]

@@ -1,25 +1,36 @@
 """How numbers are written in answers: money and prices as exact decimal text, missing numbers as None."""
 
 import math
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from sigmasight_assets.quant.money import PRICE_DIGITS, from_units
+from sigmasight_assets.quant.money import MONEY_DIGITS, PRICE_DIGITS, from_units
 
 CENT = Decimal("0.01")
-# NUMERIC(28,8) sums and any finite float in dollars have fewer digits than this after rounding to the cent.
-PRECISION = 400
+FOUR_DECIMALS = Decimal("0.0001")
+# NUMERIC(28,8) sums and any finite float in dollars have fewer digits than this after rounding to the cent. One context
+# for all threads: making one for each number takes as long as the rounding, and only its flags ever change.
+CONTEXT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 
 
 def cents(amount: Decimal | float) -> str:
     """USD rounded half-even to the cent; a float is taken at its exact binary value."""
-    with localcontext(prec=PRECISION):
-        # Adding zero turns -0.00 into 0.00.
-        return str(Decimal(amount).quantize(CENT, rounding=ROUND_HALF_EVEN) + 0)
+    # Adding zero turns -0.00 into 0.00.
+    return str(CONTEXT.add(CONTEXT.quantize(Decimal(amount), CENT), 0))
 
 
 def optional_cents(amount: Decimal | float | None) -> str | None:
     """As ``cents``; None for None and NaN."""
     return None if amount is None or math.isnan(amount) else cents(amount)
+
+
+def units_in_cents(units: int) -> str:
+    """As ``cents``, from units of 1e-8."""
+    return cents(from_units(units, MONEY_DIGITS))
+
+
+def four_decimals(value: Decimal) -> str:
+    """A stored price or quantity with all its four decimals."""
+    return str(CONTEXT.quantize(value, FOUR_DECIMALS))
 
 
 def price(units: int) -> str:

@@ -13,10 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sigmasight_api.splits import ShareUnits
 from sigmasight_api.view import EXPOSURE_PRODUCTS, MarketView
+from sigmasight_assets.market_data.protocol import SPLIT
 from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.quant.splits import Splits
 from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage.actions import read_published_actions
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
@@ -24,6 +28,7 @@ from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
 
 # Figures of a symbol may be this many sessions older than the view.
 CARRIED_SESSIONS = 5
+METRICS = ("(close_price * 10000)::bigint AS close", "provider_beta")
 QUALITY_LABELS = [quality.label for quality in Quality]
 
 GENERATIONS = """
@@ -104,11 +109,11 @@ def _read_view(
 ) -> MarketView:
     as_of: date | None = ledger["as_of"]
     rows = _Rows(transaction, as_of, None if symbols is None else sorted(symbols))
-    closes = rows.latest("symbol_daily_metrics", ["(close_price * 10000)::bigint AS close"], dated="metrics_date")
+    metrics = rows.latest("symbol_daily_metrics", METRICS, dated="metrics_date")
     exposures = [rows.latest(product.table, product.columns) for product in PRODUCTS]
-    known = sorted({symbol for table in (closes, *exposures) for symbol in table["symbol"].to_pylist()})
+    known = sorted({symbol for table in (metrics, *exposures) for symbol in table["symbol"].to_pylist()})
     columns = _Columns(known)
-    columns.take_closes(closes)
+    columns.take_metrics(metrics)
     for position, (product, table) in enumerate(zip(PRODUCTS, exposures, strict=True)):
         columns.take_exposures(position, product, table)
     return MarketView(
@@ -118,6 +123,8 @@ def _read_view(
         symbols=tuple(known),
         close=columns.close,
         close_session=columns.close_session,
+        share_units=ShareUnits.after(_published_splits(transaction, known, symbols)),
+        provider_beta=columns.provider_beta,
         betas=columns.betas,
         quality=columns.quality,
         factors_session=columns.factors_session,
@@ -167,13 +174,15 @@ class _Columns:
         self._symbols = pa.array(symbols, pa.string())
         self.close: IntArray = np.zeros(count, dtype=np.int64)
         self.close_session: DateArray = np.full(count, np.datetime64("NaT", "D"))
+        self.provider_beta: FloatArray = np.full(count, np.nan)
         self.betas: FloatArray = np.full((count, len(FACTORS)), np.nan)
         self.quality: CodeArray = np.zeros((count, len(FACTORS)), dtype=np.int8)
         self.factors_session: DateArray = np.full((count, len(EXPOSURE_PRODUCTS)), np.datetime64("NaT", "D"))
 
-    def take_closes(self, table: pa.Table) -> None:
+    def take_metrics(self, table: pa.Table) -> None:
         rows = self._rows(table)
         self.close[rows] = numpy_column(table, "close")
+        self.provider_beta[rows] = numpy_column(table, "provider_beta")
         self.close_session[rows] = numpy_column(table, "session")
 
     def take_exposures(self, position: int, product: _Product, table: pa.Table) -> None:
@@ -189,6 +198,20 @@ class _Columns:
     def _rows(self, table: pa.Table) -> IntArray:
         rows: IntArray = pc.index_in(table["symbol"], value_set=self._symbols).to_numpy().astype(np.int64)
         return rows
+
+
+def _published_splits(transaction: BulkTransaction, known: Sequence[str], scope: frozenset[str] | None) -> Splits:
+    """The splits that the published closes are stated after; their symbols are indices into ``known``."""
+    actions = read_published_actions(transaction, None if scope is None else sorted(scope))
+    rows = pc.index_in(actions["symbol"], value_set=pa.array(known, pa.string()))
+    is_used = pc.and_(pc.equal(actions["kind"], SPLIT), pc.is_valid(rows))
+    splits = actions.filter(is_used)
+    return Splits(
+        symbol=rows.filter(is_used).to_numpy().astype(np.int64),
+        ex_date=numpy_column(splits, "ex_date"),
+        numerator=numpy_column(splits, "ratio_numerator"),
+        denominator=numpy_column(splits, "ratio_denominator"),
+    )
 
 
 def _spread_reasons(table: pa.Table) -> dict[tuple[str, str], str]:

@@ -11,15 +11,22 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from sigmasight_api.books import Book, Holdings, holdings_of
+from sigmasight_api.books import Book, Holdings, Lot, holdings_of
 from sigmasight_assets.errors import NotFoundError
-from sigmasight_assets.storage.book_tables import portfolios, positions
+from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.engine import readable_errors
-from sigmasight_assets.storage.ledger_tables import batch_runs, data_quality_results, portfolio_snapshots, publications
+from sigmasight_assets.storage.ledger_tables import (
+    batch_runs,
+    data_quality_results,
+    option_expiries,
+    portfolio_snapshots,
+    publications,
+)
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
-from sigmasight_assets.storage.tables import symbol_universe
+from sigmasight_assets.storage.tables import PROFILE_FIGURES, company_profiles, symbol_universe
 from sigmasight_assets.storage.tokens import TokenHolder, find_holder
 
 # The same words for an id that never existed, was deleted or is someone else's.
@@ -59,15 +66,57 @@ def _books() -> sa.Select[Any]:
     )
 
 
+def _lots() -> sa.Select[Any]:
+    """Lots of a portfolio in the order of the fields of ``Lot``, by symbol and entry."""
+    lots, settled, entered = positions.c, option_expiries.c, private_valuations.c
+    dated = [
+        sa.func.coalesce(
+            sa.func.array_agg(aggregate_order_by(column, entered.valued_on)), sa.literal([], ARRAY(column.type))
+        ).label(column.name)
+        for column in (entered.valued_on, entered.market_value)
+    ]
+    valued = sa.select(*dated).where(entered.position_id == lots.position_id).lateral("valued")
+    units_date = sa.func.coalesce(lots.units_date, lots.entry_date)
+    terms = (lots.entry_price, lots.entry_date, lots.exit_price, lots.exit_date, lots.notes)
+    return (
+        sa.select(lots.public_id, lots.symbol, lots.investment_class, lots.quantity, units_date, *terms)
+        .add_columns(settled.session, valued.c.valued_on, valued.c.market_value)
+        .join_from(positions, valued, sa.true())
+        .join(
+            option_expiries,
+            sa.and_(settled.portfolio_id == lots.portfolio_id, settled.position_id == lots.position_id),
+            isouter=True,
+        )
+        .where(lots.portfolio_id == sa.bindparam("portfolio"))
+        .order_by(lots.symbol, lots.entry_date, lots.position_id)
+    )
+
+
+def _symbols() -> sa.Select[Any]:
+    """Tracked symbols: the columns of the universe and those of the newest profile, which are all null without one.
+
+    Sector and industry are the profile's where it has them, else those of the universe.
+    """
+    newest = (
+        sa.select(company_profiles)
+        .where(company_profiles.c.symbol == symbol_universe.c.symbol)
+        .order_by(company_profiles.c.captured_on.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    merged = ("sector", "industry")
+    own = [column for column in symbol_universe.c if column.name not in merged]
+    profile = [newest.c.captured_on, *(newest.c[name] for name in PROFILE_FIGURES)]
+    both = [sa.func.coalesce(newest.c[name], symbol_universe.c[name]).label(name) for name in merged]
+    return sa.select(*own, *both, *profile).join_from(symbol_universe, newest, sa.true(), isouter=True)
+
+
 # Made once: building a statement anew costs more than the database needs to run it.
 BOOKS = _books()
 OWN_BOOK = BOOKS.where(portfolios.c.public_id == sa.bindparam("wanted"), portfolios.c.user_id == sa.bindparam("owner"))
-HOLDINGS = (
-    sa.select(positions.c.symbol, positions.c.investment_class, sa.func.sum(positions.c.quantity))
-    .where(positions.c.portfolio_id == sa.bindparam("portfolio"), positions.c.exit_date.is_(None))
-    .group_by(positions.c.symbol, positions.c.investment_class)
-    .order_by(positions.c.symbol)
-)
+LOTS = _lots()
+SYMBOL = _symbols().where(symbol_universe.c.symbol == sa.bindparam("wanted"))
+OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 
 
 class Repository:
@@ -94,11 +143,15 @@ class Repository:
         rows = self._page(BOOKS.where(portfolios.c.user_id == user_id), portfolios.c.name, page)
         return [_book(row) for row in rows.items], rows.total
 
-    def read_holdings(self, portfolio_id: int) -> Holdings:
-        """The open lots of a portfolio, summed per symbol."""
+    def read_lots(self, portfolio_id: int, *, with_closed: bool) -> list[Lot]:
+        """The lots of a portfolio by symbol and entry, without the closed ones unless they are asked for."""
         with self._reading() as connection:
-            rows = connection.execute(HOLDINGS, {"portfolio": portfolio_id})
-            return holdings_of(tuple(row) for row in rows)
+            rows = connection.execute(LOTS if with_closed else OPEN_LOTS, {"portfolio": portfolio_id})
+            return [Lot(*row) for row in rows]
+
+    def read_holdings(self, portfolio_id: int) -> Holdings:
+        """The open lots of a portfolio, summed where only their sum counts."""
+        return holdings_of(self.read_lots(portfolio_id, with_closed=False))
 
     def read_snapshots(
         self, user_id: int, public_id: UUID, *, first: date | None, last: date | None, page: Page
@@ -113,9 +166,9 @@ class Repository:
         return self._page(query, portfolio_snapshots.c.session, page)
 
     def find_symbol(self, symbol: str) -> dict[str, Any] | None:
-        """The row of a tracked symbol, or None."""
+        """The row of a tracked symbol with its newest profile, or None; see ``_symbols`` for the columns."""
         with self._reading() as connection:
-            row = connection.execute(sa.select(symbol_universe).where(symbol_universe.c.symbol == symbol)).one_or_none()
+            row = connection.execute(SYMBOL, {"wanted": symbol}).one_or_none()
         return None if row is None else {str(name): value for name, value in row._mapping.items()}
 
     def read_batches(self, page: Page) -> Rows:

@@ -18,6 +18,8 @@ Money = Annotated[
     str, Field(description="USD, rounded half-even to the cent", examples=["1250000.00"], pattern=r"^-?\d+\.\d{2}$")
 ]
 Price = Annotated[str, Field(description="USD", examples=["187.1500"], pattern=r"^\d+\.\d{4}$")]
+Quantity = Annotated[str, Field(description="Signed number of units", examples=["-12.5000"], pattern=r"^-?\d+\.\d{4}$")]
+LotStatus = Literal["priced", "stale", "unpriced", "private", "closed", "expired"]
 
 
 def _iso_date(value: Any) -> Any:
@@ -111,9 +113,58 @@ class Snapshot(Model):
     is_partial: bool = Field(description="Whether a lot is stale or unpriced", examples=[False])
     missing_symbols: list[str] = Field(description="Symbols of those lots", examples=[[]])
     priced_share: float | None = Field(
-        description="Share of gross priced by the session's own closes, dimensionless", examples=[1.0]
+        description="Share of gross priced by the session's own closes or valuations, dimensionless", examples=[1.0]
+    )
+    provider_beta: float | None = Field(
+        description="Sum of signed market value / equity x the vendor's own beta, dimensionless; null without equity "
+        "or betas",
+        examples=[1.05],
+    )
+    provider_beta_coverage: float | None = Field(
+        description="Share of |market value| of PUBLIC positions with such a beta, dimensionless", examples=[0.97]
     )
     generation: int = Field(description="Generation that published the snapshot", examples=[128])
+
+
+class Position(Model):
+    """A lot: one opening trade of a portfolio, and what it is worth while it is held."""
+
+    position_id: UUID = Field(description="Identifier", examples=["0c7d5a0e-58a6-4a55-8b0e-6f1d0c2b9a77"])
+    symbol: str = Field(description="Ticker, OCC symbol of an option, or the owner's name of a private asset")
+    investment_class: str = Field(description="PUBLIC, OPTIONS or PRIVATE", examples=["PUBLIC"])
+    quantity: Quantity = Field(description="Signed number of shares, contracts or private units; negative is short")
+    units_date: date = Field(
+        description="Date in whose share units the quantity is stated: before later splits", examples=["2024-06-03"]
+    )
+    multiplier: int = Field(description="Shares that one unit stands for: 100 for OPTIONS, else 1", examples=[1])
+    entry_price: Price | None = Field(
+        description="Price paid, USD a share, in the units of the entry date; null for PRIVATE without one"
+    )
+    entry_date: date = Field(description="Trade date of the opening", examples=["2024-06-03"])
+    exit_price: Price | None = Field(description="Price received, USD a share, in the units of the exit date")
+    exit_date: date | None = Field(description="Trade date of the closing; null while open", examples=[None])
+    status: LotStatus = Field(
+        description="priced: valued at the close of the newest session; stale: at one up to 5 sessions older; "
+        "private: at the owner's newest valuation; unpriced: held, without any of these; closed: sold or covered; "
+        "expired: an option that has ended",
+        examples=["priced"],
+    )
+    close: Price | None = Field(description="Latest published close within 5 sessions, USD, split-adjusted")
+    close_session: date | None = Field(description="Session of that close", examples=["2025-07-31"])
+    split_numerator: int | None = Field(
+        description="Published splits after units_date made this many shares, in the units of the close, ...",
+        examples=[3],
+    )
+    split_denominator: int | None = Field(description="... of so many shares of the quantity", examples=[2])
+    valued_on: date | None = Field(description="Date of the valuation used; PRIVATE only", examples=[None])
+    market_value: Money | None = Field(
+        description="quantity x split_numerator / split_denominator x close x multiplier, or the valuation, USD"
+    )
+    unrealized_pnl: Money | None = Field(
+        description="market_value - quantity, in the units of the entry date, x entry_price x multiplier, USD; null "
+        "without either"
+    )
+    notes: str | None = Field(description="Owner's own words", examples=[None])
 
 
 class Excluded(Model):
@@ -163,7 +214,9 @@ class AnalyticsAnswer(Model, Generic[Data]):
         examples=[0.998],
     )
     private_share: float | None = Field(
-        description="Share of gross in PRIVATE positions; null while they have no valuation", examples=[0.0]
+        description="Share of PRIVATE positions, at the owner's newest valuations up to as_of, in the sum of |market "
+        "value| by symbol of all classes with a price; null while one of them has no valuation",
+        examples=[0.0],
     )
     excluded: list[Excluded] = Field(description="Symbols that were left out, and why")
     incomplete: list[Incomplete] = Field(description="Symbols that were left out of some factors, and why")
@@ -184,10 +237,27 @@ class FactorExposure(Model):
     )
 
 
+class ProviderBeta(Model):
+    """Exposure of a portfolio to the market by the vendor's own betas instead of ours."""
+
+    exposure: float | None = Field(
+        description="Sum of signed market value / equity x the vendor's beta, dimensionless", examples=[1.05]
+    )
+    dollars: Money | None = Field(description="Sum of signed market value x the vendor's beta, USD")
+    coverage: float | None = Field(
+        description="Share of |market value| of PUBLIC positions with such a beta; null without any value",
+        examples=[0.97],
+    )
+    reason: Literal["no_price", "no_provider_beta"] | None = Field(
+        description="Why nothing is known: no position has a close, or none has a vendor's beta", examples=[None]
+    )
+
+
 class FactorExposures(Model):
-    """Exposures to the twelve factors, in their canonical order."""
+    """Exposures to the twelve factors, in their canonical order, and the vendor's view of the first of them."""
 
     factors: list[FactorExposure] = Field(description="One per factor; numbers are null where nothing is known")
+    provider_beta: ProviderBeta = Field(description="To compare with Market Beta; published with the closes")
 
 
 class SymbolFactor(Model):
@@ -197,17 +267,33 @@ class SymbolFactor(Model):
     beta: float | None = Field(description="Slope, dimensionless, within +-5", examples=[1.21])
     quality: Literal["full", "limited", "suspect"] | None = Field(description="How much it rests on", examples=["full"])
     session: date | None = Field(description="Session the slope is as of", examples=["2025-07-31"])
-    reason: str | None = Field(description="Why there is none", examples=[None])
+    reason: str | None = Field(description="Why there is none, as of excluded symbols", examples=[None])
 
 
 class Symbol(Model):
     """A tracked symbol with its newest published figures."""
 
-    symbol: str = Field(description="Ticker in Yahoo spelling", examples=["BRK-B"])
+    symbol: str = Field(description="Ticker in Yahoo spelling, or OCC symbol of an option", examples=["BRK-B"])
     name: str = Field(description="Name of the company or fund", examples=["Berkshire Hathaway"])
     asset_type: str = Field(description="equity, etf or option", examples=["equity"])
-    sector: str | None = Field(description="GICS sector; null for funds", examples=["Financials"])
-    industry: str | None = Field(description="GICS sub-industry; null for funds", examples=["Multi-Sector Holdings"])
+    status: str = Field(
+        description="pending: no price yet; active; delisted: has ceased to trade; error: see status_reason",
+        examples=["active"],
+    )
+    status_reason: str | None = Field(description="Why it is not active", examples=[None])
+    sector: str | None = Field(description="GICS sector; null for funds and options", examples=["Financials"])
+    industry: str | None = Field(
+        description="GICS sub-industry; null for funds and options", examples=["Multi-Sector Holdings"]
+    )
+    profile_date: date | None = Field(
+        description="Session of the newest profile, which the next five are of; null without one",
+        examples=["2025-07-31"],
+    )
+    market_cap: Money | None = Field(description="Market capitalisation, USD", examples=["1021000000000.00"])
+    pe_ratio: float | None = Field(description="Trailing price to earnings, dimensionless", examples=[12.6])
+    forward_pe: float | None = Field(description="Forward price to earnings, dimensionless", examples=[22.4])
+    dividend_yield: float | None = Field(description="Yearly dividends / price, dimensionless", examples=[0.012])
+    provider_beta: float | None = Field(description="The vendor's own beta, dimensionless", examples=[0.87])
     as_of: date | None = Field(description="Newest complete session of the market", examples=["2025-07-31"])
     generation: int = Field(description="Published data set the figures belong to", examples=[128])
     close: Price | None = Field(description="Latest published close within 5 sessions, USD, split-adjusted")
@@ -220,12 +306,13 @@ class SymbolStatus(Model):
 
     symbol: str = Field(description="Ticker", examples=["BRK-B"])
     status: Literal["ready", "pending", "processing", "error", "unknown"] = Field(
-        description="ready: has exposures; pending: awaits its first price or enough history; processing: has prices, "
-        "figures are not published yet; error: will not get figures by itself; unknown: not tracked",
+        description="ready: has exposures, or for an option a close; pending: awaits its first price or enough "
+        "history; processing: has prices, figures are not published yet; error: will not get figures by itself; "
+        "unknown: not tracked",
         examples=["ready"],
     )
     factors_date: date | None = Field(description="Newest session with published exposures", examples=["2025-07-31"])
-    reason: str | None = Field(description="Why it is not ready, or what it lacks", examples=[None])
+    reason: str | None = Field(description="Why it is not ready, or what it lacks; delisted", examples=[None])
 
 
 class CacheState(Model):

@@ -13,12 +13,14 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
+from sigmasight_api.positions import lots_held, position_answers
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
     FactorExposures,
     Listing,
     Portfolio,
+    Position,
     Snapshot,
     Symbol,
     SymbolStatus,
@@ -57,6 +59,19 @@ class Reads:
         rows = self._repository.read_snapshots(user_id, _public_id(portfolio_id), first=first, last=last, page=page)
         return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
 
+    def positions(
+        self, user_id: int, portfolio_id: str, *, with_closed: bool, page: Page
+    ) -> tuple[Listing[Position], int]:
+        """Lots of one of the user's portfolios by symbol, those held or all, and the generation they are valued at."""
+        book = self._repository.read_book(user_id, _public_id(portfolio_id))
+        lots = self._repository.read_lots(book.portfolio_id, with_closed=with_closed)
+        view = self._cache.view_for({lot.symbol for lot in lots}, at_least=book.equity_generation or 0)
+        # Which options have ended depends on the view, so the page cannot be cut by the database.
+        listed = lots if with_closed else lots_held(lots, view, snapshot_session=book.equity_session)
+        shown = listed[page.offset : page.offset + page.limit]
+        items = position_answers(shown, view, snapshot_session=book.equity_session)
+        return Listing[Position](items=items, total=len(listed)), view.generation
+
     def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
         """Factor exposures of one of the user's portfolios, all numbers of one generation.
 
@@ -67,7 +82,7 @@ class Reads:
         view = self._cache.current
         for _ in range(CONSISTENCY_ATTEMPTS):
             book = self._repository.read_book(user_id, public_id)
-            holdings = self._holdings.get(book.portfolio_id, book.book_version)
+            holdings = self._holdings.get(book.portfolio_id, book.version)
             needed = book.equity_generation or 0
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
                 return factor_exposures(book, holdings, view)

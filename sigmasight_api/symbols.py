@@ -9,12 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sigmasight_api.formats import optional_number, price
+from sigmasight_api.books import OPTIONS
+from sigmasight_api.formats import optional_cents, optional_number, price
 from sigmasight_api.schemas import Symbol, SymbolFactor, SymbolStatus
 from sigmasight_api.view import NO_EXPOSURES, PRODUCT_OF_FACTOR, MarketView
 from sigmasight_assets.quant.factors import FACTORS, Quality
 
 SHORT_HISTORY = "short_history"
+DELISTED = "delisted"
+OPTION = "option"
+NO_OPTION_EXPOSURES = "option contracts have no exposures"
 QUALITY_LABELS: dict[int, Literal["full", "limited", "suspect"]] = {
     Quality.FULL: "full",
     Quality.LIMITED: "limited",
@@ -31,13 +35,18 @@ def symbol_answer(tracked: Mapping[str, Any], view: MarketView) -> Symbol:
         symbol=symbol,
         name=tracked["name"],
         asset_type=tracked["asset_type"],
+        status=tracked["status"],
+        status_reason=tracked["status_reason"],
         sector=tracked["sector"],
         industry=tracked["industry"],
+        profile_date=tracked["captured_on"],
+        market_cap=optional_cents(tracked["market_cap"]),
+        **{name: tracked[name] for name in ("pe_ratio", "forward_pe", "dividend_yield", "provider_beta")},
         as_of=view.as_of,
         generation=view.generation,
         close=price(int(view.close[row])) if has_close else None,
         close_session=view.close_session[row].item() if has_close else None,
-        factors=_factors(symbol, row, view),
+        factors=[_factor(position, tracked, row, view) for position in range(len(FACTORS))],
     )
 
 
@@ -46,24 +55,28 @@ def symbol_status(symbol: str, tracked: Mapping[str, Any] | None, view: MarketVi
     if tracked is None:
         return SymbolStatus(symbol=symbol, status="unknown", factors_date=None, reason="not tracked")
     row = view.rows.get(symbol)
+    if tracked["asset_type"] == OPTION and row is not None and view.close[row] > 0:
+        return SymbolStatus(symbol=symbol, status="ready", factors_date=None, reason=NO_OPTION_EXPOSURES)
     lacking = {
         factor.name: view.missing_reason(symbol, position)
         for position, factor in enumerate(FACTORS)
         if row is None or np.isnan(view.betas[row, position])
     }
     if row is not None and len(lacking) < len(FACTORS):
+        # Its last figures serve for five sessions more.
+        ended = [tracked["status_reason"] or DELISTED] if tracked["status"] == DELISTED else []
         return SymbolStatus(
             symbol=symbol,
             status="ready",
             factors_date=_newest_session(row, view),
-            reason="; ".join(f"{name}: {reason}" for name, reason in lacking.items()) or None,
+            reason="; ".join([*ended, *(f"{name}: {reason}" for name, reason in lacking.items())]) or None,
         )
     status, reason = _not_ready(tracked, lacking[FACTORS[0].name])
     return SymbolStatus(symbol=symbol, status=status, factors_date=tracked["last_factor_date"], reason=reason)
 
 
 def _not_ready(tracked: Mapping[str, Any], recorded: str) -> tuple[Literal["pending", "processing", "error"], str]:
-    if tracked["status"] in {"error", "delisted"}:
+    if tracked["status"] in {"error", DELISTED}:
         return "error", tracked["status_reason"] or tracked["status"]
     if tracked["status"] == "pending":
         return "pending", "no price yet"
@@ -80,18 +93,17 @@ def _newest_session(row: int, view: MarketView) -> date:
     return newest
 
 
-def _factors(symbol: str, row: int | None, view: MarketView) -> list[SymbolFactor]:
-    factors = []
-    for position, factor in enumerate(FACTORS):
-        beta = None if row is None else optional_number(view.betas[row, position])
-        session = None if row is None or beta is None else view.factors_session[row, PRODUCT_OF_FACTOR[position]].item()
-        factors.append(
-            SymbolFactor(
-                name=factor.name,
-                beta=beta,
-                quality=None if row is None or beta is None else QUALITY_LABELS.get(int(view.quality[row, position])),
-                session=session,
-                reason=view.missing_reason(symbol, position) if beta is None else None,
-            )
-        )
-    return factors
+def _factor(position: int, tracked: Mapping[str, Any], row: int | None, view: MarketView) -> SymbolFactor:
+    name = FACTORS[position].name
+    beta = None if row is None else optional_number(view.betas[row, position])
+    if row is None or beta is None:
+        is_option = tracked["asset_type"] == OPTION
+        reason = OPTIONS.lower() if is_option else view.missing_reason(tracked["symbol"], position)
+        return SymbolFactor(name=name, beta=None, quality=None, session=None, reason=reason)
+    return SymbolFactor(
+        name=name,
+        beta=beta,
+        quality=QUALITY_LABELS.get(int(view.quality[row, position])),
+        session=view.factors_session[row, PRODUCT_OF_FACTOR[position]].item(),
+        reason=None,
+    )

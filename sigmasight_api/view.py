@@ -9,6 +9,7 @@ from datetime import date
 
 import numpy as np
 
+from sigmasight_api.splits import ShareUnits
 from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
 
@@ -31,9 +32,13 @@ class MarketView:
     ``as_of``
         the newest session whose symbol layer is complete, None before the first
     ``symbols`` (S,)
-        ascending; those with a close or an exposure at most 5 sessions old
+        ascending, option contracts among them; those with a close or an exposure at most 5 sessions old
     ``close``, ``close_session`` (S,)
         the latest published close in units of 1e-4 USD, 0 where there is none, and its session, NaT there
+    ``share_units``
+        the published splits of the symbols: the closes are stated in the units after all of them
+    ``provider_beta`` (S,)
+        the vendor's own beta, dimensionless, published with the close; NaN where there is none
     ``betas``, ``quality`` (S, K)
         dimensionless, NaN where there is none, and how much each rests on
     ``factors_session`` (S, P)
@@ -50,6 +55,8 @@ class MarketView:
     symbols: tuple[str, ...]
     close: IntArray
     close_session: DateArray
+    share_units: ShareUnits
+    provider_beta: FloatArray
     betas: FloatArray
     quality: CodeArray
     factors_session: DateArray
@@ -80,4 +87,6 @@ class MarketView:
         return sum(column.nbytes for column in self._columns())
 
     def _columns(self) -> tuple[IntArray | FloatArray | CodeArray | DateArray, ...]:
-        return self.close, self.close_session, self.betas, self.quality, self.factors_session
+        splits = self.share_units.keys, self.share_units.numerators, self.share_units.denominators
+        closes = self.close, self.close_session, self.provider_beta
+        return *closes, *splits, self.betas, self.quality, self.factors_session

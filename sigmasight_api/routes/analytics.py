@@ -1,17 +1,11 @@
 """Analytics of the caller's portfolios."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PortfolioId, ReadsService
+from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer, FactorExposures
-
-GENERATION_HEADER = "X-Data-Generation"
-DESCRIBED: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {GENERATION_HEADER: {"description": "Generation", "schema": {"type": "integer"}}}}
-}
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
 

@@ -1,12 +1,13 @@
-"""The caller's portfolios and their snapshots."""
+"""The caller's portfolios, the lots in them and their snapshots."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PageQuery, PortfolioId, ReadsService
+from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
 from sigmasight_api.routes.problems import problem_responses
-from sigmasight_api.schemas import IsoDate, Listing, Portfolio, Snapshot
+from sigmasight_api.schemas import IsoDate, Listing, Portfolio, Position, Snapshot
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"], route_class=CallersRoute, dependencies=[BEARER])
 
@@ -21,6 +22,22 @@ def list_portfolios(caller: Caller, reads: ReadsService, page: PageQuery) -> Lis
 def get_portfolio(portfolio_id: PortfolioId, caller: Caller, reads: ReadsService) -> Portfolio:
     """One portfolio of the caller."""
     return reads.portfolio(caller.user_id, portfolio_id)
+
+
+@router.get("/{portfolio_id}/positions", responses={**DESCRIBED, **problem_responses(401, 404, 422, 503)})
+def list_positions(
+    portfolio_id: PortfolioId,
+    caller: Caller,
+    reads: ReadsService,
+    page: PageQuery,
+    response: Response,
+    *,
+    with_closed: Annotated[bool, Query(alias="all", description="Whether to list closed and expired lots too")] = False,
+) -> Listing[Position]:
+    """Lots of the portfolio by symbol and entry date, valued at published closes."""
+    listing, generation = reads.positions(caller.user_id, portfolio_id, with_closed=with_closed, page=page)
+    response.headers[GENERATION_HEADER] = str(generation)
+    return listing
 
 
 @router.get("/{portfolio_id}/snapshots", responses=problem_responses(401, 404, 422, 503))

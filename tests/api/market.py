@@ -15,7 +15,7 @@ from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage import book_tables, ledger_tables, tables
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.metadata import METADATA
-from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, create_portfolio
+from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, create_portfolio, mark_edited
 from sigmasight_assets.storage.publications import CHANNEL, SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
 from sigmasight_assets.storage.tokens import create_token
@@ -25,18 +25,26 @@ SESSIONS = exchange_calendar().between(date(2025, 7, 18), date(2025, 7, 31))
 NOW = "2025-07-31T22:00:00-04:00"
 # Never used twice, so that the application that outlives a test cannot take new rows for old ones.
 GENERATIONS = itertools.count(1)
+# Option contracts have a close and nothing else.
+CLOSE_ALONE = frozenset({"symbol_daily_metrics"})
 # These have a row for a symbol only where there is a value.
 SINGLE_PRODUCTS = ("market_beta", "ir_beta")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Close in USD and twelve betas of a symbol; None is a factor without a value."""
+    """Close in USD, twelve betas and the vendor's own of a symbol; None is one without a value."""
 
     close: Decimal
     betas: tuple[float | None, ...]
     quality: str = "full"
+    provider_beta: float | None = None
     products: frozenset[str] = field(default_factory=lambda: frozenset(SYMBOL_PRODUCTS))
+
+
+def contract(close: str) -> Figures:
+    """The figures of an option contract."""
+    return Figures(Decimal(close), (None,) * len(FACTOR_COLUMNS), products=CLOSE_ALONE)
 
 
 def random_figures(symbols: Sequence[str], seed: int) -> dict[str, Figures]:
@@ -127,6 +135,8 @@ def snapshot_values(equity: Decimal) -> dict[str, Any]:
         "is_partial": True,
         "missing_symbols": ["GONE"],
         "priced_share": 0.99,
+        "provider_beta": 1.05,
+        "provider_beta_coverage": 0.875,
         "fingerprint": 1,
     }
 
@@ -144,6 +154,113 @@ def add_portfolio(
         lots = [NewLot(symbol, Decimal(quantity), Decimal(10), SESSIONS[0]) for symbol, quantity in lots.items()]
     with database.begin() as connection:
         return create_portfolio(connection, user=user, name=name, equity=Decimal(equity), as_of=SESSIONS[0], lots=lots)
+
+
+def add_lots(database: Database, portfolio: PortfolioRecord, *lots: Mapping[str, Any]) -> list[int]:
+    """Lots given as columns of the table, PUBLIC and opened on the first session at 10 USD unless they say otherwise.
+
+    Counts as an edit; returns the keys of the lots.
+    """
+    defaults = {"investment_class": "PUBLIC", "entry_price": Decimal(10), "entry_date": SESSIONS[0]}
+    positions = book_tables.positions
+    with database.begin() as connection:
+        keys = [
+            connection.execute(
+                sa.insert(positions)
+                .values(portfolio_id=portfolio.portfolio_id, **{**defaults, **lot})
+                .returning(positions.c.position_id)
+            ).scalar_one()
+            for lot in lots
+        ]
+        mark_edited(connection, portfolio.portfolio_id, edited_from=SESSIONS[0])
+    return keys
+
+
+def add_valuation(
+    database: Database, portfolio: PortfolioRecord, position_id: int, valued_on: date, market_value: str
+) -> None:
+    """The owner's valuation of a private lot, an edit."""
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(book_tables.private_valuations).values(
+                position_id=position_id, valued_on=valued_on, market_value=Decimal(market_value)
+            )
+        )
+        mark_edited(connection, portfolio.portfolio_id, edited_from=SESSIONS[0])
+
+
+def settle_option(
+    database: Database, portfolio: PortfolioRecord, position_id: int, session: date, equity: Decimal
+) -> int:
+    """End an option lot with the snapshot of a session."""
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(ledger_tables.option_expiries).values(
+                portfolio_id=portfolio.portfolio_id,
+                position_id=position_id,
+                session=session,
+                symbol="settled",
+                underlying="settled",
+                underlying_price=Decimal(1),
+                settlement_price=Decimal(0),
+                generation=0,
+            )
+        )
+    return publish_snapshot(database, portfolio, session, equity)
+
+
+def add_split(
+    database: Database,
+    symbol: str,
+    ex_date: date,
+    ratio: tuple[int, int],
+    *,
+    generation: int | None,
+    withdrawn_generation: int | None = None,
+) -> None:
+    """A split as the market source stated it, published when it has a generation and no generation of withdrawal.
+
+    It is seen from the next publication on, so it comes before that.
+    """
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(tables.corporate_actions).values(
+                symbol=symbol,
+                ex_date=ex_date,
+                kind="split",
+                ratio_numerator=ratio[0],
+                ratio_denominator=ratio[1],
+                source="tests",
+                run_id="prices",
+                generation=generation,
+                withdrawn_at=None if withdrawn_generation is None else sa.func.now(),
+                withdrawn_generation=withdrawn_generation,
+            )
+        )
+
+
+def add_dividend(database: Database, symbol: str, ex_date: date, amount: str, *, generation: int) -> None:
+    """A published dividend."""
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(tables.corporate_actions).values(
+                symbol=symbol,
+                ex_date=ex_date,
+                kind="dividend",
+                amount=Decimal(amount),
+                source="tests",
+                run_id="prices",
+                generation=generation,
+            )
+        )
+
+
+def add_profile(database: Database, symbol: str, captured_on: date, **values: Any) -> None:
+    """What a vendor said of a company."""
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(tables.company_profiles).values(symbol=symbol, captured_on=captured_on, source="tests", **values)
+        )
 
 
 def add_token(database: Database, user: str, **options: Any) -> str:
@@ -207,6 +324,7 @@ def _columns(product: str, item: Figures) -> dict[str, Any]:
     if product == "symbol_daily_metrics":
         return {
             "close_price": item.close,
+            "provider_beta": item.provider_beta,
             "high_52w": item.close,
             "low_52w": item.close,
             "data_quality_score": 80,

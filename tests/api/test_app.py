@@ -108,8 +108,10 @@ def test_importing_the_application_imports_no_orchestration() -> None:
     modules = json.loads(shown.stdout)
     roots = {name.split(".")[0] for name in modules}
     assert not roots & {"dagster", "pandas", "exchange_calendars", "sklearn", "statsmodels"}
-    below = {name.split(".")[1] for name in modules if name.startswith("sigmasight_assets.")}
-    assert not below & {"orchestration", "services", "market_data"}
+    own = [name.removeprefix("sigmasight_assets.") for name in modules if name.startswith("sigmasight_assets.")]
+    assert not {name.split(".")[0] for name in own} & {"orchestration", "services"}
+    # Of the market's side only its vocabulary, no vendor.
+    assert {name for name in own if name.startswith("market_data.")} == {"market_data.options", "market_data.protocol"}
 
 
 def test_the_server_command_serves_and_ends(database: Database, tmp_path: Path) -> None:

@@ -1,20 +1,80 @@
-"""Tests of holdings: exact sums, and a memory that is bounded and never older than what was asked for."""
+"""Tests of lots and holdings: exact sums, ends of options, valuations, and a memory that is bounded and never old."""
 
+from datetime import date
 from decimal import Decimal
 
-from sigmasight_api.books import Holdings, HoldingsCache, holdings_of
+import pytest
+
+from sigmasight_api.books import BookVersion, Holdings, HoldingsCache, expiry_of, holdings_of
+from tests.api.handmade import holdings, lot, private
+
+EARLY, LATE = date(2025, 1, 6), date(2025, 7, 1)
+CALL = "AAPL250718C00150000"
+EXPIRY = date(2025, 7, 18)
 
 
 def test_quantities_are_exact_integers() -> None:
-    huge = Decimal("99999999999999.9999") * 1000
-    held = holdings_of([("AAA", "PUBLIC", Decimal("0.0001")), ("BBB", "PUBLIC", huge)])
+    huge = [lot("BBB", "99999999999999.9999") for _ in range(1000)]
+    held = holdings_of([*huge, lot("AAA", "0.0001")]).shares
     assert held.symbols == ("AAA", "BBB")
     assert held.quantities == (1, 999999999999999999000)
 
 
-def test_lots_that_cancel_are_gone_and_other_classes_apart() -> None:
-    held = holdings_of([("AAA", "PUBLIC", Decimal(0)), ("BBB", "PRIVATE", Decimal(1)), ("CCC", "OPTIONS", Decimal(-2))])
-    assert held == Holdings((), (), (("BBB", "PRIVATE"), ("CCC", "OPTIONS")))
+def test_lots_are_summed_per_symbol_and_units_date() -> None:
+    lots = [lot("BBB", 4, units_date=LATE), lot("AAA", 1), lot("BBB", 2), lot("BBB", -1, units_date=LATE)]
+    held = holdings_of(lots).shares
+    assert list(zip(held.symbols, held.units_dates.tolist(), held.quantities, strict=True)) == [
+        ("AAA", EARLY, 10_000),
+        ("BBB", EARLY, 20_000),
+        ("BBB", LATE, 30_000),
+    ]
+
+
+def test_only_lots_of_the_same_units_cancel_before_splits_are_known() -> None:
+    held = holdings_of([lot("AAA", 1), lot("AAA", -1), lot("BBB", 1), lot("BBB", -1, units_date=LATE)])
+    assert held.shares.symbols == ("BBB", "BBB")
+
+
+def test_other_classes_are_kept_apart() -> None:
+    held = holdings({"AAA": 1}, private("HOUSE"), lot(CALL, -2, "OPTIONS"))
+    assert [item.symbol for item in held.private] == ["HOUSE"]
+    assert [(item.symbol, item.units, item.multiplier) for item in held.options] == [(CALL, -20_000, 100)]
+    assert held.symbols == {"AAA", CALL}
+
+
+@pytest.mark.parametrize(
+    ("settled_on", "as_of", "snapshot", "ended"),
+    [
+        (None, date(2025, 7, 17), None, False),
+        (None, EXPIRY, EXPIRY, False),
+        (None, date(2025, 7, 21), None, True),
+        (None, None, None, False),
+        (EXPIRY, EXPIRY, EXPIRY, True),
+        (EXPIRY, EXPIRY, date(2025, 7, 17), False),
+        (EXPIRY, EXPIRY, None, False),
+        (date(2025, 7, 3), date(2025, 7, 3), date(2025, 7, 3), True),
+    ],
+)
+def test_an_option_ends_with_the_snapshot_that_settles_it_or_after_its_last_day(
+    settled_on: date | None, as_of: date | None, snapshot: date | None, ended: bool
+) -> None:
+    option = lot(CALL, 1, "OPTIONS", settled_on=settled_on)
+    assert option.has_expired(as_of=as_of, snapshot_session=snapshot) is ended
+
+
+def test_what_is_no_option_does_not_expire() -> None:
+    later = date(2030, 1, 1)
+    assert not lot(CALL).has_expired(as_of=later, snapshot_session=later)
+    assert not lot("CALLS", 1, "OPTIONS").has_expired(as_of=later, snapshot_session=later)
+    assert (expiry_of(CALL), expiry_of("CALLS")) == (EXPIRY, None)
+
+
+def test_the_newest_valuation_up_to_the_session_counts() -> None:
+    house = private("HOUSE", on_2025_03_31="5", on_2025_06_30="4", on_2025_09_30="7")
+    assert house.valuation_at(date(2025, 7, 31)) == (date(2025, 6, 30), Decimal(4))
+    assert house.valuation_at(date(2025, 9, 30)) == (date(2025, 9, 30), Decimal(7))
+    assert house.valuation_at(date(2025, 3, 30)) is None
+    assert house.valuation_at(None) is None
 
 
 class _Reader:
@@ -25,27 +85,28 @@ class _Reader:
 
     def __call__(self, portfolio_id: int) -> Holdings:
         self.reads.append(portfolio_id)
-        return Holdings(("AAA",), (len(self.reads),), ())
+        return holdings({"AAA": len(self.reads)})
 
 
-def test_a_book_version_is_read_once() -> None:
+def test_a_version_is_read_once() -> None:
     reader = _Reader()
     cache = HoldingsCache(reader)
-    assert cache.get(1, 1) is cache.get(1, 1)
+    assert cache.get(1, (1, None)) is cache.get(1, (1, None))
     assert reader.reads == [1]
 
 
-def test_an_edit_is_read_again() -> None:
+@pytest.mark.parametrize("newer", [(2, 7), (1, 8)])
+def test_an_edit_and_a_snapshot_are_read_again(newer: BookVersion) -> None:
     cache = HoldingsCache(_Reader())
-    assert cache.get(1, 1).quantities == (1,)
-    assert cache.get(1, 2).quantities == (2,)
-    assert cache.get(1, 2).quantities == (2,)
+    assert cache.get(1, (1, 7)).shares.quantities == (10_000,)
+    assert cache.get(1, newer).shares.quantities == (20_000,)
+    assert cache.get(1, newer).shares.quantities == (20_000,)
 
 
 def test_the_least_recently_used_is_forgotten() -> None:
     reader = _Reader()
     cache = HoldingsCache(reader, capacity=2)
     for portfolio_id in (1, 2, 1, 3, 1, 2):
-        cache.get(portfolio_id, 1)
+        cache.get(portfolio_id, (1, None))
     assert reader.reads == [1, 2, 3, 2]
     assert len(cache) == 2

@@ -37,7 +37,7 @@ def test_every_route_but_health_needs_a_token(api: Api) -> None:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         assert described["security"]
         assert {"401", "503"} <= set(described["responses"])
-    assert checked >= 9
+    assert checked >= 10
 
 
 def test_operators_routes_are_closed_to_owners_and_open_to_admins(api: Api, database: Database) -> None:

@@ -1,22 +1,18 @@
 """Tests of the factor-exposures answer on views made by hand: values, missing pieces, and what is said about them."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
-from sigmasight_api.books import Book, Holdings
+from sigmasight_api.books import Book, holdings_of
 from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures
 from sigmasight_api.schemas import FactorExposure
-from sigmasight_api.view import MarketView
+from tests.api.handmade import AS_OF, EARLIER, TODAY, holdings, lot, market, private, split_units
 
-AS_OF = date(2025, 7, 31)
-TODAY = np.datetime64(AS_OF, "D")
-EARLIER = np.datetime64("2025-07-29", "D")
 BOOK = Book(
     portfolio_id=1,
     public_id=uuid4(),
@@ -32,34 +28,12 @@ BOOK = Book(
 )
 
 
-def market(betas: dict[str, float], closes: dict[str, int], **changes: Any) -> MarketView:
-    """A view in which every factor of a symbol has the same beta; closes in units of 1e-4."""
-    symbols = tuple(sorted(betas))
-    view = MarketView(
-        generation=5,
-        symbol_generation=5,
-        as_of=AS_OF,
-        symbols=symbols,
-        close=np.array([closes[symbol] for symbol in symbols], dtype=np.int64),
-        close_session=np.full(len(symbols), TODAY),
-        betas=np.array([[betas[symbol]] * 12 for symbol in symbols]).reshape(-1, 12),
-        quality=np.ones((len(symbols), 12), dtype=np.int8),
-        factors_session=np.full((len(symbols), 4), TODAY),
-        reasons={},
-    )
-    return replace(view, **changes)
-
-
-def holdings(quantities: dict[str, int], *others: tuple[str, str]) -> Holdings:
-    """Holdings in whole shares."""
-    return Holdings(tuple(quantities), tuple(10_000 * shares for shares in quantities.values()), others)
-
-
 def market_beta(factors: list[FactorExposure]) -> FactorExposure:
     assert [factor.name for factor in factors] == list(FACTOR_NAMES)
     return factors[0]
 
 
+CALL = "AAPL250815C00150000"
 TWO = market({"AAA": 1.5, "BBB": -0.5}, {"AAA": 100_000, "BBB": 400_000})
 
 
@@ -75,7 +49,8 @@ def test_long_and_short_by_hand() -> None:
 
 def test_values_beyond_64_bits_are_exact_before_they_are_floats() -> None:
     view = market({"AAA": 1.0}, {"AAA": 99_999_999_999_999})
-    answer = factor_exposures(BOOK, Holdings(("AAA",), (10**18,), ()), view)
+    lots = [lot("AAA", "99999999999999.9999"), lot("AAA", "0.0001")]
+    answer = factor_exposures(BOOK, holdings_of(lots), view)
     assert market_beta(answer.data.factors).dollars == f"{99_999_999_999_999 * 10**18 / 10**8:.2f}"
 
 
@@ -157,10 +132,80 @@ def test_without_positive_equity_ratios_are_null_with_the_reason_and_dollars_giv
     assert (found.exposure, found.dollars, found.per_invested) == (None, "15.00", 1.5)
 
 
-def test_other_classes_are_named_and_private_value_is_unknown() -> None:
-    answer = factor_exposures(BOOK, holdings({"AAA": 1}, ("HOUSE", "PRIVATE"), ("CALLS", "OPTIONS")), TWO)
-    assert [(item.symbol, item.reason) for item in answer.excluded] == [("CALLS", "options"), ("HOUSE", "private")]
-    assert answer.private_share is None
+def test_shares_count_in_the_units_of_the_closes() -> None:
+    # 7 shares that became 10.5 at 10, and 3 sold short later, are 75 dollars.
+    view = replace(TWO, share_units=split_units((0, "2025-07-10", 3, 2)))
+    lots = [lot("AAA", 7), lot("AAA", -3, units_date=AS_OF)]
+    found = market_beta(factor_exposures(BOOK, holdings_of(lots), view).data.factors)
+    assert (found.dollars, found.per_invested) == ("112.50", 1.5)
+
+
+def test_lots_that_cancel_after_a_split_are_no_position() -> None:
+    view = market({"AAA": np.nan}, {"AAA": 100_000}, share_units=split_units((0, "2025-07-10", 2, 1)))
+    answer = factor_exposures(BOOK, holdings_of([lot("AAA", 2), lot("AAA", -4, units_date=AS_OF)]), view)
+    found = market_beta(answer.data.factors)
+    assert (found.exposure, found.dollars, answer.coverage, answer.excluded) == (0.0, "0.00", None, [])
+
+
+def test_a_book_and_its_mirror_are_zero() -> None:
+    view = replace(TWO, provider_beta=np.array([1.1, 0.7]), share_units=split_units((1, "2025-07-10", 3, 2)))
+    both = [lot("AAA", "1.2345"), lot("BBB", -7), lot("BBB", 7), lot("AAA", "-1.2345")]
+    answer = factor_exposures(BOOK, holdings_of(both), view)
+    assert {(item.exposure, item.dollars) for item in answer.data.factors} == {(0.0, "0.00")}
+    assert (answer.data.provider_beta.exposure, answer.data.provider_beta.dollars) == (0.0, "0.00")
+    assert (answer.excluded, answer.coverage) == ([], None)
+
+
+def test_other_classes_are_named_and_in_no_exposure() -> None:
+    others = [private("HOUSE", on_2025_06_30="700"), private("BARN", on_2025_06_30="0"), lot(CALL, 1, "OPTIONS")]
+    view = market({"AAA": 1.5, CALL: np.nan}, {"AAA": 100_000, CALL: 20_000})
+    alone = factor_exposures(BOOK, holdings({"AAA": 10}), view)
+    answer = factor_exposures(BOOK, holdings({"AAA": 10}, *others), view)
+    assert [(item.symbol, item.reason) for item in answer.excluded] == [
+        (CALL, "options"),
+        ("BARN", "private"),
+        ("HOUSE", "private"),
+    ]
+    assert (answer.data, answer.coverage, answer.incomplete, answer.carried) == (alone.data, 1.0, [], [])
+    # 100 in shares and 200 in the contract.
+    assert (alone.private_share, answer.private_share) == (0.0, 0.7)
+
+
+def test_an_option_that_has_ended_is_not_named() -> None:
+    ended = lot("AAPL250718C00150000", 1, "OPTIONS")
+    settled = lot(CALL, 1, "OPTIONS", settled_on=AS_OF)
+    assert factor_exposures(BOOK, holdings({"AAA": 1}, ended, settled), TWO).excluded == []
+
+
+def test_the_provider_beta_is_beside_ours_with_its_coverage() -> None:
+    view = replace(TWO, provider_beta=np.array([0.8, np.nan]))
+    found = factor_exposures(BOOK, holdings({"AAA": 30, "BBB": -5}), view).data.provider_beta
+    # 300 of 500 have one.
+    assert (found.dollars, found.coverage, found.reason) == ("240.00", 0.6, None)
+    assert found.exposure == pytest.approx(240 / 1000.005, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("held", "dollars", "coverage", "reason"),
+    [
+        ({"AAA": 1}, None, 0.0, "no_provider_beta"),
+        ({"UNHEARD": 1}, None, None, "no_price"),
+        ({}, "0.00", None, None),
+    ],
+)
+def test_without_a_provider_beta_the_reason_is_told(
+    held: dict[str, int], dollars: str | None, coverage: float | None, reason: str | None
+) -> None:
+    found = factor_exposures(BOOK, holdings(held), TWO).data.provider_beta
+    assert (found.dollars, found.coverage, found.reason) == (dollars, coverage, reason)
+    assert (found.exposure is None) is (reason is not None)
+
+
+@pytest.mark.parametrize("equity", [None, Decimal(0), Decimal(-5)])
+def test_without_positive_equity_the_provider_beta_has_dollars_alone(equity: Decimal | None) -> None:
+    view = replace(TWO, provider_beta=np.array([0.8, 0.8]))
+    found = factor_exposures(replace(BOOK, equity=equity), holdings({"AAA": 1}), view).data.provider_beta
+    assert (found.exposure, found.dollars, found.coverage) == (None, "8.00", 1.0)
 
 
 def test_older_figures_are_told_per_position() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigmasight_api.formats import cents, optional_cents, optional_number, price
+from sigmasight_api.formats import cents, four_decimals, optional_cents, optional_number, price, units_in_cents
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,19 @@ def test_missing_numbers_are_none() -> None:
     assert optional_cents(float("nan")) is None
     assert optional_number(float("nan")) is None
     assert optional_number(0.0) == 0.0
+
+
+@given(st.integers(-(10**28), 10**28))
+def test_units_of_money_are_written_as_the_amount_they_stand_for(units: int) -> None:
+    assert units_in_cents(units) == cents(Decimal(f"{units}E-8"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("10", "10.0000"), ("-0.0001", "-0.0001"), ("99999999999999.9999", "99999999999999.9999"), ("0", "0.0000")],
+)
+def test_stored_decimals_keep_all_four(value: str, text: str) -> None:
+    assert four_decimals(Decimal(value)) == text
 
 
 def test_prices_keep_their_four_decimals() -> None:

@@ -13,7 +13,17 @@ from sigmasight_assets.errors import StorageError
 from sigmasight_assets.quant.factors import FACTORS, Quality
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
-from tests.api.market import SESSIONS, Figures, add_portfolio, publish, publish_snapshot, random_figures
+from tests.api.market import (
+    SESSIONS,
+    Figures,
+    add_dividend,
+    add_portfolio,
+    add_split,
+    contract,
+    publish,
+    publish_snapshot,
+    random_figures,
+)
 from tests.conftest import NewDatabase
 
 NAMES = [factor.name for factor in FACTORS]
@@ -90,6 +100,52 @@ def test_what_is_missing_is_nan_with_its_recorded_reason(database: Database) -> 
     assert view.missing_reason("NEW", 0) == "constant"
     assert view.missing_reason("NEW", NAMES.index("Momentum Spread")) == "short_history"
     assert view.missing_reason("GONE", 0) == "no_price"
+
+
+def test_closes_come_with_the_splits_they_are_stated_after(database: Database) -> None:
+    generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    add_split(database, "BBB", SESSIONS[4], (3, 2), generation=generation)
+    add_split(database, "BBB", SESSIONS[6], (1, 10), generation=generation)
+    add_dividend(database, "BBB", SESSIONS[5], "0.123456", generation=generation)
+    add_split(database, "AAA", SESSIONS[4], (2, 1), generation=None)
+    add_split(database, "CCC", SESSIONS[4], (4, 1), generation=generation, withdrawn_generation=generation)
+    add_split(database, "GONE", SESSIONS[4], (5, 1), generation=generation)
+    for view in (load(database), ViewLoader(database).load_symbols(["AAA", "BBB", "CCC", "GONE"])):
+        rows = np.array([view.rows["BBB"], view.rows["BBB"], view.rows["AAA"], view.rows["CCC"]])
+        dates = np.array([SESSIONS[3], SESSIONS[4], SESSIONS[3], SESSIONS[3]], dtype="datetime64[D]")
+        numerators, denominators = view.share_units.factors(rows, dates)
+        assert (numerators.tolist(), denominators.tolist()) == ([3, 1, 1, 1], [20, 10, 1, 1])
+
+
+def test_a_withdrawal_that_is_not_published_yet_does_not_count(database: Database) -> None:
+    generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    add_split(database, "AAA", SESSIONS[4], (2, 1), generation=generation)
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE corporate_actions SET withdrawn_at = now()")
+    factors = load(database).share_units.factors(np.array([0]), np.array([SESSIONS[0]], dtype="datetime64[D]"))
+    assert [column.tolist() for column in factors] == [[2], [1]]
+
+
+def test_provider_betas_are_those_published_with_the_close(database: Database) -> None:
+    publish(database, SESSIONS[-3], {"OLD": replace(random_figures(["OLD"], 1)["OLD"], provider_beta=0.5)})
+    newest = random_figures(SYMBOLS, seed=2)
+    publish(database, SESSIONS[-1], {**newest, "BBB": replace(newest["BBB"], provider_beta=-1.25)})
+    view = load(database)
+    known = {symbol: float(view.provider_beta[row]) for symbol, row in view.rows.items() if view.provider_beta[row] < 9}
+    assert known == {"BBB": -1.25, "OLD": 0.5}
+
+
+def test_option_contracts_are_symbols_without_exposures(database: Database) -> None:
+    publish(database, SESSIONS[-1], {**random_figures(["AAA"], 1), "AAPL250815C00150000": contract("2.5")})
+    view = load(database)
+    row = view.rows["AAPL250815C00150000"]
+    assert (int(view.close[row]), np.isnan(view.betas[row]).all()) == (25_000, True)
+
+
+def test_a_view_of_no_symbols_knows_its_generation(database: Database) -> None:
+    generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    view = ViewLoader(database).load_symbols([])
+    assert (view.generation, view.as_of, view.symbols) == (generation, SESSIONS[-1], ())
 
 
 def test_the_view_of_some_symbols_is_that_part_of_the_whole(database: Database) -> None:

@@ -11,8 +11,19 @@ from sigmasight_assets.errors import NotFoundError, StorageError
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch
 from sigmasight_assets.storage.portfolios import NewLot
-from tests.api.market import SESSIONS, add_portfolio, add_token, publish, publish_snapshot, random_figures
+from tests.api.market import (
+    SESSIONS,
+    add_lots,
+    add_portfolio,
+    add_token,
+    add_valuation,
+    publish,
+    publish_snapshot,
+    random_figures,
+    settle_option,
+)
 
+CALL = "AAPL250815C00150000"
 ALL = Page(limit=100, offset=0)
 
 
@@ -64,8 +75,42 @@ def test_holdings_are_open_lots_summed_exactly(repository: Repository, database:
         ],
     )
     held = repository.read_holdings(record.portfolio_id)
-    assert dict(zip(held.symbols, held.quantities, strict=True)) == {"AAA": 70_000, "BBB": 99_999}
-    assert held.others == (("HOUSE", "PRIVATE"),)
+    assert dict(zip(held.shares.symbols, held.shares.quantities, strict=True)) == {"AAA": 70_000, "BBB": 99_999}
+    assert [lot.symbol for lot in held.private] == ["HOUSE"]
+
+
+def test_lots_come_whole_by_symbol_and_entry(repository: Repository, database: Database) -> None:
+    record = add_portfolio(database, "ann", {})
+    other = add_portfolio(database, "ann", {"AAA": "1"}, name="other")
+    call, house = {"symbol": CALL, "quantity": 1, "investment_class": "OPTIONS"}, {"symbol": "a house", "quantity": 1}
+    keys = add_lots(
+        database,
+        record,
+        {"symbol": "BBB", "quantity": Decimal("-1.5"), "units_date": SESSIONS[2], "notes": "split"},
+        {"symbol": "AAA", "quantity": 2, "entry_date": SESSIONS[1]},
+        {"symbol": "AAA", "quantity": 3, "exit_price": 11, "exit_date": SESSIONS[3]},
+        call,
+        {**house, "investment_class": "PRIVATE", "entry_price": None},
+    )
+    add_valuation(database, record, keys[4], SESSIONS[5], "700.00000001")
+    add_valuation(database, record, keys[4], SESSIONS[4], "600")
+    settle_option(database, record, keys[3], SESSIONS[6], Decimal(1))
+    lots = repository.read_lots(record.portfolio_id, with_closed=True)
+    assert [(lot.symbol, lot.quantity) for lot in lots] == [
+        ("AAA", 3),
+        ("AAA", 2),
+        (CALL, 1),
+        ("BBB", Decimal("-1.5")),
+        ("a house", 1),
+    ]
+    assert [lot.units_date for lot in lots] == [*SESSIONS[:2], SESSIONS[0], SESSIONS[2], SESSIONS[0]]
+    assert (lots[0].exit_price, lots[0].exit_date, lots[3].notes) == (Decimal(11), SESSIONS[3], "split")
+    assert [lot.settled_on for lot in lots] == [None, None, SESSIONS[6], None, None]
+    assert lots[4].valued_on == [SESSIONS[4], SESSIONS[5]]
+    assert lots[4].valuations == [Decimal(600), Decimal("700.00000001")]
+    assert (lots[0].valued_on, lots[4].entry_price) == ([], None)
+    assert repository.read_lots(record.portfolio_id, with_closed=False) == lots[1:]
+    assert len(repository.read_lots(other.portfolio_id, with_closed=True)) == 1
 
 
 def test_snapshots_are_those_of_the_dates_oldest_first(repository: Repository, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,25 @@ import pytest
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import PortfolioRecord, mark_edited
 from tests.api.conftest import Api, bearer, wait_until
-from tests.api.market import SESSIONS, Figures, add_portfolio, add_token, publish, publish_snapshot, random_figures
+from tests.api.market import (
+    SESSIONS,
+    Figures,
+    add_lots,
+    add_portfolio,
+    add_split,
+    add_token,
+    add_valuation,
+    contract,
+    publish,
+    publish_snapshot,
+    random_figures,
+    settle_option,
+)
 from tests.api.oracle import PRODUCT_TABLES, expected_exposures
 
+# With the clock on 2025-07-31 the third has ended; the fourth is ended by a snapshot on its last day.
+CALL, PUT = "AAPL250815C00150000", "AAPL250815P00150000"
+OVER, SETTLED = "AAPL250730C00150000", "AAPL250731C00150000"
 SYMBOLS = [f"S{number:02d}" for number in range(12)]
 READERS = 4
 SWAPS = 8
@@ -26,8 +43,10 @@ def path_of(record: PortfolioRecord) -> str:
 def publish_uneven_market(database: Database) -> None:
     """Figures of three sessions: some carried, some partly missing, one too old, one without a price."""
     publish(database, SESSIONS[-7], random_figures(["OLD"], seed=1))
-    publish(database, SESSIONS[-4], random_figures(SYMBOLS, seed=2))
-    today = random_figures(SYMBOLS[2:], seed=3)
+    earlier, today = random_figures(SYMBOLS, seed=2), random_figures(SYMBOLS[2:], seed=3)
+    earlier.update({symbol: replace(earlier[symbol], provider_beta=1.5) for symbol in ("S00", "S04")})
+    today["S05"] = replace(today["S05"], provider_beta=-0.3)
+    publish(database, SESSIONS[-4], earlier)
     today["S02"] = replace(today["S02"], betas=(*today["S02"].betas[:8], None, None, 0.5, None))
     today["S03"] = replace(today["S03"], products=frozenset({"market_beta", "symbol_daily_metrics"}))
     publish(database, SESSIONS[-1], today, exclusions=[("S02", "spread_factors", "short_history")])
@@ -48,19 +67,116 @@ def test_every_number_is_that_of_a_plain_computation(api: Api, database: Databas
         "1234567.89",
         str(SESSIONS[-1]),
     )
-    expected, coverage = expected_exposures(database, record.public_id, oldest=SESSIONS[-6], as_of=SESSIONS[-1])
-    assert [factor["name"] for factor in document["data"]["factors"]] == list(PRODUCT_TABLES)
-    for factor in document["data"]["factors"]:
-        wanted = expected[factor["name"]]
-        assert factor["exposure"] == pytest.approx(wanted["exposure"], rel=1e-12)
-        assert factor["per_invested"] == pytest.approx(wanted["per_invested"], rel=1e-12)
-        assert float(factor["dollars"]) == pytest.approx(wanted["dollars"], abs=0.0051)
-    assert document["coverage"] == pytest.approx(coverage, rel=1e-12)
+    assert_as_computed(document, database, record)
     assert document["excluded"] == [{"symbol": "OLD", "reason": "no_price"}]
     assert [(item["symbol"], item["reason"]) for item in document["incomplete"]] == [("S02", "short_history")]
     carried = {item["symbol"]: (item["close_session"], item["factors_session"]) for item in document["carried"]}
     older, today = str(SESSIONS[-4]), str(SESSIONS[-1])
     assert carried == {"S00": (older, older), "S01": (older, older), "S03": (today, older)}
+
+
+def assert_as_computed(document: dict[str, Any], database: Database, record: PortfolioRecord) -> None:
+    """Every number of the answer is that of the plain computation."""
+    expected = expected_exposures(database, record.public_id, oldest=SESSIONS[-6], as_of=SESSIONS[-1])
+    assert [factor["name"] for factor in document["data"]["factors"]] == list(PRODUCT_TABLES)
+    for factor in document["data"]["factors"]:
+        wanted = expected.factors[factor["name"]]
+        assert factor["exposure"] == pytest.approx(wanted["exposure"], rel=1e-12)
+        assert factor["per_invested"] == pytest.approx(wanted["per_invested"], rel=1e-12)
+        assert float(factor["dollars"]) == pytest.approx(wanted["dollars"], abs=0.0051)
+    assert document["coverage"] == pytest.approx(expected.coverage, rel=1e-12)
+    assert document["private_share"] == pytest.approx(expected.private_share, rel=1e-12)
+    provider = document["data"]["provider_beta"]
+    assert provider["exposure"] == pytest.approx(expected.provider_beta["exposure"], rel=1e-12)
+    assert float(provider["dollars"]) == pytest.approx(expected.provider_beta["dollars"], abs=0.0051)
+    assert provider["coverage"] == pytest.approx(expected.provider_coverage, rel=1e-12)
+    assert provider["reason"] is None
+
+
+def publish_every_kind(database: Database) -> tuple[PortfolioRecord, int]:
+    """A portfolio with every kind of position, and the newest generation: splits, options, private assets."""
+    figures = random_figures(SYMBOLS, seed=4)
+    with_beta = {
+        symbol: replace(figures[symbol], provider_beta=number / 7) for number, symbol in enumerate(SYMBOLS[:7])
+    }
+    options = {CALL: contract("12.345"), PUT: contract("0.05"), OVER: contract("9"), SETTLED: contract("7")}
+    add_split(database, "S01", SESSIONS[4], (3, 2), generation=1)
+    add_split(database, "S01", SESSIONS[6], (1, 7), generation=1)
+    add_split(database, "S02", SESSIONS[4], (4, 1), generation=None)
+    add_split(database, "S03", SESSIONS[4], (4, 1), generation=1, withdrawn_generation=2)
+    add_split(database, "S04", date(2025, 12, 1), (2, 1), generation=1)
+    publish(database, SESSIONS[-1], {**figures, **with_beta, **options})
+    record = add_portfolio(database, "ann", {symbol: str(3 * (-1) ** place) for place, symbol in enumerate(SYMBOLS)})
+    other = {"S01": {"units_date": SESSIONS[5]}, "S04": {"units_date": SESSIONS[9]}}
+    add_lots(database, record, *({"symbol": symbol, "quantity": 5, **dated} for symbol, dated in other.items()))
+    held = ((CALL, 2), (PUT, -30), (OVER, 1), (SETTLED, 1))
+    keys = add_lots(
+        database,
+        record,
+        *({"symbol": symbol, "quantity": quantity, "investment_class": "OPTIONS"} for symbol, quantity in held),
+        *({"symbol": name, "quantity": 1, "investment_class": "PRIVATE", "entry_price": None} for name in ("A", "B")),
+    )
+    for key, session, amount in ((4, 0, "900"), (4, 9, "1234.56789012"), (5, 3, "55.005")):
+        add_valuation(database, record, keys[key], SESSIONS[session], amount)
+    add_valuation(database, record, keys[5], date(2025, 8, 1), "1000000")
+    return record, settle_option(database, record, keys[3], SESSIONS[-1], Decimal("54321.98765432"))
+
+
+def test_every_kind_of_position_is_as_in_a_plain_computation(api: Api, database: Database) -> None:
+    record, generation = publish_every_kind(database)
+    api.refresh()
+    document = api.get(path_of(record), add_token(database, "ann")).json()
+    assert document["generation"] == generation
+    assert_as_computed(document, database, record)
+    assert 0 < document["private_share"] < 1
+    assert 0 < document["data"]["provider_beta"]["coverage"] < 1
+    assert [(item["symbol"], item["reason"]) for item in document["excluded"]] == [
+        ("A", "private"),
+        (CALL, "options"),
+        (PUT, "options"),
+        ("B", "private"),
+    ]
+
+
+def test_closes_and_split_factors_change_together(api: Api, database: Database) -> None:
+    record = add_portfolio(database, "ann", {"AAA": "6"})
+    token = add_token(database, "ann")
+
+    def dollars() -> str:
+        api.refresh()
+        shown: str = api.get(path_of(record), token).json()["data"]["factors"][0]["dollars"]
+        return shown
+
+    publish(database, SESSIONS[-1], {"AAA": Figures(Decimal(30), (1.0,) * 12)})
+    assert dollars() == "180.00"
+    add_split(database, "AAA", SESSIONS[-1], (3, 2), generation=None)
+    assert dollars() == "180.00"
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE corporate_actions SET generation = 1")
+    publish(database, SESSIONS[-1], {"AAA": Figures(Decimal(20), (1.0,) * 12)})
+    assert dollars() == "180.00"
+
+
+def test_an_empty_portfolio_has_no_exposure(api: Api, database: Database) -> None:
+    publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+    record = add_portfolio(database, "ann", {})
+    publish_snapshot(database, record, SESSIONS[-1], Decimal(100))
+    api.refresh()
+    document = api.get(path_of(record), add_token(database, "ann")).json()
+    assert {(factor["exposure"], factor["dollars"]) for factor in document["data"]["factors"]} == {(0.0, "0.00")}
+    assert document["data"]["provider_beta"] == {"exposure": 0.0, "dollars": "0.00", "coverage": None, "reason": None}
+    assert (document["coverage"], document["private_share"], document["excluded"]) == (None, 0.0, [])
+
+
+def test_with_negative_equity_ratios_are_null_and_dollars_given(api: Api, database: Database) -> None:
+    publish(database, SESSIONS[-1], {"AAA": Figures(Decimal(10), (1.0,) * 12, provider_beta=2.0)})
+    record = add_portfolio(database, "ann", {"AAA": "1"})
+    publish_snapshot(database, record, SESSIONS[-1], Decimal("-0.01"))
+    api.refresh()
+    document = api.get(path_of(record), add_token(database, "ann")).json()
+    assert (document["equity"], document["ratios_reason"]) == ("-0.01", "equity_not_positive")
+    assert {(factor["exposure"], factor["dollars"]) for factor in document["data"]["factors"]} == {(None, "10.00")}
+    assert document["data"]["provider_beta"] == {"exposure": None, "dollars": "20.00", "coverage": 1.0, "reason": None}
 
 
 def test_before_the_first_snapshot_dollars_are_given_and_ratios_are_null(api: Api, database: Database) -> None:

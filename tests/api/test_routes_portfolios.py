@@ -9,9 +9,24 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.ledger_tables import portfolio_snapshots
 from sigmasight_assets.storage.portfolios import PortfolioRecord
 from tests.api.conftest import Api
-from tests.api.market import SESSIONS, add_portfolio, add_token, delete_portfolio, publish_snapshot
+from tests.api.market import (
+    SESSIONS,
+    Figures,
+    add_lots,
+    add_portfolio,
+    add_split,
+    add_token,
+    add_valuation,
+    contract,
+    delete_portfolio,
+    publish,
+    publish_snapshot,
+    settle_option,
+)
+from tests.api.oracle import expected_positions
 
 CENT = Decimal("0.01")
+CALL, OVER, SETTLED = "AAPL250815C00150000", "AAPL250730C00150000", "AAPL250731C00150000"
 
 
 @pytest.fixture
@@ -54,7 +69,12 @@ def test_someone_elses_a_deleted_and_an_unknown_id_are_the_same_404(
     publish_snapshot(database, other, SESSIONS[-1], Decimal(1))
     ids = [str(other.public_id), str(deleted.public_id), "00000000-0000-0000-0000-000000000000"]
     ids += [record.public_id.hex, "%00", "1", "' OR 1=1--", "x" * 5_000, "\N{RIGHT-TO-LEFT OVERRIDE}"]
-    paths = ("/portfolios/{}", "/portfolios/{}/snapshots", "/analytics/portfolio/{}/factor-exposures")
+    paths = (
+        "/portfolios/{}",
+        "/portfolios/{}/snapshots",
+        "/portfolios/{}/positions",
+        "/analytics/portfolio/{}/factor-exposures",
+    )
     answers = [api.get(f"/api/v1{path.format(wanted)}", token) for wanted in ids for path in paths]
     assert {answer.status_code for answer in answers} == {404}
     assert {answer.content for answer in answers} == {answers[0].content}
@@ -66,6 +86,78 @@ def test_an_admin_sees_no_portfolio_but_its_own(api: Api, database: Database, re
     admin = add_token(database, "root", is_admin=True)
     assert api.get(f"/api/v1/portfolios/{record.public_id}", admin).status_code == 404
     assert api.get("/api/v1/portfolios", admin).json() == {"items": [], "total": 0}
+
+
+def test_positions_are_lots_with_the_values_of_a_plain_computation(api: Api, database: Database, token: str) -> None:
+    record = add_portfolio(database, "ann", {})
+    figures = {"AAA": Figures(Decimal("12.3457"), (1.0,) * 12), "BBB": Figures(Decimal("0.3333"), (1.0,) * 12)}
+    add_split(database, "AAA", SESSIONS[4], (3, 2), generation=1)
+    add_split(database, "BBB", SESSIONS[4], (2, 1), generation=None)
+    publish(database, SESSIONS[-3], {"OLD": Figures(Decimal(7), (1.0,) * 12)})
+    publish(database, SESSIONS[-1], {**figures, CALL: contract("2.5")})
+    add_lots(
+        database,
+        record,
+        {"symbol": "AAA", "quantity": Decimal("-10.0001"), "entry_price": Decimal("9.9999")},
+        {"symbol": "AAA", "quantity": 10, "units_date": SESSIONS[4], "notes": "kept"},
+        {"symbol": "BBB", "quantity": 3},
+        {"symbol": "OLD", "quantity": 3},
+        {"symbol": "UNHEARD", "quantity": 3},
+        {"symbol": "AAA", "quantity": 99, "exit_price": 11, "exit_date": SESSIONS[2]},
+    )
+    option = {"investment_class": "OPTIONS", "quantity": 1}
+    keys = add_lots(
+        database,
+        record,
+        *({"symbol": symbol, **option} for symbol in (CALL, OVER, SETTLED)),
+        {"symbol": "a house", "investment_class": "PRIVATE", "quantity": 1, "entry_price": None},
+    )
+    add_valuation(database, record, keys[3], SESSIONS[0], "5")
+    add_valuation(database, record, keys[3], SESSIONS[3], "6.015")
+    newest = settle_option(database, record, keys[2], SESSIONS[-1], Decimal(1))
+    api.refresh()
+    answer = api.get(f"/api/v1/portfolios/{record.public_id}/positions", token)
+    document = answer.json()
+    assert answer.headers["X-Data-Generation"] == str(newest)
+    shown = [
+        (item["symbol"], item["status"], item["market_value"], item["close_session"]) for item in document["items"]
+    ]
+    today, older = str(SESSIONS[-1]), str(SESSIONS[-3])
+    assert shown == [
+        ("AAA", "priced", "-185.19", today),
+        ("AAA", "priced", "123.46", today),
+        (CALL, "priced", "250.00", today),
+        ("BBB", "priced", "1.00", today),
+        ("OLD", "stale", "21.00", older),
+        ("UNHEARD", "unpriced", None, None),
+        ("a house", "private", "6.02", None),
+    ]
+    expected = expected_positions(database, record.public_id, oldest=SESSIONS[-6], as_of=SESSIONS[-1])
+    values = {item["position_id"]: (item["market_value"], item["unrealized_pnl"]) for item in document["items"]}
+    assert values == expected
+    assert (document["items"][0]["split_numerator"], document["items"][0]["split_denominator"]) == (3, 2)
+    everything = api.get(f"/api/v1/portfolios/{record.public_id}/positions?all=true", token).json()
+    others = {(item["symbol"], item["status"], item["market_value"]) for item in everything["items"]} - {
+        line[:3] for line in shown
+    }
+    assert others == {("AAA", "closed", None), (OVER, "expired", None), (SETTLED, "expired", None)}
+    assert (document["total"], everything["total"]) == (7, 10)
+
+
+def test_positions_come_in_pages(api: Api, database: Database, token: str) -> None:
+    record = add_portfolio(database, "ann", dict.fromkeys(("DDD", "BBB", "AAA", "CCC"), "1"))
+    path = f"/api/v1/portfolios/{record.public_id}/positions"
+    document = api.get(f"{path}?limit=2&offset=1", token).json()
+    assert ([item["symbol"] for item in document["items"]], document["total"]) == (["BBB", "CCC"], 4)
+    assert api.get(f"{path}?offset=4", token).json() == {"items": [], "total": 4}
+    wrong = api.get(f"{path}?all=perhaps", token)
+    assert (wrong.status_code, wrong.headers["Content-Type"]) == (422, "application/problem+json")
+
+
+def test_a_portfolio_without_lots_has_no_positions(api: Api, database: Database, token: str) -> None:
+    record = add_portfolio(database, "ann", {})
+    answer = api.get(f"/api/v1/portfolios/{record.public_id}/positions?all=true", token)
+    assert answer.json() == {"items": [], "total": 0}
 
 
 def test_snapshots_are_the_stored_rows_rounded_half_even(

@@ -6,7 +6,10 @@ import pytest
 
 from sigmasight_assets.storage.database import Database
 from tests.api.conftest import Api
-from tests.api.market import SESSIONS, add_token, publish, random_figures, track
+from tests.api.market import SESSIONS, add_profile, add_token, contract, publish, random_figures, track
+
+# The longest that there are.
+OPTION = "GOOGL1250815C00150000"
 
 
 @pytest.fixture
@@ -26,8 +29,16 @@ def test_a_symbol_shows_what_is_published(api: Api, database: Database, token: s
         "symbol": "BRK-B",
         "name": "Berkshire Hathaway",
         "asset_type": "equity",
+        "status": "active",
+        "status_reason": None,
         "sector": "Financials",
         "industry": None,
+        "profile_date": None,
+        "market_cap": None,
+        "pe_ratio": None,
+        "forward_pe": None,
+        "dividend_yield": None,
+        "provider_beta": None,
         "as_of": str(SESSIONS[-1]),
         "generation": generation,
         "close": f"{figures['BRK-B'].close:.4f}",
@@ -37,6 +48,35 @@ def test_a_symbol_shows_what_is_published(api: Api, database: Database, token: s
     assert {(factor["quality"], factor["session"], factor["reason"]) for factor in factors} == {
         ("suspect", str(SESSIONS[-1]), None)
     }
+
+
+def test_a_symbol_shows_its_newest_profile_beside_our_betas(api: Api, database: Database, token: str) -> None:
+    track(database, "AAA", sector="Energy", industry="Coal")
+    publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+    add_profile(database, "AAA", SESSIONS[-3], sector="Old", market_cap=1.0, pe_ratio=1.0)
+    add_profile(database, "AAA", SESSIONS[-2], sector="Utilities", market_cap=2.5e9, provider_beta=0.75)
+    add_profile(database, "BBB", SESSIONS[-1], sector="Other")
+    api.refresh()
+    document = api.get("/api/v1/symbols/AAA", token).json()
+    names = ("sector", "industry", "profile_date", "market_cap", "pe_ratio", "provider_beta")
+    assert [document[name] for name in names] == [
+        "Utilities",
+        "Coal",
+        str(SESSIONS[-2]),
+        "2500000000.00",
+        None,
+        0.75,
+    ]
+
+
+def test_an_option_contract_is_a_symbol(api: Api, database: Database, token: str) -> None:
+    track(database, OPTION, asset_type="option")
+    publish(database, SESSIONS[-1], {OPTION: contract("2.5")})
+    api.refresh()
+    document = api.get(f"/api/v1/symbols/{OPTION}", token).json()
+    assert (document["asset_type"], document["close"], document["status"]) == ("option", "2.5000", "active")
+    assert {factor["reason"] for factor in document["factors"]} == {"options"}
+    assert api.get(f"/api/v1/symbols/{OPTION}/status", token).json()["status"] == "ready"
 
 
 def test_the_status_of_a_symbol(api: Api, database: Database, token: str) -> None:

@@ -19,9 +19,22 @@ from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, mark_edited
-from tests.api.market import SESSIONS, add_portfolio, publish, publish_snapshot, random_figures, track
+from tests.api.market import (
+    SESSIONS,
+    add_lots,
+    add_portfolio,
+    contract,
+    publish,
+    publish_snapshot,
+    random_figures,
+    settle_option,
+    track,
+)
 
 SYMBOLS = ("AAA", "BBB", "CCC")
+# Its last day is the newest session.
+CALL = "AAPL250731C00150000"
+ALL = Page(limit=100, offset=0)
 
 
 @pytest.fixture
@@ -186,6 +199,36 @@ def test_lots_that_were_closed_do_not_count(database: Database, cache: ViewCache
     reads = reads_of(Repository(database), cache)
     answers = [reads.factor_exposures(both.user_id, str(record.public_id)) for record in (both, one)]
     assert answers[0].data == answers[1].data
+
+
+def test_a_settled_option_is_gone_with_the_snapshot_that_settles_it(database: Database, cache: ViewCache) -> None:
+    contracts = {CALL: contract("2")}
+    publish(database, SESSIONS[-1], contracts)
+    record = add_portfolio(database, "ann", {})
+    (key,) = add_lots(database, record, {"symbol": CALL, "quantity": 1, "investment_class": "OPTIONS"})
+    reads = reads_of(Repository(database), cache)
+    cache.refresh()
+
+    def named() -> list[str]:
+        answer = reads.factor_exposures(record.user_id, str(record.public_id))
+        listing, _ = reads.positions(record.user_id, str(record.public_id), with_closed=False, page=ALL)
+        assert [item.symbol for item in listing.items] == [item.symbol for item in answer.excluded]
+        return [item.symbol for item in listing.items]
+
+    assert named() == [CALL]
+    settle_option(database, record, key, SESSIONS[-1], Decimal(1))
+    assert named() == []
+
+
+def test_positions_are_valued_alike_with_and_without_the_cache(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    reads = reads_of(Repository(database), cache)
+    from_queries = reads.positions(record.user_id, str(record.public_id), with_closed=True, page=ALL)
+    assert cache.current is None
+    view = cache.refresh()
+    assert reads.positions(record.user_id, str(record.public_id), with_closed=True, page=ALL) == from_queries
+    assert ([item.status for item in from_queries[0].items], from_queries[1]) == (["priced"] * 2, view.generation)
 
 
 def test_a_symbol_is_read_with_the_view(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:

@@ -9,6 +9,8 @@ import pytest
 from sigmasight_api.symbols import symbol_answer, symbol_status
 from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.storage.tables import PROFILE_FIGURES
+from tests.api.handmade import split_units
 
 AS_OF = date(2025, 7, 31)
 EARLIER = date(2025, 7, 29)
@@ -23,6 +25,8 @@ def tracked(symbol: str = "AAA", **changes: Any) -> dict[str, Any]:
         "industry": None,
         "status": "active",
         "status_reason": None,
+        "captured_on": None,
+        **dict.fromkeys(PROFILE_FIGURES),
         "last_factor_date": EARLIER,
         **changes,
     }
@@ -39,6 +43,8 @@ def market(beta: float = 1.25, close: int = 1_234_500, reasons: dict[tuple[str, 
         symbols=("AAA",),
         close=np.array([close]),
         close_session=np.array([AS_OF], dtype="datetime64[D]"),
+        share_units=split_units(),
+        provider_beta=np.full(1, np.nan),
         betas=betas,
         quality=np.where(np.isnan(betas), 0, 2).astype(np.int8),
         factors_session=np.array([[AS_OF, AS_OF, AS_OF, EARLIER]], dtype="datetime64[D]"),
@@ -68,6 +74,51 @@ def test_a_symbol_without_figures_has_nulls_with_reasons() -> None:
 def test_a_symbol_without_a_close_has_no_price_but_its_factors() -> None:
     answer = symbol_answer(tracked(), market(close=0))
     assert (answer.close, answer.close_session, answer.factors[0].beta) == (None, None, 1.25)
+
+
+def test_a_symbol_has_the_figures_of_its_profile_and_its_status() -> None:
+    figures: dict[str, Any] = {
+        "market_cap": 1.5e12,
+        "pe_ratio": 12.5,
+        "forward_pe": -3.0,
+        "dividend_yield": 0.0,
+        "provider_beta": 0.9,
+    }
+    row = tracked(captured_on=EARLIER, status="delisted", status_reason="merged", **figures)
+    answer = symbol_answer(row, market())
+    assert (answer.market_cap, answer.pe_ratio, answer.forward_pe) == ("1500000000000.00", 12.5, -3.0)
+    assert (answer.dividend_yield, answer.provider_beta, answer.profile_date) == (0.0, 0.9, EARLIER)
+    assert (answer.status, answer.status_reason) == ("delisted", "merged")
+    without = symbol_answer(tracked(), market())
+    assert (without.market_cap, without.pe_ratio, without.profile_date) == (None, None, None)
+
+
+def test_an_option_has_a_close_and_no_factors() -> None:
+    answer = symbol_answer(tracked(asset_type="option"), market(beta=np.nan))
+    assert (answer.asset_type, answer.close) == ("option", "123.4500")
+    assert {(factor.beta, factor.reason) for factor in answer.factors} == {(None, "options")}
+
+
+@pytest.mark.parametrize(
+    ("close", "status", "expected"),
+    [
+        (1, "active", ("ready", None, "option contracts have no exposures")),
+        (0, "pending", ("pending", EARLIER, "no price yet")),
+        (0, "delisted", ("error", EARLIER, "delisted")),
+    ],
+)
+def test_an_option_is_ready_with_its_close(
+    close: int, status: str, expected: tuple[str, date | None, str | None]
+) -> None:
+    answer = symbol_status("AAA", tracked(asset_type="option", status=status), market(beta=np.nan, close=close))
+    assert (answer.status, answer.factors_date, answer.reason) == expected
+
+
+def test_a_delisted_symbol_is_ready_while_its_figures_serve_and_says_so() -> None:
+    answer = symbol_status("AAA", tracked(status="delisted"), market())
+    assert (answer.status, answer.reason) == ("ready", "delisted; Quality Spread: no_exposures")
+    answer = symbol_status("AAA", tracked(status="delisted", status_reason="merged"), market())
+    assert answer.reason == "merged; Quality Spread: no_exposures"
 
 
 def test_ready_tells_the_newest_session_and_what_is_lacking() -> None:

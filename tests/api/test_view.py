@@ -8,6 +8,7 @@ import pytest
 
 from sigmasight_api.view import NO_EXPOSURES, MarketView
 from sigmasight_assets.quant.factors import FACTORS
+from tests.api.handmade import split_units
 
 NAMES = [factor.name for factor in FACTORS]
 
@@ -21,6 +22,8 @@ def view() -> MarketView:
         symbols=("AAA", "BBB"),
         close=np.array([10_000, 0]),
         close_session=np.array(["2025-07-31", "NaT"], dtype="datetime64[D]"),
+        share_units=split_units((0, "2025-07-01", 3, 2)),
+        provider_beta=np.array([1.1, np.nan]),
         betas=np.ones((2, 12)),
         quality=np.ones((2, 12), dtype=np.int8),
         factors_session=np.full((2, 4), np.datetime64("2025-07-31", "D")),
@@ -33,6 +36,8 @@ def test_columns_cannot_be_written(view: MarketView) -> None:
         view.betas[0, 0] = 2.0
     with pytest.raises(ValueError, match="read-only"):
         view.close[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        view.share_units.numerators[0] = 1
 
 
 def test_rows_are_found_by_symbol(view: MarketView) -> None:
@@ -55,4 +60,4 @@ def test_the_reason_is_that_of_the_factor_or_of_its_product(view: MarketView) ->
 
 
 def test_memory_is_that_of_the_columns(view: MarketView) -> None:
-    assert view.nbytes == 2 * 8 + 2 * 8 + 2 * 12 * 8 + 2 * 12 + 2 * 4 * 8
+    assert view.nbytes == 2 * 8 + 2 * 8 + 2 * 8 + 3 * 8 + 2 * 12 * 8 + 2 * 12 + 2 * 4 * 8

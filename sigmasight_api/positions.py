@@ -1,0 +1,65 @@
+"""The answers about lots: a book's lots and a market view in, the documents out. No database, no clock."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from sigmasight_api.books import PRIVATE, Lot
+from sigmasight_api.formats import four_decimals, price, units_in_cents
+from sigmasight_api.schemas import LotStatus, Position
+from sigmasight_api.valuation import LotValue, lot_values
+from sigmasight_api.view import MarketView
+
+
+def lots_held(lots: Iterable[Lot], view: MarketView, *, snapshot_session: date | None) -> list[Lot]:
+    """Those of the lots that are neither closed nor option contracts that have ended."""
+    return [
+        lot
+        for lot in lots
+        if lot.exit_date is None and not lot.has_expired(as_of=view.as_of, snapshot_session=snapshot_session)
+    ]
+
+
+def position_answers(lots: Sequence[Lot], view: MarketView, *, snapshot_session: date | None) -> list[Position]:
+    """One document a lot; only lots that are held have a value."""
+    held = lots_held(lots, view, snapshot_session=snapshot_session)
+    values = dict(zip((lot.position_id for lot in held), lot_values(held, view), strict=True))
+    return [_position(lot, values.get(lot.position_id), view) for lot in lots]
+
+
+def _position(lot: Lot, value: LotValue | None, view: MarketView) -> Position:
+    shown = value or LotValue()
+    return Position(
+        position_id=lot.position_id,
+        symbol=lot.symbol,
+        investment_class=lot.investment_class,
+        quantity=four_decimals(lot.quantity),
+        units_date=lot.units_date,
+        multiplier=lot.multiplier,
+        entry_price=None if lot.entry_price is None else four_decimals(lot.entry_price),
+        entry_date=lot.entry_date,
+        exit_price=None if lot.exit_price is None else four_decimals(lot.exit_price),
+        exit_date=lot.exit_date,
+        status=_status(lot, value, view),
+        close=None if shown.close is None else price(shown.close),
+        close_session=shown.close_session,
+        split_numerator=shown.numerator,
+        split_denominator=shown.denominator,
+        valued_on=shown.valued_on,
+        market_value=None if shown.value is None else units_in_cents(shown.value),
+        unrealized_pnl=_unrealized_pnl(shown),
+        notes=lot.notes,
+    )
+
+
+def _status(lot: Lot, value: LotValue | None, view: MarketView) -> LotStatus:
+    if value is None:
+        return "closed" if lot.exit_date is not None else "expired"
+    if value.value is None:
+        return "unpriced"
+    if lot.investment_class == PRIVATE:
+        return "private"
+    return "priced" if value.close_session == view.as_of else "stale"
+
+
+def _unrealized_pnl(shown: LotValue) -> str | None:
+    return None if shown.value is None or shown.cost is None else units_in_cents(shown.value - shown.cost)

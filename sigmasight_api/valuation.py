@@ -1,0 +1,158 @@
+"""What holdings and lots are worth at the published closes of a view: exact rationals until they leave this module.
+
+No database, no clock. Source: formulas.md section 5.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from itertools import compress
+
+import numpy as np
+
+from sigmasight_api.books import PRIVATE, Holdings, Lot, Shares
+from sigmasight_api.view import MarketView
+from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
+from sigmasight_assets.quant.money import MONEY_DIGITS
+
+MONEY_UNITS: int = 10**MONEY_DIGITS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValuedPositions:
+    """The symbols (N,) held as PUBLIC that have a close: row in the view, signed market value in USD; those without."""
+
+    symbols: tuple[str, ...]
+    rows: IntArray
+    market_value: FloatArray
+    unpriced: tuple[str, ...]
+
+    @property
+    def has_no_price(self) -> bool:
+        """Whether there are positions, and none with a close: sums of 0 would be false answers then."""
+        return bool(self.unpriced) and not self.symbols
+
+
+def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
+    """Value the lots in the units of the closes and sum them per symbol, exactly, before they become floats."""
+    rows, is_priced = _rows_with_close(shares.symbols, view)
+    priced = rows[is_priced]
+    factors = _split_factors(priced, shares.units_dates[is_priced], view)
+    columns = zip(
+        priced.tolist(), compress(shares.quantities, is_priced), view.close[priced].tolist(), factors, strict=True
+    )
+    totals: dict[int, int | Fraction] = {}
+    for row, quantity, close, (numerator, denominator) in columns:
+        money = quantity * numerator * close
+        totals[row] = totals.get(row, 0) + (money if denominator == 1 else Fraction(money, denominator))
+    # Long and short lots that cancel in the units of the close are no position.
+    held = {row: money.numerator / (money.denominator * MONEY_UNITS) for row, money in totals.items() if money != 0}
+    return ValuedPositions(
+        symbols=tuple(view.symbols[row] for row in held),
+        rows=np.array(list(held), dtype=np.int64),
+        market_value=np.array(list(held.values()), dtype=np.float64),
+        unpriced=tuple(dict.fromkeys(compress(shares.symbols, ~is_priced))),
+    )
+
+
+def held_options(holdings: Holdings, view: MarketView, *, snapshot_session: date | None) -> dict[str, int]:
+    """Signed quantities, in units of 1e-4, of the option contracts that have not ended; none that cancel."""
+    quantities: dict[str, int] = {}
+    for lot in holdings.options:
+        if not lot.has_expired(as_of=view.as_of, snapshot_session=snapshot_session):
+            quantities[lot.symbol] = quantities.get(lot.symbol, 0) + lot.units
+    return {symbol: quantity for symbol, quantity in quantities.items() if quantity != 0}
+
+
+def private_share(
+    valued: ValuedPositions, options: Mapping[str, int], private: Sequence[Lot], view: MarketView
+) -> float | None:
+    """Share of PRIVATE lots in the gross of everything that has a value; None while one of them has none."""
+    if not private:
+        return 0.0
+    valuations = [lot.valuation_at(view.as_of) for lot in private]
+    if None in valuations:
+        return None
+    own = float(sum(valuation[1] for valuation in valuations if valuation is not None))
+    contracts = sum(abs(quantity) * _close(symbol, view) for symbol, quantity in options.items())
+    gross = own + float(np.abs(valued.market_value).sum()) + contracts * SHARES_PER_CONTRACT / MONEY_UNITS
+    return own / gross if gross > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LotValue:
+    """An open lot at the view; what is not known or does not apply is None.
+
+    ``close``, in units of 1e-4 USD, is stated in units of which ``numerator`` took the place of ``denominator`` units
+    of the lot; ``value`` and ``cost``, what the entry cost, are signed and in units of 1e-8 USD, rounded half-even as
+    the ledger has them.
+    """
+
+    close: int | None = None
+    close_session: date | None = None
+    numerator: int | None = None
+    denominator: int | None = None
+    valued_on: date | None = None
+    value: int | None = None
+    cost: int | None = None
+
+
+def lot_values(lots: Sequence[Lot], view: MarketView) -> list[LotValue]:
+    """What each of the lots, in their order, is worth at the view."""
+    # A PRIVATE lot may be named like a ticker.
+    symbols = ("" if lot.investment_class == PRIVATE else lot.symbol for lot in lots)
+    rows, is_priced = _rows_with_close(symbols, view)
+    dates = np.array([lot.units_date for lot in lots], dtype="datetime64[D]")
+    entries = np.array([lot.entry_date for lot in lots], dtype="datetime64[D]")
+    since_units = iter(_split_factors(rows[is_priced], dates[is_priced], view))
+    since_entry = iter(_split_factors(rows[is_priced], entries[is_priced], view))
+    return [
+        _traded_value(lot, row, next(since_units), next(since_entry), view) if has_close else _private_value(lot, view)
+        for lot, row, has_close in zip(lots, rows.tolist(), is_priced.tolist(), strict=True)
+    ]
+
+
+def _traded_value(
+    lot: Lot, row: int, since_units: tuple[int, int], since_entry: tuple[int, int], view: MarketView
+) -> LotValue:
+    close, factor = int(view.close[row]), Fraction(*since_units)
+    value = round(Fraction(lot.units * lot.multiplier * close) * factor)
+    # The price paid is for a share of the entry date, the quantity may be stated in those of a later date.
+    cost = _cost(lot, factor / Fraction(*since_entry))
+    return LotValue(close, view.close_session[row].item(), *since_units, value=value, cost=cost)
+
+
+def _private_value(lot: Lot, view: MarketView) -> LotValue:
+    valuation = lot.valuation_at(view.as_of)
+    if valuation is None:
+        return LotValue()
+    valued_on, amount = valuation
+    return LotValue(valued_on=valued_on, value=int(Fraction(amount) * MONEY_UNITS), cost=_cost(lot, Fraction(1)))
+
+
+def _cost(lot: Lot, shares_at_entry: Fraction) -> int | None:
+    if lot.entry_price is None:
+        return None
+    return round(Fraction(lot.quantity) * lot.multiplier * shares_at_entry * Fraction(lot.entry_price) * MONEY_UNITS)
+
+
+def _rows_with_close(symbols: Iterable[str], view: MarketView) -> tuple[IntArray, BoolArray]:
+    """The row of each symbol in the view, -1 for those it does not know, and which have a close."""
+    find = view.rows.get
+    rows = np.array([find(symbol, -1) for symbol in symbols], dtype=np.int64)
+    has_close = rows >= 0
+    has_close[has_close] = view.close[rows[has_close]] > 0
+    return rows, has_close
+
+
+def _split_factors(rows: IntArray, units_dates: DateArray, view: MarketView) -> list[tuple[int, int]]:
+    """Numerator and denominator of the splits after each of the dates (L,), of the symbols in these rows (L,)."""
+    numerators, denominators = view.share_units.factors(rows, units_dates)
+    return list(zip(numerators.tolist(), denominators.tolist(), strict=True))
+
+
+def _close(symbol: str, view: MarketView) -> int:
+    row = view.rows.get(symbol)
+    return 0 if row is None else int(view.close[row])
