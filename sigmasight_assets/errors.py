@@ -32,6 +32,10 @@ class ImportFileError(SigmaSightError):
         self.problems = problems
 
 
+class BookError(SigmaSightError):
+    """An edit contradicts what the owner's book holds."""
+
+
 class NotFoundError(SigmaSightError):
     """Something asked for by name or id does not exist."""
 

@@ -1,6 +1,7 @@
 """The positions CSV that owners bring: read strictly, every problem reported with its line.
 
-Columns as in the format contract; this version accepts lots of class PUBLIC.
+The columns are those of the format contract (``docs/positions-file.md``); which of them a line needs depends on its
+investment class.
 """
 
 import csv
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sigmasight_assets.errors import ImportFileError
+from sigmasight_assets.errors import ImportFileError, MarketDataError
+from sigmasight_assets.market_data.options import OCC_SYMBOL, SHARES_PER_CONTRACT, parse_occ_symbol
 from sigmasight_assets.market_data.protocol import TICKER
 from sigmasight_assets.storage.portfolios import NewLot
+
+PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 
 REQUIRED_COLUMNS = ("symbol", "quantity", "entry_price", "entry_date")
 OPTIONAL_COLUMNS = (
@@ -27,9 +31,27 @@ OPTIONAL_COLUMNS = (
 # At most 14 digits before and 4 after the point: what the database holds exactly.
 NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?", re.ASCII)
 LARGEST_PRICE = Decimal(10) ** 10
+LONGEST_PRIVATE_NAME = 60
 MAX_LINES = 10_000
 # Beyond this the exact integers of the ledger would not hold all sums; see quant.money.
 LARGEST_AMOUNT = Decimal(50_000_000_000)
+# Cells that a line must fill, by its class.
+NEEDED_CELLS = {
+    PUBLIC: REQUIRED_COLUMNS,
+    OPTIONS: REQUIRED_COLUMNS,
+    PRIVATE: ("symbol", "quantity", "entry_date", "market_value", "valued_on"),
+}
+VALUATION_COLUMNS = ("market_value", "valued_on")
+# What may not come before what; an option's expiry is told by its symbol.
+DATE_ORDER = (
+    ("entry_date", "exit_date"),
+    ("entry_date", "valued_on"),
+    ("valued_on", "exit_date"),
+    ("entry_date", "expiry"),
+    ("exit_date", "expiry"),
+)
+
+Check = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +66,14 @@ def parse_positions(content: bytes, *, known_symbols: frozenset[str], today: dat
     """The lots of a positions file; ``ImportFileError`` lists every wrong line, and then nothing may be stored."""
     problems: list[str] = []
     lots = []
-    cost = Decimal(0)
+    total = Decimal(0)
     for row in _rows(content):
         found = _problems(row, known_symbols=known_symbols, today=today)
         if not found:
             lots.append(_lot(row.cells))
-            before, cost = cost, cost + abs(lots[-1].quantity * lots[-1].entry_price)
-            if before <= LARGEST_AMOUNT < cost:
-                found = [f"quantity x entry_price, added up to this line, is more than {LARGEST_AMOUNT:,} USD"]
+            before, total = total, total + _amount(lots[-1])
+            if before <= LARGEST_AMOUNT < total:
+                found = [f"the positions up to this line come to more than {LARGEST_AMOUNT:,} USD"]
         problems += [f"line {row.line}: {problem}" for problem in found]
     _refuse(problems)
     if not lots:
@@ -128,33 +150,69 @@ def _require_header(header: list[str], *, line: int) -> None:
 
 def _problems(row: _Row, *, known_symbols: frozenset[str], today: date) -> list[str]:
     cells = row.cells
-    kind = cells.get("investment_class") or "PUBLIC"
-    if kind != "PUBLIC":
-        return [f"investment_class {kind!r} is not accepted; this version values PUBLIC positions"]
-    checks: tuple[tuple[str, Callable[[str], str | None], bool], ...] = (
-        ("symbol", lambda text: _symbol_problem(text, known_symbols), True),
-        ("quantity", _quantity_problem, True),
-        ("entry_price", lambda text: _price_problem(text, zero_allowed=False), True),
-        ("entry_date", lambda text: _date_problem(text, today), True),
-        ("exit_price", lambda text: _price_problem(text, zero_allowed=True), False),
-        ("exit_date", lambda text: _date_problem(text, today), False),
-    )
+    kind = cells.get("investment_class") or PUBLIC
+    if kind not in NEEDED_CELLS:
+        return [f"investment_class {kind[:20]!r} is not PUBLIC, OPTIONS or PRIVATE"]
     found = []
-    for column, check, required in checks:
+    for column, check in _checks(kind, known_symbols, today).items():
         text = cells.get(column, "")
-        if text or required:
+        if text or column in NEEDED_CELLS[kind]:
             problem = check(text) if text else "is missing"
             if problem:
                 found.append(f"{column} {problem}")
-    found += [f"{column} belongs to PRIVATE positions" for column in ("market_value", "valued_on") if cells.get(column)]
-    return found or _exit_problems(cells)
+    if kind != PRIVATE:
+        found += [f"{column} belongs to PRIVATE positions" for column in VALUATION_COLUMNS if cells.get(column)]
+    return found or _order_problems(kind, cells)
+
+
+def _checks(kind: str, known_symbols: frozenset[str], today: date) -> dict[str, Check]:
+    """What each cell of a line of this class must pass, in the order in which problems are named."""
+
+    def price(text: str) -> str | None:
+        return _price_problem(text, zero_allowed=False)
+
+    def day(text: str) -> str | None:
+        return _date_problem(text, today)
+
+    checks: dict[str, Check] = {
+        "symbol": lambda text: _symbol_problem(text, known_symbols),
+        "quantity": _quantity_problem,
+        "entry_price": price,
+        "entry_date": day,
+        "exit_price": lambda text: _price_problem(text, zero_allowed=True),
+        "exit_date": day,
+    }
+    if kind == OPTIONS:
+        checks["symbol"] = lambda text: _contract_problem(text, known_symbols)
+    if kind == PRIVATE:
+        checks |= {"symbol": _private_name_problem, "quantity": _private_quantity_problem}
+        checks |= {"market_value": _value_problem, "valued_on": day}
+    return checks
 
 
 def _symbol_problem(text: str, known_symbols: frozenset[str]) -> str | None:
+    if OCC_SYMBOL.fullmatch(text):
+        return f"{text} is an option contract: its investment_class is OPTIONS"
     if not TICKER.fullmatch(text):
         return f"{text[:20]!r} is not a ticker"
     if text not in known_symbols:
         return f"{text} is not tracked; add it with `sigmasight universe add {text}`"
+    return None
+
+
+def _contract_problem(text: str, known_symbols: frozenset[str]) -> str | None:
+    try:
+        underlying = parse_occ_symbol(text).underlying
+    except MarketDataError as error:
+        return str(error)
+    if underlying not in known_symbols:
+        return f"{underlying} is not tracked; add it with `sigmasight universe add {underlying}`"
+    return None
+
+
+def _private_name_problem(text: str) -> str | None:
+    if not text.isprintable() or len(text) > LONGEST_PRIVATE_NAME:
+        return f"{text[:20]!r} is not a name of 1 to {LONGEST_PRIVATE_NAME} printable characters"
     return None
 
 
@@ -164,12 +222,23 @@ def _quantity_problem(text: str) -> str | None:
     return "is zero" if Decimal(text) == 0 else None
 
 
+def _private_quantity_problem(text: str) -> str | None:
+    problem = _quantity_problem(text)
+    return problem or ("is negative; a PRIVATE position is held long" if Decimal(text) < 0 else None)
+
+
 def _price_problem(text: str, *, zero_allowed: bool) -> str | None:
     if not NUMBER.fullmatch(text) or Decimal(text) < 0:
         return f"{text[:40]!r} is not a positive number with at most 4 decimal places"
     if Decimal(text) >= LARGEST_PRICE:
         return f"{text} is too large; prices are below {LARGEST_PRICE:,}"
     return "is zero" if Decimal(text) == 0 and not zero_allowed else None
+
+
+def _value_problem(text: str) -> str | None:
+    if not NUMBER.fullmatch(text) or Decimal(text) < 0:
+        return f"{text[:40]!r} is not an amount of 0 or more with at most 4 decimal places"
+    return None
 
 
 def _date_problem(text: str, today: date) -> str | None:
@@ -182,23 +251,45 @@ def _date_problem(text: str, today: date) -> str | None:
     return f"{text} is in the future" if day > today else None
 
 
-def _exit_problems(cells: Mapping[str, str]) -> list[str]:
-    price, day = cells.get("exit_price", ""), cells.get("exit_date", "")
-    if bool(price) != bool(day):
+def _order_problems(kind: str, cells: Mapping[str, str]) -> list[str]:
+    """What is wrong between cells that are right each for itself."""
+    if bool(cells.get("exit_price")) != bool(cells.get("exit_date")):
         return ["exit_price and exit_date go together"]
-    if day and date.fromisoformat(day) < date.fromisoformat(cells["entry_date"]):
-        return [f"exit_date {day} is before entry_date {cells['entry_date']}"]
-    return []
+    # Dates in this form sort as text.
+    days = {column: cells[column] for column in ("entry_date", "exit_date", "valued_on") if cells.get(column)}
+    if kind == OPTIONS:
+        days["expiry"] = parse_occ_symbol(cells["symbol"]).expiry.isoformat()
+    return [
+        f"{later} {days[later]} is before {earlier} {days[earlier]}"
+        for earlier, later in DATE_ORDER
+        if earlier in days and later in days and days[later] < days[earlier]
+    ]
+
+
+def _amount(lot: NewLot) -> Decimal:
+    """What a lot adds to the sums of the ledger at most: it may have both a price and a valuation."""
+    multiplier = SHARES_PER_CONTRACT if lot.investment_class == OPTIONS else 1
+    price = max(lot.entry_price or Decimal(0), lot.exit_price or Decimal(0))
+    return abs(lot.quantity) * price * multiplier + (lot.market_value or 0)
 
 
 def _lot(cells: Mapping[str, str]) -> NewLot:
-    exit_price, exit_date = cells.get("exit_price"), cells.get("exit_date")
+    def number(column: str) -> Decimal | None:
+        return Decimal(cells[column]) if cells.get(column) else None
+
+    def day(column: str) -> date | None:
+        return date.fromisoformat(cells[column]) if cells.get(column) else None
+
+    kind = cells.get("investment_class") or PUBLIC
     return NewLot(
-        symbol=cells["symbol"],
+        symbol=parse_occ_symbol(cells["symbol"]).symbol if kind == OPTIONS else cells["symbol"],
         quantity=Decimal(cells["quantity"]),
-        entry_price=Decimal(cells["entry_price"]),
+        entry_price=number("entry_price"),
         entry_date=date.fromisoformat(cells["entry_date"]),
-        exit_price=Decimal(exit_price) if exit_price else None,
-        exit_date=date.fromisoformat(exit_date) if exit_date else None,
+        exit_price=number("exit_price"),
+        exit_date=day("exit_date"),
+        investment_class=kind,
         notes=cells.get("notes") or None,
+        market_value=number("market_value"),
+        valued_on=day("valued_on"),
     )

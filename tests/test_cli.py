@@ -70,7 +70,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
     assert {name for name, _ in commands()} == {
         *(f"db {name}" for name in ("up", "down", "migrate", "status", "url")),
         *(f"universe {name}" for name in ("import", "add", "list")),
-        *(f"portfolio {name}" for name in ("import", "list")),
+        *(f"portfolio {name}" for name in ("import", "list", "lots", "close", "value")),
         *(f"token {name}" for name in ("create", "list", "revoke")),
         *("backfill", "status", "up", "down"),
     }
@@ -78,5 +78,5 @@ def test_the_commands_are_those_that_are_promised() -> None:
 
 @pytest.mark.parametrize(("name", "options"), list(commands()))
 def test_commands_that_list_or_report_speak_json(name: str, options: set[str]) -> None:
-    reports = name.endswith((" list", "status", "backfill")) or name == "token create"
+    reports = name.endswith((" list", " lots", "status", "backfill")) or name == "token create"
     assert ("--json" in options) is reports

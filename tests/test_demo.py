@@ -1,4 +1,4 @@
-"""What the demo chooses: its sessions and its books, from any market."""
+"""What the demo chooses and stores: its sessions, from any market, and its portfolios."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -6,31 +6,27 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from sigmasight_assets.demo import SESSIONS, demo_books, demo_sessions
+from sigmasight_assets.demo import SESSIONS, demo_sessions, store_books
+from sigmasight_assets.demo_books import DemoBook
 from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
 from sigmasight_assets.settings import Settings
-from sigmasight_assets.storage.portfolios import NewLot
-from tests.orchestration.markets import ScriptedMarket, bar, copied, stock
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.portfolios import NewLot, read_lots, read_portfolios
+from tests.orchestration.markets import ScriptedMarket, bar, stock
 
 CALENDAR = exchange_calendar()
 LAST = date(2025, 7, 31)
 DAYS = CALENDAR.between(date(2025, 4, 28), LAST)
-FUNDS = ("SPY", "TLT")
 NOTHING = (None, None, None, None, None, None)
 
 
 @pytest.fixture(scope="module")
 def simulated() -> SimulatedMarket:
     return SimulatedMarket(CALENDAR, stocks=50)
-
-
-@pytest.fixture
-def market(simulated: SimulatedMarket) -> ScriptedMarket:
-    """A market whose data has ended on the last of ``DAYS``."""
-    return copied(simulated, first=DAYS[0], last=LAST)
 
 
 def settings(directory: Path, *, history_start: date = date(2020, 1, 2), now: str = "2025-09-02T12:00") -> Settings:
@@ -77,86 +73,33 @@ def test_market_without_spy_is_an_error(tmp_path: Path) -> None:
         demo_sessions(market, CALENDAR, settings(tmp_path))
 
 
-def closes(market: ScriptedMarket) -> dict[tuple[str, date], Decimal]:
-    return {key: round(Decimal(str(values[3])), 4) for key, values in market.bars.items() if values[3] is not None}
-
-
-def test_books_are_bought_at_the_closes_of_their_days(market: ScriptedMarket) -> None:
-    days = DAYS[-60:]
-    known = closes(market)
-    books = {book.name: book for book in demo_books(market, days)}
-    assert set(books) == {"Diversified", "Long-short", "Funds"}
-    for book in books.values():
-        for lot in book.lots:
-            assert lot.entry_price == known[lot.symbol, lot.entry_date]
-            if lot.exit_date is not None:
-                assert lot.exit_price == known[lot.symbol, lot.exit_date]
-        assert len({lot.symbol for lot in book.lots}) == len(book.lots)
-    assert {lot.entry_date for lot in books["Diversified"].lots} == {days[0]}
-    assert {lot.symbol for lot in books["Funds"].lots} == set(FUNDS)
-    assert books["Long-short"].flow == (days[20], Decimal(10_000))
-    assert [(lot.entry_date, lot.exit_date) for lot in books["Long-short"].lots[-2:]] == [
-        (days[20], None),
-        (days[0], days[40]),
+def test_books_are_stored_with_their_flows_and_valuations(database: Database) -> None:
+    day = DAYS[0]
+    house = NewLot("House", Decimal(1), None, day, investment_class="PRIVATE", market_value=Decimal(100), valued_on=day)
+    books = [
+        DemoBook("Empty", Decimal(-5), LAST, []),
+        DemoBook(
+            "Full",
+            Decimal(1_000),
+            day,
+            [NewLot("SPY", Decimal(2), Decimal(500), day), house],
+            flows=((DAYS[3], Decimal(50)), (DAYS[4], Decimal(-20))),
+            valuations=(("House", DAYS[7], Decimal(120)), ("House", DAYS[5], Decimal(110))),
+        ),
     ]
-
-
-def test_books_fit_their_equity(market: ScriptedMarket) -> None:
-    values = {
-        book.name: [lot.quantity * lot.entry_price for lot in book.lots] for book in demo_books(market, DAYS[-60:])
-    }
-    assert all(abs(value - 11_000) < 600 for value in values["Diversified"])
-    assert [len(values[name]) for name in ("Diversified", "Long-short", "Funds")] == [20, 18, 2]
-    assert sum(value < 0 for value in values["Long-short"]) == 8
-    assert all(quantity == quantity.to_integral_value() for quantity in quantities(market))
-    equity = {book.name: book.equity for book in demo_books(market, DAYS[-60:])}
-    for name, each in values.items():
-        assert sum(abs(value) for value in each) < 2 * equity[name]
-
-
-def quantities(market: ScriptedMarket) -> list[Decimal]:
-    return [lot.quantity for book in demo_books(market, DAYS[-60:]) for lot in book.lots]
-
-
-def test_symbols_without_a_bar_at_every_session_are_not_chosen(market: ScriptedMarket) -> None:
-    stocks = [item.symbol for item in market.listings() if item.asset_type == "equity"]
-    del market.bars[stocks[0], DAYS[-5]]
-    market.bars[stocks[1], DAYS[-5]] = (10.0, 9.0, 8.0, 9.5, 9.5, 100.0)
-    market.bars[stocks[2], DAYS[-5]] = NOTHING
-    chosen = {lot.symbol for lot in lots(market)}
-    assert not chosen & set(stocks[:3])
-    assert stocks[3] in chosen
-
-
-def lots(market: ScriptedMarket) -> list[NewLot]:
-    return [lot for book in demo_books(market, DAYS[-60:]) for lot in book.lots]
-
-
-def test_a_share_dearer_than_the_position_is_held_once(market: ScriptedMarket) -> None:
-    stocks = [item.symbol for item in market.listings() if item.asset_type == "equity"]
-    for day in DAYS:
-        market.bars[stocks[0], day] = bar(700_000.0)
-    assert next(lot for lot in lots(market) if lot.symbol == stocks[0]).quantity == 1
-
-
-@pytest.mark.parametrize("left_out", ["SPY", "TLT", "stocks"])
-def test_too_small_a_market_is_an_error_with_the_way_out(market: ScriptedMarket, left_out: str) -> None:
-    stocks = [item.symbol for item in market.listings() if item.asset_type == "equity"]
-    gone = set(stocks[37:]) if left_out == "stocks" else {left_out}
-    market.bars = {key: values for key, values in market.bars.items() if key[0] not in gone}
-    message = rf"The scripted market has {37 if left_out == 'stocks' else 50} stocks .* needs 38 of them, SPY and TLT"
-    with pytest.raises(MarketDataError, match=message):
-        demo_books(market, DAYS[-60:])
-
-
-def test_books_are_the_same_every_time(market: ScriptedMarket, simulated: SimulatedMarket) -> None:
-    assert demo_books(market, DAYS[-60:]) == demo_books(simulated, DAYS[-60:])
-
-
-def test_entry_prices_are_what_a_store_of_four_decimals_holds(market: ScriptedMarket) -> None:
-    """Vendors' floats carry noise in single precision."""
-    stocks = [item.symbol for item in market.listings() if item.asset_type == "equity"]
-    for day in DAYS:
-        market.bars[stocks[0], day] = (87.93000030517578, 90.0, 80.0, 87.93000030517578, 87.93000030517578, 1.0)
-    lot = next(lot for lot in lots(market) if lot.symbol == stocks[0])
-    assert lot.entry_price == Decimal("87.9300")
+    with database.begin() as connection:
+        store_books(connection, books)
+        empty, full = read_portfolios(connection)
+        lots = read_lots(connection, full.portfolio_id)
+        before = read_lots(connection, full.portfolio_id, open_at=DAYS[6])
+        flows = [tuple(row) for row in connection.execute(sa.text("SELECT flow_date, amount FROM capital_flows"))]
+    assert [(each.owner, each.name, each.stated_equity, each.as_of) for each in (empty, full)] == [
+        ("demo", "Empty", Decimal(-5), LAST),
+        ("demo", "Full", Decimal(1_000), day),
+    ]
+    assert [(lot.symbol, lot.market_value, lot.valued_on) for lot in lots] == [
+        ("SPY", None, None),
+        ("House", Decimal(120), DAYS[7]),
+    ]
+    assert (before[1].market_value, before[1].valued_on) == (Decimal(110), DAYS[5])
+    assert flows == [(DAYS[3], Decimal(50)), (DAYS[4], Decimal(-20))]

@@ -1,8 +1,10 @@
 """Tests of the positions CSV: what the format allows is read exactly, everything else is named with line and column."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,15 @@ KNOWN = frozenset({"AAPL", "BRK-B", "BF.B", "SPY", "3M"})
 HEADER = "symbol,quantity,entry_price,entry_date"
 LINE = "AAPL,10,100.5,2025-07-01"
 WIDE_HEADER = ",".join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))
+CONTRACT = "AAPL250718C00150000"
+OPTION = {"investment_class": "OPTIONS", "symbol": CONTRACT}
+HOUSE = {
+    "investment_class": "PRIVATE",
+    "symbol": "A house",
+    "entry_price": "",
+    "market_value": "1000.5",
+    "valued_on": "2025-07-10",
+}
 
 
 def parse(content: str | bytes) -> list[NewLot]:
@@ -107,6 +118,56 @@ class TestWhatIsRead:
     def test_tickers_have_digits_dots_and_hyphens(self, symbol: str) -> None:
         assert parse(row(symbol=symbol))[0].symbol == symbol
 
+    @pytest.mark.parametrize(
+        "spelling", [CONTRACT, f"O:{CONTRACT}", "AAPL  250718C00150000", "O:AAPL  250718C00150000"]
+    )
+    def test_an_option_is_stored_under_its_own_spelling(self, spelling: str) -> None:
+        cells = {**OPTION, "symbol": spelling, "quantity": "-2", "entry_price": "3.25"}
+        assert parse(row(**cells, exit_price="0.01", exit_date="2025-07-18")) == [
+            NewLot(
+                symbol=CONTRACT,
+                quantity=Decimal(-2),
+                entry_price=Decimal("3.25"),
+                entry_date=date(2025, 7, 1),
+                exit_price=Decimal("0.01"),
+                exit_date=date(2025, 7, 18),
+                investment_class="OPTIONS",
+            )
+        ]
+
+    def test_an_option_may_have_expired_since_and_an_adjusted_one_belongs_to_its_share(self) -> None:
+        assert parse(row(**OPTION, entry_date="2025-07-18"))[0].exit_date is None
+        assert parse(row(**{**OPTION, "symbol": "AAPL1251219P00150000"}))[0].symbol == "AAPL1251219P00150000"
+
+    def test_a_private_position_is_a_name_and_a_valuation(self) -> None:
+        assert parse(row(**HOUSE)) == [
+            NewLot(
+                symbol="A house",
+                quantity=Decimal(10),
+                entry_price=None,
+                entry_date=date(2025, 7, 1),
+                investment_class="PRIVATE",
+                market_value=Decimal("1000.5"),
+                valued_on=date(2025, 7, 10),
+            )
+        ]
+
+    def test_a_private_position_may_have_a_price_and_an_exit_and_be_worth_nothing(self) -> None:
+        cells = {"entry_price": "99.5", "exit_price": "0", "exit_date": "2025-07-10", "market_value": "0"}
+        (lot,) = parse(row(**{**HOUSE, **cells}, notes="gone"))
+        assert (lot.entry_price, lot.exit_price, lot.exit_date) == (Decimal("99.5"), Decimal(0), date(2025, 7, 10))
+        assert (lot.market_value, lot.valued_on, lot.notes) == (Decimal(0), date(2025, 7, 10), "gone")
+
+    @pytest.mark.parametrize("name", ["x" * 60, "Gr\u00fc\u00dfe & S\u00f6hne GmbH", "NOPE", CONTRACT])
+    def test_a_private_position_has_any_name(self, name: str) -> None:
+        assert parse(row(**{**HOUSE, "symbol": name}))[0].symbol == name
+
+    def test_the_example_of_the_documentation(self) -> None:
+        document = (Path(__file__).resolve().parents[1] / "docs/positions-file.md").read_text(encoding="utf-8")
+        (example,) = re.findall(r"^```\n(symbol,.*?)^```", document, flags=re.MULTILINE | re.DOTALL)
+        lots = parse_positions(example.encode(), known_symbols=frozenset({"SPY", "NKE"}), today=TODAY)
+        assert [lot.investment_class for lot in lots] == ["PUBLIC", "PUBLIC", "OPTIONS", "PRIVATE"]
+
     @given(
         quantity=st.decimals(-(10**6), 10**6, places=4).filter(bool),
         price=st.decimals("0.0001", 10**4, places=4),
@@ -168,19 +229,61 @@ WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"exit_price": "5", "exit_date": "2025-06-30"}, "exit_date 2025-06-30 is before entry_date 2025-07-01"),
     ({"market_value": "5"}, "market_value belongs to PRIVATE positions"),
     ({"valued_on": "2025-07-01"}, "valued_on belongs to PRIVATE positions"),
-    ({"investment_class": "public"}, "investment_class 'public' is not accepted; this version values PUBLIC positions"),
+    ({"investment_class": "public"}, "investment_class 'public' is not PUBLIC, OPTIONS or PRIVATE"),
+    ({"investment_class": "STOCKS"}, "investment_class 'STOCKS' is not PUBLIC, OPTIONS or PRIVATE"),
+    ({"symbol": CONTRACT}, f"symbol {CONTRACT} is an option contract: its investment_class is OPTIONS"),
+]
+
+WRONG_CONTRACTS: list[tuple[Mapping[str, str], str]] = [
+    ({"symbol": ""}, "symbol is missing"),
     (
-        {"investment_class": "OPTIONS"},
-        "investment_class 'OPTIONS' is not accepted; this version values PUBLIC positions",
+        {"symbol": "AAPL"},
+        "symbol 'AAPL' is not an OCC option symbol like AAPL240119C00150000: root, yymmdd, C or P, strike x 1000",
     ),
+    ({"symbol": "AAPL250231C00150000"}, "symbol 'AAPL250231C00150000': 250231 is not a date in the form yymmdd"),
+    ({"symbol": "AAPL250718C00000000"}, "symbol 'AAPL250718C00000000': the strike is zero"),
     (
-        {"investment_class": "PRIVATE"},
-        "investment_class 'PRIVATE' is not accepted; this version values PUBLIC positions",
+        {"symbol": "NOPE250718C00150000"},
+        "symbol NOPE is not tracked; add it with `sigmasight universe add NOPE`",
     ),
+    ({"quantity": "0"}, "quantity is zero"),
+    ({"entry_price": ""}, "entry_price is missing"),
+    ({"entry_price": "0"}, "entry_price is zero"),
+    ({"entry_date": "2025-07-19"}, "expiry 2025-07-18 is before entry_date 2025-07-19"),
+    ({"exit_price": "0", "exit_date": "2025-07-19"}, "expiry 2025-07-18 is before exit_date 2025-07-19"),
+    ({"market_value": "5"}, "market_value belongs to PRIVATE positions"),
+]
+
+WRONG_PRIVATE: list[tuple[Mapping[str, str], str]] = [
+    ({"symbol": ""}, "symbol is missing"),
+    ({"symbol": "x" * 61}, f"symbol '{'x' * 20}' is not a name of 1 to 60 printable characters"),
+    ({"symbol": "A\u200bB"}, "symbol 'A\\u200bB' is not a name of 1 to 60 printable characters"),
+    ({"quantity": ""}, "quantity is missing"),
+    ({"quantity": "0"}, "quantity is zero"),
+    ({"quantity": "-1"}, "quantity is negative; a PRIVATE position is held long"),
+    ({"quantity": "x"}, f"quantity 'x' {NOT_A_NUMBER}"),
+    ({"entry_price": "0"}, "entry_price is zero"),
+    ({"entry_date": ""}, "entry_date is missing"),
+    ({"market_value": ""}, "market_value is missing"),
+    ({"market_value": "-1"}, "market_value '-1' is not an amount of 0 or more with at most 4 decimal places"),
+    ({"market_value": "1.00001"}, "market_value '1.00001' is not an amount of 0 or more with at most 4 decimal places"),
+    ({"valued_on": ""}, "valued_on is missing"),
+    ({"valued_on": "2025-08-01"}, "valued_on 2025-08-01 is in the future"),
+    ({"valued_on": "2025-06-30"}, "valued_on 2025-06-30 is before entry_date 2025-07-01"),
+    ({"exit_price": "5"}, "exit_price and exit_date go together"),
+    ({"exit_price": "5", "exit_date": "2025-07-09"}, "exit_date 2025-07-09 is before valued_on 2025-07-10"),
 ]
 
 
 class TestWhatIsRefused:
+    @pytest.mark.parametrize(("cells", "problem"), WRONG_CONTRACTS)
+    def test_a_wrong_cell_of_an_option_is_named(self, cells: Mapping[str, str], problem: str) -> None:
+        assert problems(row(**{**OPTION, **cells})) == [f"line 2: {problem}"]
+
+    @pytest.mark.parametrize(("cells", "problem"), WRONG_PRIVATE)
+    def test_a_wrong_cell_of_a_private_position_is_named(self, cells: Mapping[str, str], problem: str) -> None:
+        assert problems(row(**{**HOUSE, **cells})) == [f"line 2: {problem}"]
+
     @pytest.mark.parametrize(("cells", "problem"), WRONG_CELLS)
     def test_a_wrong_cell_is_named_with_line_and_column(self, cells: Mapping[str, str], problem: str) -> None:
         assert problems(row(**cells)) == [f"line 2: {problem}"]
@@ -262,11 +365,16 @@ class TestWhatIsRefused:
             ["AAPL,99999999999999.9999,9999999999.9999,2025-07-01"],
             ["AAPL,-50000001,1000,2025-07-01"],
             ["AAPL,30000000,1000,2025-07-01", "SPY,-30000000,1000,2025-07-01"],
+            [f"{CONTRACT},-500001,1000,2025-07-01,OPTIONS"],
+            ["AAPL,1,1,2025-07-01,,50000001,2025-07-31", "AAPL,999,1,2025-07-01,,50000000,2025-07-31"],
+            ["A house,5,9999999999,2025-07-01,PRIVATE,,,5.0001,2025-07-01"],
         ],
     )
     def test_a_book_beyond_the_ledgers_integers_is_refused(self, lines: list[str]) -> None:
-        assert problems("\n".join([HEADER, *lines])) == [
-            f"line {len(lines) + 1}: quantity x entry_price, added up to this line, is more than 50,000,000,000 USD"
+        columns = ["investment_class", "exit_price", "exit_date", "market_value", "valued_on"]
+        content = "\n".join([",".join([HEADER, *columns]), *(line + "," * (8 - line.count(",")) for line in lines)])
+        assert problems(content) == [
+            f"line {len(lines) + 1}: the positions up to this line come to more than 50,000,000,000 USD"
         ]
 
     def test_the_largest_book_is_read(self) -> None:

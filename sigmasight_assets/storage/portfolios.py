@@ -1,4 +1,7 @@
-"""Owners' books: portfolios, lots and flows, written with their edit date so that later snapshots count as stale."""
+"""Owners' books: portfolios, lots and flows, written with their edit date so that later snapshots count as stale.
+
+Edits of single lots are in ``lots``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,38 +12,53 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_assets.errors import NotFoundError, StorageError
-from sigmasight_assets.storage.book_tables import capital_flows, portfolios, positions, users
+from sigmasight_assets.errors import BookError, NotFoundError, StorageError
+from sigmasight_assets.storage.book_tables import capital_flows, portfolios, positions, private_valuations, users
 from sigmasight_assets.storage.tokens import ensure_user
 
 
 @dataclass(frozen=True, slots=True)
 class NewLot:
-    """A lot to be stored: signed quantity, prices in USD, trade dates; an open lot has no exit."""
+    """A lot to be stored: signed quantity, prices in USD, trade dates; an open lot has no exit.
+
+    The quantity is in the share units of ``units_date``, which is the entry date when None. ``market_value`` (USD, of
+    the whole lot) on ``valued_on`` is the first valuation of a PRIVATE lot, which may have no entry price.
+    """
 
     symbol: str
     quantity: Decimal
-    entry_price: Decimal
+    entry_price: Decimal | None
     entry_date: date
     exit_price: Decimal | None = None
     exit_date: date | None = None
     investment_class: str = "PUBLIC"
     notes: str | None = None
+    units_date: date | None = None
+    market_value: Decimal | None = None
+    valued_on: date | None = None
+
+
+VALUATION_FIELDS = ("market_value", "valued_on")
+LOT_FIELDS = tuple(name for name in NewLot.__dataclass_fields__ if name not in VALUATION_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLot:
-    """A lot as stored."""
+    """A lot as stored, with the newest of its valuations."""
 
     position_id: int
     public_id: UUID
+    portfolio_id: int
     symbol: str
     investment_class: str
     quantity: Decimal
-    entry_price: Decimal
+    units_date: date | None
+    entry_price: Decimal | None
     entry_date: date
     exit_price: Decimal | None
     exit_date: date | None
+    market_value: Decimal | None
+    valued_on: date | None
     notes: str | None
 
 
@@ -63,7 +81,10 @@ class PortfolioRecord:
 def create_portfolio(
     connection: sa.Connection, *, user: str, name: str, equity: Decimal, as_of: date, lots: Sequence[NewLot]
 ) -> PortfolioRecord:
-    """Store a portfolio with its lots; ``StorageError`` when the user already has one of this name."""
+    """Store a portfolio with its lots and their first valuations.
+
+    ``StorageError`` when the user already has a portfolio of this name.
+    """
     user_id = ensure_user(connection, user)
     taken = sa.select(portfolios.c.portfolio_id).where(portfolios.c.user_id == user_id, portfolios.c.name == name)
     if connection.execute(taken).first() is not None:
@@ -73,13 +94,31 @@ def create_portfolio(
         .values(user_id=user_id, name=name, stated_equity=equity, as_of=as_of, stale_from=as_of)
         .returning(portfolios.c.portfolio_id)
     ).scalar_one()
-    if lots:
-        rows = [
-            {"portfolio_id": portfolio_id, **{field: getattr(lot, field) for field in NewLot.__dataclass_fields__}}
-            for lot in lots
-        ]
-        connection.execute(sa.insert(positions), rows)
+    insert_lots(connection, portfolio_id, lots)
     return read_portfolios(connection, portfolio_id=portfolio_id)[0]
+
+
+def insert_lots(connection: sa.Connection, portfolio_id: int, lots: Sequence[NewLot]) -> list[int]:
+    """Store lots and their first valuations and return their numbers; the caller calls ``mark_edited``."""
+    if not lots:
+        return []
+    rows = [{"portfolio_id": portfolio_id, **{name: getattr(lot, name) for name in LOT_FIELDS}} for lot in lots]
+    statement = sa.insert(positions).returning(positions.c.position_id, sort_by_parameter_order=True)
+    position_ids = list(connection.execute(statement, rows).scalars())
+    valuations = [
+        {"position_id": position_id, **_first_valuation(lot)}
+        for position_id, lot in zip(position_ids, lots, strict=True)
+        if lot.market_value is not None
+    ]
+    if valuations:
+        connection.execute(sa.insert(private_valuations), valuations)
+    return position_ids
+
+
+def _first_valuation(lot: NewLot) -> dict[str, Any]:
+    if lot.investment_class != "PRIVATE":
+        raise BookError(f"{lot.symbol}: only PRIVATE lots have valuations, this one is {lot.investment_class}")
+    return {name: getattr(lot, name) for name in VALUATION_FIELDS}
 
 
 def add_capital_flow(connection: sa.Connection, portfolio_id: int, *, flow_date: date, amount: Decimal) -> None:
@@ -134,22 +173,36 @@ def require_portfolio(connection: sa.Connection, public_id: UUID) -> PortfolioRe
 
 def read_lots(connection: sa.Connection, portfolio_id: int, *, open_at: date | None = None) -> list[StoredLot]:
     """Lots of a portfolio in the order they were entered; with ``open_at`` those held at the end of that date."""
-    columns = [positions.c[name] for name in StoredLot.__dataclass_fields__]
-    query = sa.select(*columns).where(positions.c.portfolio_id == portfolio_id).order_by(positions.c.position_id)
+    query = lots_query(valued_until=open_at).where(positions.c.portfolio_id == portfolio_id)
     if open_at is not None:
         query = query.where(
             positions.c.entry_date <= open_at,
             sa.or_(positions.c.exit_date.is_(None), positions.c.exit_date > open_at),
         )
-    return [StoredLot(*row) for row in connection.execute(query)]
+    return [StoredLot(*row) for row in connection.execute(query.order_by(positions.c.position_id))]
 
 
-def read_held_symbols(connection: sa.Connection) -> set[str]:
-    """Symbols of the open PUBLIC lots of all portfolios."""
-    query = sa.select(positions.c.symbol).where(
-        positions.c.exit_date.is_(None), positions.c.investment_class == "PUBLIC"
+def lots_query(*, valued_until: date | None = None) -> sa.Select[Any]:
+    """Selects the fields of ``StoredLot`` with the newest valuation, of those until ``valued_until`` when given."""
+    valuations = private_valuations.c
+    newest = sa.select(valuations.market_value, valuations.valued_on).where(
+        valuations.position_id == positions.c.position_id
     )
-    return set(connection.execute(query.distinct()).scalars())
+    if valued_until is not None:
+        newest = newest.where(valuations.valued_on <= valued_until)
+    newest_one = newest.order_by(valuations.valued_on.desc()).limit(1).lateral("newest")
+    columns = [
+        newest_one.c[name] if name in VALUATION_FIELDS else positions.c[name] for name in StoredLot.__dataclass_fields__
+    ]
+    return sa.select(*columns).join_from(positions, newest_one, sa.true(), isouter=True)
+
+
+def read_held_symbols(connection: sa.Connection) -> dict[str, str]:
+    """The investment class of each symbol in open PUBLIC and OPTIONS lots of all portfolios."""
+    query = sa.select(positions.c.symbol, positions.c.investment_class).where(
+        positions.c.exit_date.is_(None), positions.c.investment_class.in_(("PUBLIC", "OPTIONS"))
+    )
+    return {row.symbol: row.investment_class for row in connection.execute(query.distinct())}
 
 
 def read_book_marks(connection: sa.Connection) -> tuple[date | None, list[tuple[int, int, date]]]:

@@ -53,10 +53,36 @@ class TestImport:
     ) -> None:
         before = contents(database)
         outcome = sigmasight("portfolio", "import", file, *arguments(), "--dry-run")
-        assert (outcome.code, outcome.out) == (0, "2 positions are in order; nothing was stored (--dry-run)\n")
+        assert (outcome.code, outcome.out) == (
+            0,
+            "2 positions are in order (2 PUBLIC); nothing was stored (--dry-run)\n",
+        )
         assert contents(database) == before
         Path(file).write_text(f"{GOOD}NOPE,1,1,2025-07-01\n")
         assert "line 4: symbol NOPE" in refused("portfolio", "import", file, *arguments(), "--dry-run").err
+
+    def test_every_class_is_counted_and_stored(self, sigmasight: Sigmasight, database: Database, file: str) -> None:
+        Path(file).write_text(
+            "symbol,quantity,entry_price,entry_date,investment_class,market_value,valued_on\n"
+            "SPY,1,500,2025-07-01,,,\n"
+            "O:SPY250801P00600000,-1,2.5,2025-07-01,OPTIONS,,\n"
+            "TLT,2,90,2025-07-01,PUBLIC,,\n"
+            "A house,1,,2025-07-01,PRIVATE,250000,2025-07-31\n"
+        )
+        outcome = sigmasight("portfolio", "import", file, *arguments(), "--dry-run")
+        counts = "4 positions are in order (1 OPTIONS, 1 PRIVATE, 2 PUBLIC); nothing was stored (--dry-run)\n"
+        assert (outcome.code, outcome.out) == (0, counts)
+        assert sigmasight("portfolio", "import", file, *arguments()).code == 0
+        with database.begin() as connection:
+            lots = read_lots(connection, read_portfolios(connection)[0].portfolio_id)
+        assert [
+            (lot.symbol, lot.investment_class, lot.entry_price, lot.market_value, lot.valued_on) for lot in lots
+        ] == [
+            ("SPY", "PUBLIC", Decimal(500), None, None),
+            ("SPY250801P00600000", "OPTIONS", Decimal("2.5"), None, None),
+            ("TLT", "PUBLIC", Decimal(90), None, None),
+            ("A house", "PRIVATE", None, Decimal(250_000), date(2025, 7, 31)),
+        ]
 
     def test_wrong_lines_are_all_named(self, refused: Sigmasight, file: str) -> None:
         Path(file).write_text(f"{GOOD}NOPE,nan,1,2025-07-01\nSPY,1,1,2025-08-01\n")
@@ -120,8 +146,8 @@ class TestImport:
         [
             ({"as_of": "2025-07-32"}, "Invalid value for '--as-of': '2025-07-32' is not a date like 2025-07-31"),
             ({"as_of": "yesterday"}, "Invalid value for '--as-of': 'yesterday' is not a date like 2025-07-31"),
-            ({"equity": "NaN"}, "Invalid value for '--equity': 'NaN' is not an amount within 50,000,000,000 USD"),
-            ({"equity": "1,000"}, "Invalid value for '--equity': '1,000' is not an amount within"),
+            ({"equity": "NaN"}, "'--equity': 'NaN' is not an amount from -50,000,000,000 to 50,000,000,000 USD"),
+            ({"equity": "1,000"}, "Invalid value for '--equity': '1,000' is not an amount from"),
             ({"user": ""}, "Invalid value for '--user': '' is not a name of 1 to 100 printable characters"),
             ({"name": "a\nb"}, "Invalid value for '--name': 'a\\nb' is not a name of 1 to 100 printable characters"),
         ],
@@ -171,7 +197,8 @@ class TestEquity:
     def test_other_amounts_are_misuse(self, refused: Sigmasight, text: str) -> None:
         outcome = refused("portfolio", "import", "nowhere.csv", *arguments(equity=text))
         assert outcome.code == 2
-        assert "is not an amount within 50,000,000,000 USD with at most 8 decimal places" in words(outcome.err)
+        message = "is not an amount from -50,000,000,000 to 50,000,000,000 USD with at most 8 decimal places"
+        assert message in words(outcome.err)
 
 
 class TestList:
@@ -186,3 +213,141 @@ class TestList:
         shown = sigmasight("portfolio", "list")
         columns = zip(*(line.split("│") for line in shown.out.splitlines() if line.startswith("│")), strict=True)
         assert item["public_id"] in {"".join(cell.strip() for cell in column) for column in columns}
+
+
+HOLDINGS = (
+    f"{HEADER},investment_class,market_value,valued_on\n"
+    "SPY,10,500,2025-07-01,,,\nTLT,-5,90,2025-06-19,,,\nA house,2,,2025-07-01,PRIVATE,1000,2025-07-01\n"
+)
+
+
+class TestLots:
+    """What owners do with what they hold: list it, close it, value it."""
+
+    @pytest.fixture
+    def portfolio(self, sigmasight: Sigmasight, file: str) -> str:
+        Path(file).write_text(HOLDINGS)
+        imported = sigmasight("portfolio", "import", file, *arguments())
+        assert imported.code == 0
+        return imported.out.split()[-1]
+
+    @staticmethod
+    def listed(sigmasight: Sigmasight, portfolio: str) -> dict[str, dict[str, str | None]]:
+        """The lots as programs read them, by symbol; a closed one also by its exit."""
+        answer = json.loads(sigmasight("portfolio", "lots", portfolio, "--json").out)
+        assert answer["total"] == len(answer["items"])
+        return {item["symbol"] + (item["exit_date"] or ""): item for item in answer["items"]}
+
+    def test_they_are_listed_in_full(self, sigmasight: Sigmasight, portfolio: str) -> None:
+        lots = self.listed(sigmasight, portfolio)
+        assert list(lots) == ["SPY", "TLT", "A house"]
+        lots["A house"].pop("public_id")
+        assert lots["A house"] == {
+            "symbol": "A house",
+            "investment_class": "PRIVATE",
+            "quantity": "2.0000",
+            "units_date": None,
+            "entry_price": None,
+            "entry_date": "2025-07-01",
+            "exit_price": None,
+            "exit_date": None,
+            "market_value": "1000.00000000",
+            "valued_on": "2025-07-01",
+            "notes": None,
+        }
+
+    def test_people_read_an_id_and_a_sentence(self, sigmasight: Sigmasight, portfolio: str) -> None:
+        position = str(self.listed(sigmasight, portfolio)["TLT"]["public_id"])
+        sigmasight("portfolio", "close", position, "--on", "2025-07-31", "--price", "88.5")
+        shown = sigmasight("portfolio", "lots", portfolio).out
+        rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in shown.splitlines() if line.startswith("│")]
+        assert position in [cells[0] for cells in rows]
+        assert " ".join(cells[1] for cells in rows) == (
+            "10 SPY, PUBLIC, entered 2025-07-01 at 500 "
+            "-5 TLT, PUBLIC, entered 2025-06-19 at 90 closed 2025-07-31 at 88.5 "
+            "2 A house, PRIVATE, entered 2025-07-01 worth 1000 on 2025-07-01"
+        )
+
+    def test_one_is_closed_whole(self, sigmasight: Sigmasight, portfolio: str) -> None:
+        position = self.listed(sigmasight, portfolio)["TLT"]["public_id"]
+        outcome = sigmasight("portfolio", "close", str(position), "--on", "2025-07-31", "--price", "88.5")
+        assert (outcome.code, outcome.out) == (0, f"-5.0000 TLT closed on 2025-07-31 at 88.5; position {position}\n")
+        lot = self.listed(sigmasight, portfolio)["TLT2025-07-31"]
+        assert (lot["exit_price"], lot["public_id"]) == ("88.5000", position)
+
+    def test_one_is_closed_in_part(self, sigmasight: Sigmasight, portfolio: str) -> None:
+        position = str(self.listed(sigmasight, portfolio)["SPY"]["public_id"])
+        when = ("--on", "2025-07-30", "--price", "0")
+        outcome = sigmasight("portfolio", "close", position, *when, "--quantity", "2.5")
+        lots = self.listed(sigmasight, portfolio)
+        closed = lots["SPY2025-07-30"]
+        assert outcome.out == f"2.5000 SPY closed on 2025-07-30 at 0; position {closed['public_id']}\n"
+        assert (lots["SPY"]["quantity"], lots["SPY"]["public_id"], closed["quantity"]) == ("7.5000", position, "2.5000")
+
+    def test_a_private_one_is_valued(self, sigmasight: Sigmasight, portfolio: str) -> None:
+        position = str(self.listed(sigmasight, portfolio)["A house"]["public_id"])
+        outcome = sigmasight("portfolio", "value", position, "--on", "2025-07-31", "--value", "1200.00000001")
+        assert (outcome.code, outcome.out) == (0, "A house is worth 1200.00000001 USD from 2025-07-31 on\n")
+        lot = self.listed(sigmasight, portfolio)["A house"]
+        assert (lot["valued_on"], lot["market_value"]) == ("2025-07-31", "1200.00000001")
+
+    @pytest.mark.parametrize(
+        ("edit", "message"),
+        [
+            (("SPY", "close --on 2025-08-01 --price 1"), "2025-08-01 is in the future: enter it when it has happened"),
+            (("A house", "value --on 2025-08-01 --value 1"), "2025-08-01 is in the future: enter it when it has"),
+            (
+                ("SPY", "close --on 2025-06-30 --price 1"),
+                "SPY: the exit of 2025-06-30 is before the entry of 2025-07-01",
+            ),
+            (
+                ("SPY", "close --on 2025-07-31 --price 1 --quantity 11"),
+                "SPY: 11 are to be closed on 2025-07-31, when 10",
+            ),
+            (("SPY", "value --on 2025-07-31 --value 1"), "SPY: only PRIVATE positions have valuations"),
+        ],
+    )
+    def test_what_the_book_contradicts_is_refused(
+        self, refused: Sigmasight, sigmasight: Sigmasight, portfolio: str, edit: tuple[str, str], message: str
+    ) -> None:
+        symbol, command = edit
+        name, *options = command.split()
+        position = str(self.listed(sigmasight, portfolio)[symbol]["public_id"])
+        outcome = refused("portfolio", name, position, *options)
+        assert outcome.code == 1
+        assert outcome.err.startswith(f"error: {message}")
+
+    @pytest.mark.parametrize(
+        ("command", "message"),
+        [
+            ("close {} --on 2025-07-31 --price 1", "There is no position {}"),
+            ("value {} --on 2025-07-31 --value 1", "There is no position {}"),
+            ("lots {}", "There is no portfolio {}"),
+        ],
+    )
+    def test_an_unknown_id_is_named(self, refused: Sigmasight, command: str, message: str) -> None:
+        unknown = "6f1c1f0e-0000-4000-8000-000000000000"
+        outcome = refused("portfolio", *command.format(unknown).split())
+        assert (outcome.code, outcome.err) == (1, f"error: {message.format(unknown)}\n")
+
+    @pytest.mark.parametrize(
+        ("command", "message"),
+        [
+            ("close 5 --on 2025-07-31 --price 1", "Invalid value for 'POSITION': Input should be a valid UUID"),
+            ("lots 5", "Invalid value for 'PORTFOLIO': Input should be a valid UUID"),
+            ("close {} --on 2025-07-31 --price 10000000000", "is not an amount from 0 to 9,999,999,999.9999 USD"),
+            ("close {} --on 2025-07-31 --price 1.00001", "is not an amount from 0 to 9,999,999,999.9999 USD"),
+            (
+                "close {} --on 2025-07-31 --price 1 --quantity 0",
+                "is not an amount from 0.0001 to 99,999,999,999,999.9999",
+            ),
+            ("close {} --on 2025-07-31 --price 1 --quantity=-1", "is not an amount from 0.0001 to"),
+            ("value {} --on 2025-07-31 --value -1", "is not an amount from 0 to 50,000,000,000 USD"),
+            ("value {} --on 2025-07-31 --value nan", "is not an amount from 0 to 50,000,000,000 USD"),
+            ("value {} --on today --value 1", "'today' is not a date like 2025-07-31"),
+        ],
+    )
+    def test_misuse_is_told(self, refused: Sigmasight, command: str, message: str) -> None:
+        outcome = refused("portfolio", *command.format("6f1c1f0e-0000-4000-8000-000000000000").split())
+        assert outcome.code == 2
+        assert message in words(outcome.err)
