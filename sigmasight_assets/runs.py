@@ -78,6 +78,11 @@ def range_tags(first: date, last: date) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
 
 
+# Dagster records an event per asset and session before it answers: 15 s for nine assets and 950 sessions on an idle
+# machine.
+LAUNCH_TIMEOUT = 600.0
+
+
 class DagsterClient:
     """The few calls SigmaSight makes to a Dagster webserver."""
 
@@ -94,7 +99,7 @@ class DagsterClient:
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
         all_tags = [{"key": key, "value": value} for key, value in {**partition, **(tags or {})}.items()]
         params = {"selector": selector, "executionMetadata": {"tags": all_tags}}
-        answer = self.query(LAUNCH, {"params": params}, "launchRun")
+        answer = self.query(LAUNCH, {"params": params}, "launchRun", timeout=LAUNCH_TIMEOUT)
         if answer["__typename"] != "LaunchRunSuccess":
             problems = [item["message"] for item in answer.get("errors", [])] or [answer.get("message", "")]
             raise ServiceError(f"Dagster did not start {job}: {answer['__typename']} {' '.join(problems)}".strip())
@@ -120,12 +125,17 @@ class DagsterClient:
         reasons = [text for event in events if (text := _failure_text(event))]
         return "\n".join(dict.fromkeys(reasons)) or "Dagster gives no reason; see the run in its UI"
 
-    def query(self, query: str, variables: Mapping[str, Any], field: str) -> dict[str, Any]:
-        """Send a query or mutation and return the field of its data; ``ServiceError`` when there is none."""
+    def query(
+        self, query: str, variables: Mapping[str, Any], field: str, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Send a query or mutation and return the field of its data; ``ServiceError`` when there is none.
+
+        ``timeout`` in seconds replaces the client's own.
+        """
         request = {"query": query, "variables": dict(variables)}
         try:
             # Dagster is on this machine or next to it, never behind the proxy of the environment.
-            response = httpx.post(self._url, json=request, timeout=self._timeout, trust_env=False)
+            response = httpx.post(self._url, json=request, timeout=timeout or self._timeout, trust_env=False)
             # A refusal of GraphQL comes with its reasons.
             if response.status_code != httpx.codes.BAD_REQUEST:
                 response.raise_for_status()

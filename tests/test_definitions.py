@@ -16,7 +16,7 @@ from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.symbol_checks import CHECKS
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
-MARKET = ("symbol_universe", "symbol_prices")
+MARKET = ("symbol_universe", "company_profiles", "symbol_prices")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -35,8 +35,11 @@ def test_assets_groups_and_dependencies() -> None:
     assert {name for name, group in groups.items() if group == "symbol_layer"} == {*MARKET, *SYMBOL_PRODUCTS}
     assert {name for name, group in groups.items() if group == "portfolio_layer"} == set(PRODUCTS)
     parents = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in found.items()}
-    assert parents["symbol_prices"] == {"symbol_universe"}
-    assert {name: parents[name] for name in SYMBOL_PRODUCTS} == {name: {"symbol_prices"} for name in SYMBOL_PRODUCTS}
+    assert parents["symbol_prices"] == parents["company_profiles"] == {"symbol_universe"}
+    assert parents["symbol_daily_metrics"] == {"symbol_prices", "company_profiles"}
+    assert {name: parents[name] for name in SYMBOL_PRODUCTS if name != "symbol_daily_metrics"} == {
+        name: {"symbol_prices"} for name in SYMBOL_PRODUCTS if name != "symbol_daily_metrics"
+    }
     assert {name: parents[name] for name in PRODUCTS} == {name: {"symbol_daily_metrics"} for name in PRODUCTS}
     assert all(spec.description for spec in found.values())
 
@@ -44,7 +47,7 @@ def test_assets_groups_and_dependencies() -> None:
 def test_every_asset_has_the_session_partitions_and_runs_a_range_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMASIGHT_HISTORY_START", "2025-03-03")
     assets = build_definitions().resolve_asset_graph().assets_defs
-    assert len(assets) == 4
+    assert len(assets) == 5
     for asset in assets:
         assert asset.partitions_def == session_partitions(date(2025, 3, 3))
         assert asset.backfill_policy == dg.BackfillPolicy.single_run()
@@ -55,6 +58,7 @@ def test_one_vendor_fetch_at_a_time() -> None:
     pools = {asset.op.name: asset.op.pool for asset in defs.resolve_asset_graph().assets_defs}
     assert pools == {
         "symbol_universe": None,
+        "company_profiles": "market_vendor",
         "symbol_prices": "market_vendor",
         "symbol_products": None,
         "portfolio_products": None,

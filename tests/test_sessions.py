@@ -1,9 +1,11 @@
 """Tests of the exchange calendar against another package, plain Python look-ups and dates from the newspapers."""
 
 import time
+import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import pandas_market_calendars
@@ -22,6 +24,17 @@ DATES = st.dates(date(2000, 1, 10), date(2035, 12, 20))
 def new_york(day: date, hour: int, minute: int = 0, *, fold: int = 0) -> datetime:
     """An instant given by New York's wall clock, in UTC."""
     return datetime(day.year, day.month, day.day, hour, minute, fold=fold, tzinfo=NEW_YORK).astimezone(UTC)
+
+
+@lru_cache(maxsize=1)
+def closing_times() -> dict[date, datetime]:
+    """When each session from 2000 to 2030 ended, by the other package."""
+    calendar = pandas_market_calendars.get_calendar("NYSE")
+    with warnings.catch_warnings():
+        # Of pandas 3.1, about what the package calls.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        closes = calendar.schedule("2000-01-01", "2030-12-31")["market_close"]
+    return {day.date(): close.to_pydatetime() for day, close in closes.items()}
 
 
 class TestSessions:
@@ -66,6 +79,21 @@ class TestSessions:
     )
     def test_open_days_are_some(self, day: date) -> None:
         assert CALENDAR.is_session(day)
+
+    @pytest.mark.parametrize("year", range(2000, 2031))
+    def test_juneteenth_is_kept_from_2022_on(self, year: int) -> None:
+        day = date(year, 6, 19)
+        observed = day + timedelta({5: -1, 6: 1}.get(day.weekday(), 0))
+        assert CALENDAR.is_session(observed) is (year < 2022)
+
+    @pytest.mark.parametrize("year", range(2000, 2031))
+    def test_the_friday_after_thanksgiving_is_a_session_of_half_a_day(self, year: int) -> None:
+        first = date(year, 11, 1)
+        thanksgiving = first + timedelta((3 - first.weekday()) % 7 + 21)
+        friday = thanksgiving + timedelta(1)
+        assert not CALENDAR.is_session(thanksgiving)
+        assert CALENDAR.is_session(friday)
+        assert closing_times()[friday] == new_york(friday, 13)
 
     def test_they_are_ascending_and_each_once(self) -> None:
         assert sorted(set(EVERY_SESSION)) == EVERY_SESSION
@@ -165,6 +193,16 @@ class TestCompletion:
         assert CALENDAR.last_complete(boundary) == day
         assert CALENDAR.last_complete(new_york(after, 20, 59)) == day
         assert CALENDAR.last_complete(new_york(after, 21)) == after
+
+    def test_every_session_closed_hours_before_it_is_complete(self) -> None:
+        closed = closing_times()
+        assert len(closed) > 7_700
+        for day, close in list(closed.items())[1:]:
+            boundary = new_york(day, 21)
+            # Clocks change on Sundays, so no session's evening is longer or shorter for it.
+            assert timedelta(hours=5) <= boundary - close <= timedelta(hours=8), day
+            assert CALENDAR.last_complete(boundary) == day
+            assert CALENDAR.last_complete(close) < day
 
     @given(st.sampled_from(EVERY_SESSION[10:-10]), st.integers(-1_000_000, 1_000_000))
     def test_at_any_instant_it_is_the_newest_past_its_boundary(self, day: date, seconds: int) -> None:

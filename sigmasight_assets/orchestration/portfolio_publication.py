@@ -11,23 +11,19 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from sigmasight_assets.errors import NotReadyError, PublicationError
+from sigmasight_assets.errors import NotReadyError
+from sigmasight_assets.orchestration.option_expiry import settle_options
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
 from sigmasight_assets.quant.ledger_identity import identity_violations
-from sigmasight_assets.quant.money import AmountOverflowError
+from sigmasight_assets.quant.lots import LedgerState
 from sigmasight_assets.sessions import SessionCalendar
-from sigmasight_assets.storage.books import (
-    Books,
-    read_books,
-    read_ledger_state,
-    read_published_betas,
-    read_published_closes,
-)
+from sigmasight_assets.storage.books import Books, read_books, read_ledger_state
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, naming_portfolios
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
 from sigmasight_assets.storage.publications import (
     Publication,
@@ -36,6 +32,7 @@ from sigmasight_assets.storage.publications import (
     read_symbol_generations,
     record_publications,
 )
+from sigmasight_assets.storage.published import read_published_betas, read_published_closes
 from sigmasight_assets.storage.snapshots import (
     PortfolioRows,
     find_changed_snapshots,
@@ -48,7 +45,6 @@ PRODUCTS = ("portfolio_snapshots", "portfolio_factor_exposures")
 LEDGER_IDENTITY = "ledger_identity"
 # Cells (sessions x portfolios) held in memory at a time.
 SLICE_CELLS = 1_000_000
-NAMED_OFFENDERS = 20
 
 
 @dataclass
@@ -154,19 +150,15 @@ def _publish_slice(
 ) -> list[Verdict]:
     sessions = inputs.sessions
     books = read_books(transaction, last=sessions[-1], previous=inputs.previous, only_stale=inputs.only_books_changed)
+    books, settlements = settle_options(transaction, calendar, books, last=sessions[-1])
     state = read_ledger_state(transaction, books, inputs.previous)
     grid, positions = _grid(calendar, books, sessions)
     closes, betas = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
-    try:
-        rows = compute_portfolio_rows(books, state, grid, rows=positions, closes=closes, betas=betas)
-    except AmountOverflowError as error:
-        ids = books.portfolio_ids[error.offenders[:NAMED_OFFENDERS]].tolist()
-        raise PublicationError(
-            f"Amounts of the portfolios {ids} are too large to be exact (92 billion USD): correct their lots"
-        ) from error
-    verdicts = _judge(
-        books, identity_violations(books.lots, books.portfolios, books.flows, state, rows.ledger), sessions
-    )
+    with naming_portfolios(books.portfolio_ids):
+        rows = compute_portfolio_rows(
+            books, state, grid, rows=positions, closes=closes, betas=betas, settlements=settlements
+        )
+    verdicts = _judge(rows, state)
     good = np.logical_and.accumulate([item.passed for item in verdicts])
     changed = find_changed_snapshots(transaction, rows) & good[:, None]
     if changed.any():
@@ -191,9 +183,12 @@ def _grid(calendar: SessionCalendar, books: Books, sessions: Sequence[date]) -> 
     return Grid(calendar.sessions[start : int(positions[-1]) + 1], books.symbols), positions - start
 
 
-def _judge(books: Books, offenders: list[IntArray], sessions: Sequence[date]) -> list[Verdict]:
-    verdicts = []
-    for day, wrong in zip(sessions, offenders, strict=True):
+def _judge(rows: PortfolioRows, state: LedgerState) -> list[Verdict]:
+    books, verdicts = rows.books, []
+    offenders = identity_violations(
+        books.lots, books.portfolios, books.flows, state, rows.ledger, dividends=books.dividends
+    )
+    for day, wrong in zip(rows.sessions.tolist(), offenders, strict=True):
         ids = books.portfolio_ids[wrong[:NAMED_OFFENDERS]].tolist()
         detail = (
             f"broken for {len(wrong)} portfolios: {ids}" if len(wrong) else f"{len(books.portfolio_ids)} portfolios"

@@ -1,6 +1,6 @@
-"""Bring stored prices up to date: ask only for what each symbol lacks, validate, store, log what changed.
+"""Bring stored prices and corporate actions up to date: ask, judge, and store per batch what differs, all or nothing.
 
-No Dagster here; the asset in ``assets.prices`` calls this.
+No Dagster here; the asset in ``assets.market`` calls this.
 """
 
 from collections import Counter
@@ -12,17 +12,27 @@ import numpy as np
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
-from sigmasight_assets.market_data.protocol import BarRequest, MarketSource, SymbolOutcome
-from sigmasight_assets.market_data.validation import ValidatedBars, validate_bars
+from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.price_answers import Answer, ask
+from sigmasight_assets.orchestration.price_changes import (
+    StoredFacts,
+    change_reasons,
+    compare_actions,
+    find_marks,
+    late_actions,
+)
+from sigmasight_assets.orchestration.price_requests import PricePlan, needed_sessions, plan_histories, plan_requests
+from sigmasight_assets.quant.arrays import DateArray
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.actions import ActionChange, log_changed_actions, read_stated_actions, replace_actions
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.invalidations import mark_invalid, newest_published_session
 from sigmasight_assets.storage.prices import (
-    PriceWindow,
+    REREAD,
     PriceWrite,
     changed_bars,
-    dense_window,
     quarantine_bars,
     read_other_sources,
     read_price_window,
@@ -31,12 +41,9 @@ from sigmasight_assets.storage.prices import (
 from sigmasight_assets.storage.publications import lock_layer
 from sigmasight_assets.storage.universe import PROGRESS_SCHEMA, TrackedSymbol, read_universe, record_progress
 
-# Sessions of history a symbol needs before the first session asked for.
-HISTORY_SESSIONS = 400
-# The newest sessions are asked for again, because vendors correct them.
-REREAD_SESSIONS = 5
 # Symbols per vendor request and transaction: what is stored stays stored when a later batch fails.
 BATCH_SYMBOLS = 1_000
+HISTORY_MISSING = "nothing of it is stored before its whole history is, which changed"
 
 
 @dataclass
@@ -44,23 +51,43 @@ class PriceUpdate:
     """Counts of one update, and the vendor's answer for each symbol that is not in order."""
 
     requested: int = 0
+    skipped: int = 0
     already_there: int = 0
     inserted: int = 0
     restated: int = 0
+    rescaled: int = 0
+    refetched: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    action_problems: list[tuple[str, str]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    delisted: dict[str, str] = field(default_factory=dict)
+    marked: set[str] = field(default_factory=set)
     changed_symbols: int = 0
     restated_sessions: set[date] = field(default_factory=set)
 
-    def add(self, write: PriceWrite, validated: ValidatedBars, *, again: bool) -> None:
-        """Count one batch; bars asked for ``again``, because later ones were restated, count where they differ."""
+    def add(self, write: PriceWrite, changes: Sequence[ActionChange], marks: pa.Table) -> None:
+        """Count what one answer changed."""
         self.inserted += write.inserted
         self.restated += write.restated
+        self.rescaled += write.rescaled
+        self.already_there += write.unchanged
+        self.changed_symbols += len(write.symbols)
         self.restated_sessions.update(write.restated_sessions)
-        if not again:
-            self.already_there += write.unchanged
-            self.changed_symbols += len(write.symbols)
-            self.rejected.update(validated.counts)
+        self.actions.update(item.sort for item in changes)
+        self.marked.update(marks.column("symbol").to_pylist())
+
+
+@dataclass(frozen=True)
+class _Update:
+    """An update under way: what it works with, the sessions it needs and the counts it leaves."""
+
+    database: Database
+    source: MarketSource
+    calendar: SessionCalendar
+    sessions: DateArray
+    run_id: str
+    counts: PriceUpdate = field(default_factory=PriceUpdate)
 
 
 def update_prices(
@@ -74,41 +101,26 @@ def update_prices(
 ) -> PriceUpdate:
     """Fetch and store what the tracked symbols lack up to the last of ``sessions``.
 
+    All that an answer changes of a batch of symbols is one transaction: bars, corporate actions, the log of
+    restatements, what is known of the symbols, and the marks of published figures that rest on what changed. A symbol
+    whose stored bars or corporate actions turn out to be stated otherwise has its whole history fetched again.
+
     Raises ``MarketDataError`` when nothing is tracked or the source cannot answer at all.
     """
     with database.begin() as connection:
         tracked = read_universe(connection)
     if not tracked:
         raise MarketDataError("No symbol is tracked: run `sigmasight universe import FILE` or `universe add SYMBOL`")
-    window = _needed_sessions(calendar, sessions, history_start=history_start)
+    window = needed_sessions(calendar, sessions, history_start=history_start)
     with database.bulk(read_only=True) as transaction:
         _require_one_source(transaction, source, window)
-    update = PriceUpdate()
+    update = _Update(database, source, calendar, window, run_id)
     for batch in _batches(tracked):
-        grid = Grid(window, tuple(item.symbol for item in batch))
-        with database.bulk(read_only=True) as transaction:
-            stored = read_price_window(transaction, grid)
-        requests = plan_requests(batch, stored)
-        update.requested += len(requests)
-        fetched = source.fetch_bars(requests)
-        validated = validate_bars(fetched.bars, requests, calendar)
-        incoming = dense_window(validated.valid, grid)
-        histories = _restated_histories(batch, stored, incoming, source, calendar)
-        with database.bulk() as transaction:
-            lock_layer(transaction, "prices")
-            for bars, sent in ((validated, incoming), *histories):
-                current = read_price_window(transaction, sent.grid)
-                write = replace_changed_bars(transaction, current, sent, source=source.name, run_id=run_id)
-                quarantine_bars(transaction, bars.rejected, source=source.name)
-                update.add(write, bars, again=bars is not validated)
-            record_progress(transaction, _progress(grid, incoming, fetched.outcomes))
-        update.problems.update(_problems(fetched.outcomes))
-    return update
+        _update_batch(update, batch)
+    return update.counts
 
 
-def _require_one_source(
-    transaction: BulkTransaction, source: MarketSource, window: np.ndarray[tuple[int, ...], np.dtype[np.datetime64]]
-) -> None:
+def _require_one_source(transaction: BulkTransaction, source: MarketSource, window: DateArray) -> None:
     """Bars of two markets must not meet in one regression."""
     others = read_other_sources(transaction, source.name, first=window[0].item(), last=window[-1].item())
     if others:
@@ -118,88 +130,153 @@ def _require_one_source(
         )
 
 
-def _restated_histories(
-    batch: Sequence[TrackedSymbol],
-    stored: PriceWindow,
-    incoming: PriceWindow,
-    source: MarketSource,
-    calendar: SessionCalendar,
-) -> list[tuple[ValidatedBars, PriceWindow]]:
-    """All stored history of the symbols whose re-read bars differ: a split or dividend changes every earlier one."""
-    columns = np.flatnonzero(changed_bars(stored, incoming).any(axis=0)).tolist()
-    if not columns:
-        return []
-    last = stored.grid.sessions[-1].item()
-    starts = {batch[column].symbol: batch[column].first_trade_date or last for column in columns}
-    requests = [BarRequest(symbol, first=start, last=last) for symbol, start in starts.items()]
-    sessions = calendar.sessions[calendar.index(min(starts.values())) : calendar.index(last) + 1]
-    history = validate_bars(source.fetch_bars(requests).bars, requests, calendar)
-    return [(history, dense_window(history.valid, Grid(sessions, tuple(starts))))]
-
-
-def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> list[BarRequest]:
-    """One window per symbol: from the first session it lacks, or the re-read of the newest, to the last session.
-
-    A symbol is not asked again for sessions before its first trade once the source was asked that far back.
-    """
-    sessions = stored.grid.sessions
-    reread = max(0, len(sessions) - REREAD_SESSIONS)
-    requests = []
-    for column, item in enumerate(batch):
-        start = _first_needed(item, sessions)
-        missing = np.flatnonzero(~stored.has_bar[start:, column])
-        first = min(reread, start + int(missing[0])) if missing.size else reread
-        requests.append(BarRequest(item.symbol, first=sessions[first].item(), last=sessions[-1].item()))
-    return requests
-
-
-def _first_needed(item: TrackedSymbol, sessions: np.ndarray[tuple[int, ...], np.dtype[np.datetime64]]) -> int:
-    """Position of the first session the symbol should have a bar for."""
-    asked = item.history_from is not None and np.datetime64(item.history_from, "D") <= sessions[0]
-    if item.first_trade_date is None or not asked:
-        return 0
-    return int(np.searchsorted(sessions, np.datetime64(item.first_trade_date, "D")))
-
-
-def _needed_sessions(
-    calendar: SessionCalendar, sessions: Sequence[date], *, history_start: date
-) -> np.ndarray[tuple[int, ...], np.dtype[np.datetime64]]:
-    first = max(0, calendar.index(sessions[0]) - HISTORY_SESSIONS)
-    window = calendar.sessions[first : calendar.index(sessions[-1]) + 1]
-    window = window[window >= np.datetime64(history_start, "D")]
-    if not window.size:
-        raise MarketDataError(
-            f"{sessions[-1]} is before SIGMASIGHT_HISTORY_START {history_start}: no price is asked for; set it earlier"
-        )
-    return window
-
-
 def _batches(tracked: Sequence[TrackedSymbol]) -> Iterator[Sequence[TrackedSymbol]]:
     for first in range(0, len(tracked), BATCH_SYMBOLS):
         yield tracked[first : first + BATCH_SYMBOLS]
 
 
-def _progress(grid: Grid, incoming: PriceWindow, outcomes: dict[str, SymbolOutcome]) -> pa.Table:
-    present = incoming.has_bar
-    found = present.any(axis=0)
-    first = grid.sessions[present.argmax(axis=0)]
-    last = grid.sessions[len(grid.sessions) - 1 - present[::-1].argmax(axis=0)]
-    problems = _problems(outcomes)
-    return pa.table(
-        {
-            "symbol": pa.array(grid.symbols, pa.string()),
-            "asked_from": pa.repeat(pa.scalar(grid.sessions[0].item(), pa.date32()), len(grid.symbols)),
-            "first_date": pa.array(first, mask=~found),
-            "last_date": pa.array(last, mask=~found),
-            "problem": pa.array([problems.get(symbol) for symbol in grid.symbols], pa.string()),
-        },
-        schema=PROGRESS_SCHEMA,
+def _update_batch(update: _Update, batch: Sequence[TrackedSymbol]) -> None:
+    grid = Grid(update.sessions, tuple(item.symbol for item in batch))
+    with update.database.bulk(read_only=True) as transaction:
+        stored = _read_stored(transaction, grid)
+    plan = plan_requests(batch, stored.bars)
+    answer = ask(update.source, update.calendar, plan.requests, grid)
+    answers = _with_histories(update, batch, stored, answer)
+    contracts = {item.symbol for item in batch if item.asset_type == "option"}
+    with update.database.bulk() as transaction:
+        lock_layer(transaction, "prices")
+        for each in answers:
+            _store(update, transaction, each, contracts=contracts)
+            record_progress(transaction, _progress(each, plan, first=update.sessions[0].item()))
+        record_progress(transaction, _unasked_progress(plan))
+    _count_batch(update.counts, batch, plan, answer, answers)
+
+
+def _read_stored(transaction: BulkTransaction, grid: Grid) -> StoredFacts:
+    return StoredFacts(
+        bars=read_price_window(transaction, grid),
+        actions=read_stated_actions(transaction, first=date.min, last=date.max, symbols=grid.symbols),
+        newest_published=newest_published_session(transaction),
     )
 
 
-def _problems(outcomes: dict[str, SymbolOutcome]) -> dict[str, str]:
-    return {
-        symbol: f"{answer.outcome.value}: {answer.detail}" if answer.detail else answer.outcome.value
-        for symbol, answer in outcomes.items()
-        if answer.outcome.value != "ok"
-    }
+def _with_histories(
+    update: _Update, batch: Sequence[TrackedSymbol], stored: StoredFacts, answer: Answer
+) -> list[Answer]:
+    """The answer, and in place of some of its symbols one that brings their whole history.
+
+    These are the symbols whose re-read bars differ, or whose actions changed after their first bar: a split or a
+    dividend changes every earlier bar. When the history does not come, nothing of the symbol is stored, for its new
+    bars may be in other units than the stored ones.
+    """
+    other = changed_bars(stored.bars, answer.window).any(axis=0)
+    restated = {stored.bars.grid.symbols[column] for column in np.flatnonzero(other).tolist()}
+    begun = {item.symbol: item.first_trade_date for item in batch if item.first_trade_date is not None}
+    for change in _changed_actions(update.source, stored, answer):
+        if change.symbol in begun and begun[change.symbol] < change.ex_date:
+            restated.add(change.symbol)
+    if not restated:
+        return [answer]
+    items = [item for item in batch if item.symbol in restated]
+    requests = plan_histories(items, answer.requests, _first_actions(stored.actions, restated))
+    first, last = min(item.first for item in requests), max(item.last for item in requests)
+    sessions = update.calendar.sessions[update.calendar.index(first) : update.calendar.index(last) + 1]
+    history = ask(update.source, update.calendar, requests, Grid(sessions, tuple(item.symbol for item in requests)))
+    missing = _missing(history)
+    update.counts.problems.update({symbol: f"{said}; {HISTORY_MISSING}" for symbol, said in missing.items()})
+    return [answer.without(restated), history.without(missing)]
+
+
+def _changed_actions(source: MarketSource, stored: StoredFacts, answer: Answer) -> list[ActionChange]:
+    """How the answer's actions differ from those stated; none where the market does not supply any."""
+    if not source.supplies_corporate_actions:
+        return []
+    unreadable = {symbol for symbol, _ in answer.actions.problems}
+    return compare_actions(stored.actions, answer.actions.valid, since=answer.answered_from, kept=unreadable)
+
+
+def _first_actions(stated: pa.Table, symbols: set[str]) -> dict[str, date]:
+    """The oldest ex-date stated of each symbol that has one; ``stated`` is by symbol and ex-date."""
+    found: dict[str, date] = {}
+    for symbol, ex_date in zip(stated.column("symbol").to_pylist(), stated.column("ex_date").to_pylist(), strict=True):
+        if symbol in symbols:
+            found.setdefault(symbol, ex_date)
+    return found
+
+
+def _missing(history: Answer) -> dict[str, str]:
+    """What the source said of the symbols whose history did not come."""
+    has_bar = np.asarray(history.window.has_bar.any(axis=0)).tolist()
+    silent = {symbol: "no valid bar" for symbol, found in zip(history.requests, has_bar, strict=True) if not found}
+    return {**silent, **history.problems}
+
+
+def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, contracts: set[str]) -> None:
+    """Write one answer against what is stored now, which another run may have changed since it was planned."""
+    stored = _read_stored(transaction, answer.window.grid)
+    changes = _changed_actions(update.source, stored, answer)
+    write = replace_changed_bars(
+        transaction,
+        stored.bars,
+        answer.window,
+        source=update.source.name,
+        run_id=update.run_id,
+        reasons=change_reasons(changes),
+    )
+    replace_actions(transaction, changes, source=update.source.name, run_id=update.run_id)
+    log_changed_actions(transaction, late_actions(changes, stored.bars), reason=REREAD, run_id=update.run_id)
+    quarantine_bars(transaction, answer.bars.rejected, source=update.source.name)
+    # Options leap as a matter of course, and no figure waits for one of their bars to be confirmed.
+    marks = find_marks(stored, answer.window, changes, without_moves=contracts)
+    mark_invalid(transaction, marks, run_id=update.run_id)
+    update.counts.add(write, changes, marks)
+
+
+def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
+    """What is learnt of each symbol that was asked for; ``first`` is the first session that was looked at."""
+    sessions, present = answer.window.grid.sessions.tolist(), answer.window.has_bar
+    ended = {**answer.delisted, **plan.expired}
+    reasons = {**answer.problems, **ended}
+    rows = []
+    for column, symbol in enumerate(answer.window.grid.symbols):
+        if symbol in answer.requests:
+            request, found = answer.requests[symbol], np.flatnonzero(present[:, column])
+            rows.append(
+                {
+                    "symbol": symbol,
+                    "asked_from": min(first, request.first),
+                    "asked_to": request.last,
+                    "first_date": sessions[found[0]] if found.size else None,
+                    "last_date": sessions[found[-1]] if found.size else None,
+                    "has_ended": symbol in ended,
+                    "reason": reasons.get(symbol),
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=PROGRESS_SCHEMA)
+
+
+def _unasked_progress(plan: PricePlan) -> pa.Table:
+    """The symbols that are never asked for, and those that were over before the window."""
+    asked = {item.symbol for item in plan.requests}
+    unasked = {symbol: reason for symbol, reason in plan.expired.items() if symbol not in asked}
+    rows = [
+        {"symbol": symbol, "has_ended": symbol in unasked, "reason": reason}
+        for symbol, reason in {**plan.refused, **unasked}.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=PROGRESS_SCHEMA)
+
+
+def _count_batch(
+    counts: PriceUpdate, batch: Sequence[TrackedSymbol], plan: PricePlan, answer: Answer, answers: Sequence[Answer]
+) -> None:
+    """Count what was asked for and what is not in order; what is rejected of a history was so in the first answer."""
+    counts.requested += len(plan.requests)
+    counts.skipped += len(batch) - len(plan.requests)
+    counts.rejected.update(answer.bars.counts)
+    counts.problems.update(plan.refused)
+    for each in answers:
+        counts.problems.update(each.problems)
+        counts.delisted.update(each.delisted)
+    told = [*answer.actions.problems, *(problem for each in answers[1:] for problem in each.actions.problems)]
+    counts.action_problems += dict.fromkeys(told)
+    counts.refetched += sum(len(each.requests) for each in answers[1:])

@@ -1,13 +1,17 @@
-"""The checks a session must pass before its symbol products are published: pure judgement of computed figures."""
+"""The checks a session must pass before its symbol products are published: pure judgement of what will be published.
+
+Coverage, factor ETFs and bars are judged from the inputs of every session; betas where any was computed.
+"""
 
 from datetime import date
 
 import numpy as np
 
-from sigmasight_assets.orchestration.symbol_figures import SymbolFigures
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow
+from sigmasight_assets.orchestration.symbol_work import SymbolWork
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray
 from sigmasight_assets.quant.factors import BETA_CAP, FACTOR_ETFS, Reason
+from sigmasight_assets.quant.regression import SymbolExposures
 from sigmasight_assets.storage.operations import Verdict
 
 COVERAGE = "coverage"
@@ -28,36 +32,75 @@ NOTABLE_MEDIAN_MOVE = 0.10
 LARGE_MOVE = 1.0
 LARGEST_SHARE_OF_LARGE_MOVES = 0.01
 NAMED_OFFENDERS = 20
+FRESH = "fresh: no beta was computed"
 
 
-def judge_sessions(
-    window: SymbolWindow, figures: SymbolFigures, *, min_coverage: float, previous_betas: FloatArray | None
-) -> list[Verdict]:
+def judge_sessions(work: SymbolWork, *, min_coverage: float, previous_betas: FloatArray | None) -> list[Verdict]:
     """Verdicts of every check for each target session, oldest session first.
 
     ``previous_betas`` (S,) are the Market Betas of the newest published session before the first one, NaN where there
     is none; a session that fails is not the yardstick of the next.
     """
+    betas, unsound = work.market_betas, unsound_betas(work)
+    is_fresh: BoolArray = ~np.any(work.is_computed, axis=1)
     verdicts: list[Verdict] = []
     reference = previous_betas
-    for row, session in enumerate(window.targets.sessions.tolist()):
+    for row, session in enumerate(work.window.targets.sessions.tolist()):
         of_session = [
-            _coverage(window, figures, row, session, min_coverage),
-            _factor_funds(window, figures, row, session),
-            _bars_valid(window, figures, row, session),
-            _betas_finite(window, figures, row, session),
-            _beta_stable(window, figures.exposures.market.beta[row], reference, session),
+            _coverage(work, row, session, min_coverage),
+            _factor_funds(work, row, session),
+            _bars_valid(work, row, session),
         ]
+        if is_fresh[row]:
+            of_session += [Verdict(check, session, passed=True, detail=FRESH) for check in (BETAS_FINITE, BETA_STABLE)]
+        else:
+            of_session.append(_betas_finite(work.window, betas[row], unsound[row], session))
+            of_session.append(_beta_stable(work.window, betas[row], reference, session))
         verdicts += of_session
         if all(item.passed or not item.is_blocking for item in of_session):
-            reference = figures.exposures.market.beta[row]
+            reference = betas[row]
     return verdicts
+
+
+def judge_symbols(work: SymbolWork) -> list[Verdict]:
+    """What fails of the checks that concern symbols one by one, at any target session."""
+    betas, unsound = work.market_betas, unsound_betas(work)
+    verdicts: list[Verdict] = []
+    for row, session in enumerate(work.window.targets.sessions.tolist()):
+        verdicts.append(_bars_valid(work, row, session))
+        verdicts.append(_betas_finite(work.window, betas[row], unsound[row], session))
+    return [item for item in verdicts if not item.passed]
 
 
 def good_sessions(window: SymbolWindow, verdicts: list[Verdict]) -> BoolArray:
     """Which target sessions (T,) pass every blocking check."""
     bad = {item.session for item in verdicts if item.is_blocking and not item.passed}
     return np.array([session not in bad for session in window.targets.sessions.tolist()], dtype=np.bool_)
+
+
+def unsound_betas(work: SymbolWork) -> BoolArray:
+    """Cells (T, S) that were computed and hold a beta or standard error that must not be published."""
+    unsound = np.zeros(work.shape, dtype=np.bool_)
+    for part in work.parts:
+        unsound[part.block.cells] = unsound_estimates(part.figures.exposures)
+    return unsound
+
+
+def unsound_estimates(exposures: SymbolExposures) -> BoolArray:
+    """Where (sessions, symbols) an estimate that has a value is not finite or beyond its bound."""
+    unsound = np.zeros(exposures.market.beta.shape, dtype=np.bool_)
+    for estimates in (exposures.market, exposures.rates, *exposures.spreads):
+        sound = (np.abs(estimates.beta) <= BETA_CAP) & np.isfinite(estimates.std_err)
+        unsound |= (estimates.reason == Reason.NONE) & ~sound
+    ridge_sound = (np.abs(exposures.ridge.beta) <= BETA_CAP).all(axis=2)
+    unsound |= (exposures.ridge.reason == Reason.NONE) & ~ridge_sound
+    return unsound
+
+
+def coverage(work: SymbolWork, row: int) -> float:
+    """Share of the symbols active at a target session that have a bar; 0 when none is active."""
+    active = work.states.active[row]
+    return float((active & work.states.priced[row]).sum() / max(1, active.sum()))
 
 
 def named(symbols: list[str]) -> str:
@@ -70,47 +113,42 @@ def _names(window: SymbolWindow, selected: BoolArray) -> list[str]:
     return [window.grid.symbols[position] for position in np.flatnonzero(selected)]
 
 
-def _coverage(window: SymbolWindow, figures: SymbolFigures, row: int, session: date, needed: float) -> Verdict:
-    active, priced = figures.active[row], figures.priced[row]
-    missing = _names(window, active & ~priced)
-    share = float((active & priced).sum() / active.sum()) if active.any() else 0.0
+def _coverage(work: SymbolWork, row: int, session: date, needed: float) -> Verdict:
+    states = work.states
+    active, priced = states.active[row], states.priced[row]
+    missing = _names(work.window, active & ~priced)
+    share = coverage(work, row)
     detail = f"{int((active & priced).sum())} of {int(active.sum())} active symbols have a bar ({share:.2%})"
     detail += f", {needed:.2%} needed"
     # A source that has lost part of the market must not pass because it says so itself.
-    unknown = _names(window, figures.without_data[row])
+    unknown = _names(work.window, states.without_data)
     detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
     detail += f"; without: {named(missing)}" if missing else ""
-    known = len(window.symbols) - len(unknown)
+    tracked = int(states.counted.sum())
     # One mistyped ticker must not stop a small universe.
-    enough = share >= needed and (len(unknown) <= 1 or known / len(window.symbols) >= needed)
+    enough = share >= needed and (len(unknown) <= 1 or (tracked - len(unknown)) / tracked >= needed)
     return Verdict(COVERAGE, session, enough, detail)
 
 
-def _factor_funds(window: SymbolWindow, figures: SymbolFigures, row: int, session: date) -> Verdict:
-    missing = _names(window, (window.own >= 0) & ~figures.priced[row])
+def _factor_funds(work: SymbolWork, row: int, session: date) -> Verdict:
+    missing = _names(work.window, (work.window.own >= 0) & ~work.states.priced[row])
     detail = f"no bar of {', '.join(missing)}" if missing else f"all of {', '.join(FACTOR_ETFS)}"
     return Verdict(FACTOR_FUNDS, session, not missing, detail)
 
 
-def _bars_valid(window: SymbolWindow, figures: SymbolFigures, row: int, session: date) -> Verdict:
+def _bars_valid(work: SymbolWork, row: int, session: date) -> Verdict:
+    window, priced = work.window, work.states.priced[row]
     position = window.rows[row]
     adj_close, volume = window.adj_close[position], window.volume[position]
-    wrong = figures.priced[row] & ~(np.isfinite(adj_close) & (adj_close > 0) & (volume >= 0))
+    wrong = priced & ~(np.isfinite(adj_close) & (adj_close > 0) & (volume >= 0))
     offenders = _names(window, wrong)
-    detail = f"invalid: {named(offenders)}" if offenders else f"{int(figures.priced[row].sum())} bars"
+    detail = f"invalid: {named(offenders)}" if offenders else f"{int(priced.sum())} bars"
     return Verdict(BARS_VALID, session, not offenders, detail)
 
 
-def _betas_finite(window: SymbolWindow, figures: SymbolFigures, row: int, session: date) -> Verdict:
-    exposures = figures.exposures
-    wrong = np.zeros(len(window.symbols), dtype=np.bool_)
-    for estimates in (exposures.market, exposures.rates, *exposures.spreads):
-        sound = (np.abs(estimates.beta[row]) <= BETA_CAP) & np.isfinite(estimates.std_err[row])
-        wrong |= (estimates.reason[row] == Reason.NONE) & ~sound
-    ridge_sound = (np.abs(exposures.ridge.beta[row]) <= BETA_CAP).all(axis=1)
-    wrong |= (exposures.ridge.reason[row] == Reason.NONE) & ~ridge_sound
-    offenders = _names(window, wrong)
-    published = int((exposures.market.reason[row] == Reason.NONE).sum())
+def _betas_finite(window: SymbolWindow, betas: FloatArray, unsound: BoolArray, session: date) -> Verdict:
+    offenders = _names(window, unsound)
+    published = int(np.isfinite(betas).sum())
     detail = f"not finite or beyond +-{BETA_CAP:g}: {named(offenders)}" if offenders else f"{published} symbols"
     return Verdict(BETAS_FINITE, session, not offenders, detail)
 

@@ -1,4 +1,7 @@
-"""Books as the ledger reads them: lots, portfolios, flows and the state of the previous snapshots, as arrays."""
+"""Books as the ledger reads them: lots, portfolios, flows and the state of the previous snapshots, as arrays.
+
+What lots cost and brought is worked out in ``lot_terms``; the published figures they meet are in ``published``.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,15 +10,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmasight_assets.quant.arrays import DateArray, FloatArray, IntArray
-from sigmasight_assets.quant.lots import CapitalFlows, LedgerState, Lots, Portfolios
+from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
+from sigmasight_assets.quant.lots import CapitalFlows, Dividends, LedgerState, Lots, Portfolios
+from sigmasight_assets.quant.money import rational_product
+from sigmasight_assets.quant.splits import Splits, split_factors
+from sigmasight_assets.storage.actions import read_published_actions
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
-from sigmasight_assets.storage.grid import Grid
-from sigmasight_assets.storage.tables import FACTOR_COLUMNS
+from sigmasight_assets.storage.lot_terms import (
+    Trades,
+    cost_and_proceeds,
+    naming_portfolios,
+    published_dividends,
+    published_splits,
+)
+from sigmasight_assets.storage.valuations import Valuations, read_valuations
 
 LOTS_SQL = """
-SELECT positions.portfolio_id, position_id, symbol, (quantity * 10000)::bigint AS quantity,
-       (entry_price * 10000)::bigint AS entry_price, entry_date, exit_date,
+SELECT positions.portfolio_id, position_id, symbol, investment_class, (quantity * 10000)::bigint AS quantity,
+       coalesce(units_date, entry_date) AS units_date,
+       coalesce(entry_price * 10000, 0)::bigint AS entry_price, entry_date, exit_date,
        coalesce(exit_price * 10000, 0)::bigint AS exit_price
 FROM positions
 WHERE portfolio_id = ANY($1)
@@ -37,14 +51,22 @@ SELECT portfolio_id, (equity * 100000000)::bigint AS equity, (cumulative_pnl * 1
 FROM portfolio_snapshots
 WHERE session = $1
 """
-MARKS_SQL = "SELECT position_id, (price_used * 10000)::bigint AS price_used FROM position_values WHERE session = $1"
+# A lot that was never priced has no price; a private lot's price is its value.
+MARKS_SQL = """
+SELECT position_id, (market_value * 100000000)::bigint AS market_value,
+       coalesce(price_used * 10000, 0)::bigint AS price_used, split_numerator, split_denominator
+FROM position_values
+WHERE session = $1 AND (price_used IS NOT NULL OR status = 'priced')
+"""
 
 
 @dataclass(frozen=True)
 class Books:
-    """Portfolios (P,) and lots (L,) with their database keys; ``symbols`` are the columns that lots refer to.
+    """Portfolios (P,) and lots (L,) with their database keys.
 
-    ``stale_from`` (P,) is NaT for portfolios whose stored snapshots are current.
+    Lots refer to columns: first the ``symbols`` (S,) of the PUBLIC and OPTIONS lots, then one column for each PRIVATE
+    lot (V,), in the order of the lots, whose ``valuations`` are its prices. ``stale_from`` (P,) is NaT for portfolios
+    whose stored snapshots are current.
     """
 
     portfolio_ids: IntArray
@@ -52,9 +74,35 @@ class Books:
     stale_from: DateArray
     position_ids: IntArray
     symbols: tuple[str, ...]
+    private_names: tuple[str, ...]
+    is_option: BoolArray
     portfolios: Portfolios
     lots: Lots
     flows: CapitalFlows
+    dividends: Dividends
+    valuations: Valuations
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns (S + V,) are called."""
+        return self.symbols + self.private_names
+
+    @property
+    def is_private(self) -> BoolArray:
+        """Which lots (L,) are valued by their owner."""
+        is_private: BoolArray = self.lots.symbol >= len(self.symbols)
+        return is_private
+
+    @property
+    def is_public(self) -> BoolArray:
+        """Which lots (L,) have exposures."""
+        return ~(self.is_option | self.is_private)
+
+    @property
+    def owners(self) -> IntArray:
+        """The number of each lot's portfolio (L,)."""
+        owners: IntArray = self.portfolio_ids[self.lots.portfolio]
+        return owners
 
 
 def read_books(
@@ -63,44 +111,105 @@ def read_books(
     """The books of portfolios that exist on ``last``; with ``only_stale`` those whose snapshots await recomputation.
 
     Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
+    Options are open until their owner closes them; ``orchestration.option_expiry`` ends them. Raises
+    ``PublicationError`` naming the portfolios with an amount beyond 92 billion USD.
     """
     rows = transaction.read(PORTFOLIOS_SQL, (last, previous))
     if only_stale:
         rows = rows.filter(pc.is_valid(rows.column("stale_from")))
     portfolio_ids = numpy_column(rows, "portfolio_id")
     keys = (portfolio_ids.tolist() or [0],)
-    lots = transaction.read(LOTS_SQL, keys)
+    table = _LotTable(transaction.read(LOTS_SQL, keys))
     flows = transaction.read(FLOWS_SQL, keys)
-    symbols = tuple(sorted(set(lots.column("symbol").to_pylist())))
-    column = pc.index_in(lots.column("symbol"), value_set=pa.array(symbols, pa.string()))
+    position_ids = numpy_column(table.rows, "position_id")
+    valuations = read_valuations(transaction, portfolio_ids, position_ids[table.is_private])
+    actions = read_published_actions(transaction, table.public_symbols)
+    with naming_portfolios(numpy_column(table.rows, "portfolio_id")):
+        lots = table.lots(portfolio_ids, published_splits(actions, table.symbols), valuations)
     return Books(
         portfolio_ids=portfolio_ids,
         book_versions=numpy_column(rows, "book_version"),
         stale_from=numpy_column(rows, "stale_from"),
-        position_ids=numpy_column(lots, "position_id"),
-        symbols=symbols,
+        position_ids=position_ids,
+        symbols=table.symbols,
+        private_names=table.private_names,
+        is_option=table.is_option,
         portfolios=Portfolios(numpy_column(rows, "as_of"), numpy_column(rows, "stated_equity")),
-        lots=Lots(
-            portfolio=np.searchsorted(portfolio_ids, numpy_column(lots, "portfolio_id")),
-            symbol=column.to_numpy().astype(np.int64),
-            quantity=numpy_column(lots, "quantity"),
-            entry_price=numpy_column(lots, "entry_price"),
-            entry_date=numpy_column(lots, "entry_date"),
-            exit_date=numpy_column(lots, "exit_date"),
-            exit_price=numpy_column(lots, "exit_price"),
-            # PUBLIC lots only: one share stands for one share.
-            multiplier=np.ones(lots.num_rows, dtype=np.int64),
-        ),
+        lots=lots,
         flows=CapitalFlows(
             portfolio=np.searchsorted(portfolio_ids, numpy_column(flows, "portfolio_id")),
             flow_date=numpy_column(flows, "flow_date"),
             amount=numpy_column(flows, "amount"),
         ),
+        dividends=published_dividends(actions, table.symbols),
+        valuations=valuations,
     )
 
 
+class _LotTable:
+    """Rows of ``LOTS_SQL`` and the columns that they are given."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+        investment_class, names = rows.column("investment_class"), rows.column("symbol")
+        self.is_private: BoolArray = _is(investment_class, "PRIVATE")
+        self.is_option: BoolArray = _is(investment_class, "OPTIONS")
+        self.is_public: BoolArray = ~(self.is_private | self.is_option)
+        self.private_names = tuple(names.filter(pa.array(self.is_private)).to_pylist())
+        self.public_symbols = sorted(set(names.filter(pa.array(self.is_public)).to_pylist()))
+        contracts = set(names.filter(pa.array(self.is_option)).to_pylist())
+        self.symbols = tuple(sorted(contracts.union(self.public_symbols)))
+
+    def lots(self, portfolio_ids: IntArray, splits: Splits, valuations: Valuations) -> Lots:
+        quantity, multiplier = numpy_column(self.rows, "quantity"), np.where(self.is_option, SHARES_PER_CONTRACT, 1)
+        trades = Trades(
+            symbol=self._columns(),
+            size=quantity * multiplier,
+            units_date=numpy_column(self.rows, "units_date"),
+            entry_price=numpy_column(self.rows, "entry_price"),
+            entry_date=numpy_column(self.rows, "entry_date"),
+            exit_price=numpy_column(self.rows, "exit_price"),
+            exit_date=numpy_column(self.rows, "exit_date"),
+        )
+        cost, proceeds = cost_and_proceeds(trades, splits)
+        direction = np.sign(quantity)
+        stated = np.zeros(len(quantity), dtype=np.int64)
+        stated[self.is_private] = valuations.first()
+        numerator, denominator = split_factors(splits, trades.symbol, trades.units_date)
+        return Lots(
+            portfolio=np.searchsorted(portfolio_ids, numpy_column(self.rows, "portfolio_id")),
+            symbol=trades.symbol,
+            # A private lot is valued whole.
+            quantity=np.where(self.is_private, direction, quantity),
+            multiplier=multiplier,
+            split_numerator=numerator,
+            split_denominator=denominator,
+            entry_date=trades.entry_date,
+            exit_date=trades.exit_date,
+            # Without any valuation a private lot has no value either, and is listed.
+            cost=np.where(trades.entry_price > 0, cost, direction * stated),
+            proceeds=proceeds,
+            pays_dividends=self.is_public,
+        )
+
+    def _columns(self) -> IntArray:
+        column = pc.index_in(self.rows.column("symbol"), value_set=pa.array(self.symbols, pa.string()))
+        columns: IntArray = pc.fill_null(column, -1).to_numpy().astype(np.int64)
+        columns[self.is_private] = len(self.symbols) + np.arange(self.is_private.sum())
+        return columns
+
+
+def _is(column: pa.ChunkedArray, word: str) -> BoolArray:
+    matches: BoolArray = pc.equal(column, word).to_numpy()
+    return matches
+
+
 def read_ledger_state(transaction: BulkTransaction, books: Books, previous: date | None) -> LedgerState:
-    """What the snapshots of session ``previous`` leave to the next one; empty where a portfolio has none there."""
+    """What the snapshots of session ``previous`` leave to the next one; empty where a portfolio has none there.
+
+    A lot's value is the one that was stored; the price beside it is brought to the present share units, rounded
+    half-even to 1e-4 USD.
+    """
     state = LedgerState.initial(books.portfolios, books.lots)
     if previous is None:
         return state
@@ -112,9 +221,28 @@ def read_ledger_state(transaction: BulkTransaction, books: Books, previous: date
     marks = transaction.read(MARKS_SQL, (previous,))
     order = np.argsort(books.position_ids)
     found, known = _positions_of(numpy_column(marks, "position_id"), books.position_ids[order])
-    state.mark[order[found]] = numpy_column(marks, "price_used")[known]
-    state.has_mark[order[found]] = True
+    lots = order[found]
+    state.value[lots] = numpy_column(marks, "market_value")[known]
+    state.price[lots] = _present_prices(books, lots, marks, known)
+    state.has_mark[lots] = True
     return state
+
+
+def _present_prices(books: Books, lots: IntArray, marks: pa.Table, known: IntArray) -> IntArray:
+    """The prices used for ``lots`` (M,), stored in the rows ``known`` (M,), in the units of today's prices."""
+    prices = np.where(
+        books.is_private[lots],
+        np.abs(numpy_column(marks, "market_value")[known]),
+        numpy_column(marks, "price_used")[known],
+    )
+    then = [numpy_column(marks, f"split_{part}")[known] for part in ("numerator", "denominator")]
+    now = [books.lots.split_numerator[lots], books.lots.split_denominator[lots]]
+    moved = np.flatnonzero((then[0] != now[0]) | (then[1] != now[1]))
+    numerator, denominator = then[0][moved] * now[1][moved], then[1][moved] * now[0][moved]
+    # Price x shares stays what it was.
+    common = np.gcd(numerator, denominator)
+    prices[moved] = rational_product(prices[moved], np.ones_like(moved), numerator // common, denominator // common)
+    return prices
 
 
 def _positions_of(keys: IntArray, ascending: IntArray) -> tuple[IntArray, IntArray]:
@@ -123,31 +251,3 @@ def _positions_of(keys: IntArray, ascending: IntArray) -> tuple[IntArray, IntArr
     inside = place < len(ascending)
     inside[inside] = ascending[place[inside]] == keys[inside]
     return place[inside], np.flatnonzero(inside)
-
-
-def read_published_closes(transaction: BulkTransaction, grid: Grid) -> IntArray:
-    """Published closes (N, S) in 1e-4 USD, 0 where none is published."""
-    rows = transaction.read(
-        "SELECT metrics_date, symbol, (close_price * 10000)::bigint AS close_price FROM symbol_daily_metrics "
-        "WHERE metrics_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols) or [""]),
-    )
-    inside, cells = grid.locate(rows, "metrics_date")
-    closes = np.zeros(grid.shape, dtype=np.int64)
-    closes[cells] = numpy_column(rows, "close_price")[inside]
-    return closes
-
-
-def read_published_betas(transaction: BulkTransaction, grid: Grid) -> FloatArray:
-    """Published betas (N, S, 12) in the canonical order of factors, NaN where there is none."""
-    names = [f"{factor}_beta" for factor in FACTOR_COLUMNS]
-    rows = transaction.read(
-        f"SELECT metrics_date, symbol, {', '.join(names)} FROM symbol_daily_metrics "
-        "WHERE metrics_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols) or [""]),
-    )
-    inside, cells = grid.locate(rows, "metrics_date")
-    betas = np.full((*grid.shape, len(names)), np.nan)
-    for position, name in enumerate(names):
-        betas[(*cells, position)] = numpy_column(rows, name)[inside]
-    return betas

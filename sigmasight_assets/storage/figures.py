@@ -1,18 +1,19 @@
-"""Derived figures per symbol and session: compare with what is stored, write only what is new, changed or gone."""
+"""Derived figures per symbol and session: what is stored, and the exact replacement of rows that change."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
+from sigmasight_assets.quant.arrays import BoolArray, CodeArray, FloatArray, IntArray
+from sigmasight_assets.storage import tables
 from sigmasight_assets.storage.bulk import BulkTransaction, float_array, numpy_column, price_array
-from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.grid import Cells, Grid
 from sigmasight_assets.storage.tables import symbol_exclusions
 
 # Builds the Arrow column of the selected cells.
@@ -20,12 +21,55 @@ ColumnBuilder = Callable[[BoolArray], Any]
 
 
 @dataclass(frozen=True)
+class ProductTable:
+    """Where the rows of a product are; ``betas`` names the columns of its published betas."""
+
+    table: sa.Table
+    date_column: str
+    betas: tuple[str, ...]
+
+
+# The products with one row per symbol and session.
+PRODUCT_TABLES = {
+    "market_beta": ProductTable(tables.symbol_market_beta, "session", ("beta",)),
+    "ir_beta": ProductTable(tables.symbol_ir_beta, "session", ("beta",)),
+    "ridge_factors": ProductTable(
+        tables.symbol_ridge_factors, "session", tuple(f"{name}_beta" for name in tables.RIDGE_COLUMNS)
+    ),
+    "spread_factors": ProductTable(
+        tables.symbol_spread_factors, "session", tuple(f"{name}_beta" for name in tables.SPREAD_COLUMNS)
+    ),
+    "symbol_daily_metrics": ProductTable(tables.symbol_daily_metrics, "metrics_date", ()),
+}
+
+
+@dataclass(frozen=True)
+class StoredFigures:
+    """What is stored of one product on a grid (T, S): where there is a row, its fingerprint, its betas (T, S, K).
+
+    Where there is no row the fingerprint is 0 and the betas are NaN, as they are where the row has none.
+    """
+
+    present: BoolArray
+    fingerprint: IntArray
+    betas: FloatArray
+
+    @classmethod
+    def none(cls, shape: tuple[int, int], product: str) -> Self:
+        """No row at all."""
+        betas = np.full((*shape, len(PRODUCT_TABLES[product].betas)), np.nan)
+        return cls(np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.int64), betas)
+
+    def part(self, cells: Cells) -> Self:
+        """What is stored at the cells of an index."""
+        return type(self)(self.present[cells], self.fingerprint[cells], self.betas[cells])
+
+
+@dataclass(frozen=True)
 class FigureTable:
     """Rows of one product on a grid (T, S): where there is one, its fingerprint and how its columns are built."""
 
     product: str
-    table: sa.Table
-    date_column: str
     present: BoolArray
     fingerprint: IntArray
     columns: Mapping[str, ColumnBuilder]
@@ -46,73 +90,72 @@ class FigureChange:
         return count
 
 
-def find_changes(
-    transaction: BulkTransaction, grid: Grid, figures: FigureTable, *, good: BoolArray, force: bool = False
-) -> FigureChange:
-    """Compare fingerprints with those stored; only the sessions marked ``good`` (T,) may change.
-
-    With ``force`` every row counts as different.
-    """
+def read_stored_figures(transaction: BulkTransaction, grid: Grid, product: str) -> StoredFigures:
+    """What is stored of a product at the sessions and symbols of the grid."""
+    source = PRODUCT_TABLES[product]
+    columns = ", ".join((source.date_column, "symbol", "fingerprint", *source.betas))
     rows = transaction.read(
-        f"SELECT {figures.date_column}, symbol, fingerprint FROM {figures.table.name} "
-        f"WHERE {figures.date_column} BETWEEN $1 AND $2",
-        (grid.sessions[0].item(), grid.sessions[-1].item()),
+        f"SELECT {columns} FROM {source.table.name} WHERE {source.date_column} BETWEEN $1 AND $2 AND symbol = ANY($3)",
+        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols)),
     )
-    inside, cells = grid.locate(rows, figures.date_column)
-    stored = np.zeros(grid.shape, dtype=np.bool_)
-    stored[cells] = True
-    fingerprint = np.zeros(grid.shape, dtype=np.int64)
-    fingerprint[cells] = numpy_column(rows, "fingerprint")[inside]
-    differs = figures.present & (force | ~stored | (fingerprint != figures.fingerprint)) & good[:, None]
-    gone = stored & ~figures.present & good[:, None]
-    return FigureChange(figures, write=differs, delete=(differs & stored) | gone)
+    inside, cells = grid.locate(rows, source.date_column)
+    stored = StoredFigures.none(grid.shape, product)
+    stored.present[cells] = True
+    stored.fingerprint[cells] = numpy_column(rows, "fingerprint")[inside]
+    for position, name in enumerate(source.betas):
+        stored.betas[(*cells, position)] = numpy_column(rows, name)[inside]
+    return stored
 
 
-def write_changes(transaction: BulkTransaction, grid: Grid, change: FigureChange, *, generation: int) -> None:
+def figure_change(figures: FigureTable, stored: StoredFigures, *, cells: BoolArray) -> FigureChange:
+    """The change that brings the given cells (T, S) from what is stored to the figures; all others stay."""
+    return FigureChange(figures, write=figures.present & cells, delete=stored.present & cells)
+
+
+def write_change(transaction: BulkTransaction, grid: Grid, change: FigureChange, *, generation: int) -> None:
     """Replace the changed rows of one product."""
-    figures = change.figures
-    rows = grid.keys(change.write, figures.date_column)
+    figures, target = change.figures, PRODUCT_TABLES[change.figures.product]
+    rows = grid.keys(change.write, target.date_column)
     for name, build in figures.columns.items():
         rows = rows.append_column(name, build(change.write))
     rows = rows.append_column("fingerprint", pa.array(figures.fingerprint[change.write]))
     rows = rows.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), rows.num_rows))
-    transaction.replace(figures.table, grid.keys(change.delete, figures.date_column), rows)
+    transaction.replace(target.table, grid.keys(change.delete, target.date_column), rows)
 
 
 def replace_exclusions(
     transaction: BulkTransaction,
     grid: Grid,
-    reasons: Mapping[str, NDArray[np.int8]],
+    reasons: Mapping[str, CodeArray],
     *,
     labels: Sequence[str],
-    good: BoolArray,
+    good: Mapping[str, BoolArray],
 ) -> None:
-    """Keep, per product, the reason of each cell whose code is not 0; sessions that hold the same stay untouched."""
+    """Keep, per product, the reason of each cell (T, S) whose code is not 0, where it differs from the stored one.
+
+    Only the sessions marked ``good`` (T,) for the product may change, and only symbols of the grid.
+    """
     stored = transaction.read(
-        "SELECT session, symbol, product, reason FROM symbol_exclusions WHERE session BETWEEN $1 AND $2",
-        (grid.sessions[0].item(), grid.sessions[-1].item()),
+        "SELECT session, symbol, product, reason FROM symbol_exclusions "
+        "WHERE session BETWEEN $1 AND $2 AND symbol = ANY($3)",
+        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols)),
     )
-    differs = np.zeros(len(grid.sessions), dtype=np.bool_)
     for product, codes in reasons.items():
         rows = stored.filter(pa.compute.equal(stored.column("product"), product))
         inside, cells = grid.locate(rows, "session")
         before = np.zeros(grid.shape, dtype=np.int8)
         known = pa.compute.index_in(rows.column("reason"), value_set=pa.array(labels, pa.string()))
         before[cells] = pa.compute.fill_null(known, -1).to_numpy().astype(np.int8)[inside]
-        differs |= (before != codes).any(axis=1)
-    differs &= good
-    for product, codes in reasons.items():
-        selected = (codes > 0) & differs[:, None]
-        rows = grid.keys(selected, "session")
-        rows = rows.append_column("product", pa.repeat(product, rows.num_rows))
-        rows = rows.append_column("reason", pa.array(labels, pa.string()).take(pa.array(codes[selected])))
-        gone = pa.table(
-            {
-                "session": pa.array(grid.sessions[differs]),
-                "product": pa.repeat(product, int(differs.sum())),
-            }
-        )
-        transaction.replace(symbol_exclusions, gone, rows)
+        differs = (before != codes) & good[product][:, None]
+        gone = _of_product(grid.keys(differs & (before != 0), "session"), product)
+        selected = differs & (codes != 0)
+        new = _of_product(grid.keys(selected, "session"), product)
+        words = pa.array(labels, pa.string()).take(pa.array(codes[selected]))
+        transaction.replace(symbol_exclusions, gone, new.append_column("reason", words))
+
+
+def _of_product(keys: pa.Table, product: str) -> pa.Table:
+    return keys.append_column("product", pa.repeat(product, keys.num_rows))
 
 
 def floats(values: FloatArray) -> ColumnBuilder:
@@ -137,20 +180,14 @@ def labels_of(codes: NDArray[np.int8], names: Sequence[str]) -> ColumnBuilder:
     )
 
 
-def texts(words: Sequence[str | None], shape: tuple[int, int]) -> ColumnBuilder:
-    """Column of a word per symbol (S,), the same at every session."""
-    column = np.broadcast_to(np.arange(len(words)), shape)
-    return lambda selected: pa.array(words, pa.string()).take(pa.array(column[selected]))
+def texts(words: Sequence[str | None], position: IntArray) -> ColumnBuilder:
+    """Column of words by their position (T, S) among ``words``; a negative one is stored as NULL."""
+    return lambda selected: pa.array(words, pa.string()).take(pa.array(position[selected], mask=position[selected] < 0))
 
 
 def prices(values: IntArray) -> ColumnBuilder:
     """Column of prices in 1e-4 USD."""
     return lambda selected: price_array(values[selected])
-
-
-def nulls(kind: Any) -> ColumnBuilder:
-    """Column without any value."""
-    return lambda selected: pa.nulls(int(selected.sum()), kind)
 
 
 def count_exclusions(connection: sa.Connection, *, first: date, last: date) -> list[dict[str, Any]]:

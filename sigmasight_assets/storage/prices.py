@@ -1,6 +1,6 @@
 """Daily bars: dense windows out, new and restated bars in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
+from sigmasight_assets.quant.returns import simple_returns
 from sigmasight_assets.storage.bulk import DIALECT, BulkTransaction, numpy_column, price_array
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.tables import price_quarantine, symbol_prices_daily
@@ -15,6 +16,10 @@ from sigmasight_assets.storage.tables import price_quarantine, symbol_prices_dai
 PRICE_COLUMNS = ("open_price", "high_price", "low_price", "close_price")
 # An adjusted close that moves by less than this share is the same figure in other floating-point clothes.
 ADJUSTED_TOLERANCE = 1e-9
+# Returns that lie closer are the same figure; a rescaled adjusted close moves them by rounding alone.
+RETURN_TOLERANCE = 1e-9
+SMALLEST_RETURN_CHANGE = 1e-11
+REREAD = "re-read of stored sessions"
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,14 @@ class PriceWindow:
 
 @dataclass(frozen=True, slots=True)
 class PriceWrite:
-    """Bars stored for the first time, bars that replaced another, and bars that were there already."""
+    """Bars stored for the first time, bars that replaced another, and bars that were there already.
+
+    Of those that replaced another, ``rescaled`` ones differ only in an adjusted close that moved with its neighbours.
+    """
 
     inserted: int
     restated: int
+    rescaled: int
     unchanged: int
     symbols: tuple[str, ...]
     restated_sessions: tuple[date, ...] = ()
@@ -59,8 +68,8 @@ def read_price_window(
     scaled = ", ".join(f"({name} * 10000)::bigint AS {name}" for name in columns)
     rows = transaction.read(
         f"SELECT symbol, price_date, {scaled}, adj_close_price, volume FROM symbol_prices_daily "
-        "WHERE price_date BETWEEN $1 AND $2",
-        (grid.sessions[0].item(), grid.sessions[-1].item()),
+        "WHERE price_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
+        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols)),
     )
     return dense_window(rows, grid, columns=columns)
 
@@ -78,39 +87,95 @@ def dense_window(bars: pa.Table, grid: Grid, *, columns: Sequence[str] = PRICE_C
     return PriceWindow(grid, prices, adj_close, volume)
 
 
-def replace_changed_bars(
-    transaction: BulkTransaction, stored: PriceWindow, fetched: PriceWindow, *, source: str, run_id: str
-) -> PriceWrite:
-    """Store the bars of ``fetched`` that ``stored`` lacks or holds otherwise; each change is logged.
+def without_symbols(window: PriceWindow, symbols: Collection[str]) -> PriceWindow:
+    """The window without the columns of some symbols."""
+    kept = [column for column, symbol in enumerate(window.grid.symbols) if symbol not in symbols]
+    return PriceWindow(
+        Grid(window.grid.sessions, tuple(window.grid.symbols[column] for column in kept)),
+        {name: values[:, kept] for name, values in window.prices.items()},
+        window.adj_close[:, kept],
+        window.volume[:, kept],
+    )
 
-    Both windows have the same grid. A bar that the source no longer sends stays as it is.
+
+def replace_changed_bars(
+    transaction: BulkTransaction,
+    stored: PriceWindow,
+    fetched: PriceWindow,
+    *,
+    source: str,
+    run_id: str,
+    reasons: Mapping[str, str] | None = None,
+) -> PriceWrite:
+    """Store the bars of ``fetched`` that ``stored`` lacks or holds otherwise, and log what changed.
+
+    A dividend rescales the adjusted closes of all earlier sessions and changes no return: of a symbol of which nothing
+    else changed the newest such bar is logged for all. Both windows have the same grid. A bar that the source no longer
+    sends stays as it is. ``reasons`` tells by symbol why its bars changed, where more is known than that they were read
+    again.
     """
     new = fetched.has_bar & ~stored.has_bar
     both = fetched.has_bar & stored.has_bar
     changed = changed_bars(stored, fetched)
+    restated = changed & ~_is_rescaled(stored, fetched)
     keys = stored.grid.keys(changed, "price_date")
     if keys.num_rows:
-        _log_restatements(transaction, stored, fetched, changed, keys, run_id=run_id)
+        logged = _logged(changed, restated)
+        _log_restatements(transaction, stored, fetched, logged, reasons=reasons or {}, run_id=run_id)
     transaction.replace(symbol_prices_daily, keys, _bar_rows(fetched, new | changed, source=source))
     touched = np.flatnonzero((new | changed).any(axis=0))
     return PriceWrite(
         inserted=int(new.sum()),
-        restated=int(changed.sum()),
+        restated=int(restated.sum()),
+        rescaled=int((changed & ~restated).sum()),
         unchanged=int((both & ~changed).sum()),
         symbols=tuple(stored.grid.symbols[position] for position in touched),
-        restated_sessions=tuple(stored.grid.sessions[changed.any(axis=1)].tolist()),
+        restated_sessions=tuple(stored.grid.sessions[restated.any(axis=1)].tolist()),
     )
 
 
 def changed_bars(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
     """Where (N, S) both windows have a bar and the two differ."""
-    changed = np.zeros_like(stored.has_bar)
-    for name in PRICE_COLUMNS:
-        changed |= fetched.prices[name] != stored.prices[name]
-    changed |= fetched.volume != stored.volume
     with np.errstate(invalid="ignore"):
-        changed |= np.abs(fetched.adj_close - stored.adj_close) > ADJUSTED_TOLERANCE * np.abs(stored.adj_close)
-    return changed & fetched.has_bar & stored.has_bar
+        adjusted = np.abs(fetched.adj_close - stored.adj_close) > ADJUSTED_TOLERANCE * np.abs(stored.adj_close)
+    return (changed_values(stored, fetched) | adjusted) & fetched.has_bar & stored.has_bar
+
+
+def changed_values(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
+    """Where (N, S) ``fetched`` has a bar with other prices or another volume than ``stored``, which may have none."""
+    other = fetched.volume != stored.volume
+    for name in PRICE_COLUMNS:
+        other |= fetched.prices[name] != stored.prices[name]
+    return np.asarray(fetched.has_bar & (other | ~stored.has_bar))
+
+
+def changed_returns(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
+    """Sessions (N, S) whose return is another one, or is there at all, once the bars of ``fetched`` are stored."""
+    before, after = _returns_before_and_after(stored, fetched)
+    return ~(_is_same(before, after) | (np.isnan(before) & np.isnan(after)))
+
+
+def _is_rescaled(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
+    """Bars (N, S) with the values that are stored and a return, to them or from them, that stays as it is."""
+    before, after = _returns_before_and_after(stored, fetched)
+    same_to = _is_same(before, after)
+    same_from = np.concatenate([same_to[1:], np.zeros_like(same_to[:1])])
+    other_to = ~same_to & np.isfinite(after)
+    return (same_to | (same_from & ~other_to)) & ~changed_values(stored, fetched)
+
+
+def _is_same(before: FloatArray, after: FloatArray) -> BoolArray:
+    same: BoolArray = np.isclose(after, before, rtol=RETURN_TOLERANCE, atol=SMALLEST_RETURN_CHANGE)
+    return same
+
+
+def _returns_before_and_after(stored: PriceWindow, fetched: PriceWindow) -> tuple[FloatArray, FloatArray]:
+    """Returns (N, S) of the stored bars, and once those of ``fetched`` are stored."""
+    written = (fetched.has_bar & ~stored.has_bar) | changed_bars(stored, fetched)
+    # An adjusted close may be as small as a float can be; what overflows is no return.
+    with np.errstate(over="ignore"):
+        before = simple_returns(stored.adj_close)
+        return before, simple_returns(np.where(written, fetched.adj_close, stored.adj_close))
 
 
 def read_other_sources(transaction: BulkTransaction, source: str, *, first: date, last: date) -> list[str]:
@@ -144,19 +209,28 @@ def _bar_rows(window: PriceWindow, selected: BoolArray, *, source: str) -> pa.Ta
     return rows.append_column("source", pa.repeat(source, rows.num_rows))
 
 
+def _logged(changed: BoolArray, restated: BoolArray) -> BoolArray:
+    """The changes (N, S) to be logged: those that matter, else the newest of a symbol."""
+    newest = np.zeros_like(changed)
+    columns = np.flatnonzero(changed.any(axis=0) & ~restated.any(axis=0))
+    newest[len(changed) - 1 - changed[::-1, columns].argmax(axis=0), columns] = True
+    return restated | newest
+
+
 def _log_restatements(
     transaction: BulkTransaction,
     stored: PriceWindow,
     fetched: PriceWindow,
-    changed: BoolArray,
-    keys: pa.Table,
+    logged: BoolArray,
     *,
+    reasons: Mapping[str, str],
     run_id: str,
 ) -> None:
-    log = keys
+    log = stored.grid.keys(logged, "price_date")
     for prefix, window in (("old", stored), ("new", fetched)):
-        log = log.append_column(f"{prefix}_close_price", price_array(window.close[changed]))
-        log = log.append_column(f"{prefix}_adj_close_price", pa.array(window.adj_close[changed]))
-    log = log.append_column("reason", pa.repeat("re-read of stored sessions", log.num_rows))
+        log = log.append_column(f"{prefix}_close_price", price_array(window.close[logged]))
+        log = log.append_column(f"{prefix}_adj_close_price", pa.array(window.adj_close[logged]))
+    why = [reasons.get(symbol, REREAD) for symbol in log.column("symbol").to_pylist()]
+    log = log.append_column("reason", pa.array(why, pa.string()))
     log = log.append_column("run_id", pa.repeat(run_id, log.num_rows))
     transaction.append("restatements", log)

@@ -112,6 +112,15 @@ def read_products(transaction: BulkTransaction, layer: Layer) -> dict[date, set[
     return products
 
 
+def read_newest_coverage(transaction: BulkTransaction) -> dict[date, float | None]:
+    """What the newest symbol publication of each session says of its coverage."""
+    rows = transaction.read(
+        "SELECT DISTINCT ON (session) session, coverage FROM publications WHERE layer = 'symbol' "
+        "ORDER BY session, generation DESC"
+    )
+    return dict(zip(rows.column("session").to_pylist(), rows.column("coverage").to_pylist(), strict=True))
+
+
 def read_coverage(connection: sa.Connection) -> dict[date, float]:
     """Share of active symbols with a bar, by session, as of the newest symbol publication."""
     newest = (

@@ -20,6 +20,7 @@ from sigmasight_assets.storage.ledger_tables import (
     position_values,
     snapshot_inputs,
 )
+from sigmasight_assets.storage.option_expiries import Settlements, SnapshotRange, replace_option_expiries
 
 MONEY_COLUMNS = (
     "equity",
@@ -49,17 +50,34 @@ STATUS_LABELS = [item.label for item in LotStatus]
 
 @dataclass(frozen=True)
 class PortfolioRows:
-    """Everything the portfolio layer publishes of T sessions: the ledger's rows, exposures and fingerprints (T, P)."""
+    """Everything the portfolio layer publishes of T sessions.
+
+    ``ledger``
+        snapshots (T, P) and lots (T, L), rolled on from the snapshots of ``previous`` (P,), NaT where there is none
+    ``exposures`` (T)
+        to the twelve factors and, as a 13th, to the vendor's own beta
+    ``settlements`` (M)
+        the option lots ended by expiry, also those that snapshots before the range have settled
+    ``fingerprint`` (T, P)
+        of all that is published of a portfolio at a session
+    """
 
     books: Books
+    previous: DateArray
     ledger: LedgerResult
     exposures: list[PortfolioExposures]
+    settlements: Settlements
     fingerprint: IntArray
 
     @property
     def sessions(self) -> DateArray:
         """The sessions (T,)."""
         return self.ledger.sessions
+
+    @property
+    def range(self) -> SnapshotRange:
+        """Where there are snapshots."""
+        return SnapshotRange(self.books.portfolio_ids, self.previous, self.sessions, self.ledger.snapshots.exists)
 
 
 def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> BoolArray:
@@ -85,11 +103,12 @@ def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) ->
 def replace_snapshots(
     transaction: BulkTransaction, rows: PortfolioRows, changed: BoolArray, *, generation: int
 ) -> None:
-    """Replace the three products of the changed portfolio sessions."""
+    """Replace all rows of the changed portfolio sessions, and the options that were settled from the first one on."""
     keys = _keys(rows, changed)
     transaction.replace(portfolio_snapshots, keys, _snapshot_rows(rows, changed, keys, generation=generation))
     transaction.replace(position_values, keys, _position_rows(rows, changed))
     transaction.replace(portfolio_factor_exposures, keys, _exposure_rows(rows, changed, generation=generation))
+    replace_option_expiries(transaction, rows.range, changed, rows.settlements, generation=generation)
 
 
 def _keys(rows: PortfolioRows, selected: BoolArray) -> pa.Table:
@@ -108,6 +127,11 @@ def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, g
         table = table.append_column(name, pa.array(getattr(snapshots, field)[changed].astype(np.int32)))
     table = table.append_column("daily_return", float_array(snapshots.daily_return[changed]))
     table = table.append_column("priced_share", float_array(snapshots.priced_share[changed]))
+    provider = [(each.exposures[:, -1], each.factor_coverage[:, -1]) for each in rows.exposures]
+    for name, values in zip(
+        ("provider_beta", "provider_beta_coverage"), np.array(provider).swapaxes(0, 1), strict=True
+    ):
+        table = table.append_column(name, float_array(values[changed]))
     table = table.append_column("is_partial", pa.array(snapshots.is_partial[changed]))
     table = table.append_column("missing_symbols", _missing_symbols(rows, changed))
     table = table.append_column("fingerprint", pa.array(rows.fingerprint[changed]))
@@ -116,7 +140,7 @@ def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, g
 
 def _missing_symbols(rows: PortfolioRows, changed: BoolArray) -> pa.Array:
     lists = [
-        sorted({rows.books.symbols[column] for column in _troubled_symbols(rows, session, portfolio)})
+        sorted({rows.books.names[column] for column in _troubled_symbols(rows, session, portfolio)})
         for session, portfolio in zip(*np.nonzero(changed), strict=True)
     ]
     return pa.array(lists, pa.list_(pa.string()))
@@ -137,12 +161,17 @@ def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
     values = rows.ledger.position_values
     selected = values.held & changed[:, rows.books.lots.portfolio]
     session, lot = np.nonzero(selected)
+    books = rows.books
+    # A private lot has a value and no price; neither has a lot that is held at its cost.
+    no_price = books.is_private[lot] | ~values.has_mark[selected]
     return pa.table(
         {
-            "portfolio_id": pa.array(rows.books.portfolio_ids[rows.books.lots.portfolio[lot]]),
+            "portfolio_id": pa.array(books.owners[lot]),
             "session": pa.array(rows.sessions[session]),
-            "position_id": pa.array(rows.books.position_ids[lot]),
-            "price_used": price_array(values.price[selected]),
+            "position_id": pa.array(books.position_ids[lot]),
+            "price_used": price_array(np.where(no_price, 0, values.price[selected]), null=no_price),
+            "split_numerator": pa.array(books.lots.split_numerator[lot]),
+            "split_denominator": pa.array(books.lots.split_denominator[lot]),
             "market_value": money_array(values.value[selected]),
             "daily_pnl": money_array(values.pnl[selected]),
             "status": pa.array(STATUS_LABELS).take(pa.array(values.status[selected].astype(np.int64))),
@@ -162,7 +191,7 @@ def _session_exposures(rows: PortfolioRows, row: int, portfolios: IntArray, *, g
     exposures = rows.exposures[row]
     names = pa.array([factor.name for factor in FACTORS])
     # A portfolio without a beta of a factor has no number of it, and no row.
-    known = np.isfinite(exposures.dollars[portfolios])
+    known = np.isfinite(exposures.dollars[portfolios, : len(FACTORS)])
     portfolio, factor = np.nonzero(known)
     chosen = (portfolios[portfolio], factor)
     count = len(factor)

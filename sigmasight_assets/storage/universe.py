@@ -17,7 +17,10 @@ DESCRIPTION = ("name", "asset_type", "sector", "industry")
 
 @dataclass(frozen=True, slots=True)
 class TrackedSymbol:
-    """A symbol of the universe; ``first_trade_date`` and ``last_price_date`` are None before its first price."""
+    """A symbol of the universe; ``first_trade_date`` and ``last_price_date`` are None before its first price.
+
+    Every session from ``history_from`` to ``last_price_date`` was asked for.
+    """
 
     symbol: str
     name: str
@@ -67,34 +70,55 @@ def read_universe(connection: sa.Connection) -> list[TrackedSymbol]:
     return [TrackedSymbol(*row) for row in rows]
 
 
+def read_universe_in_bulk(transaction: BulkTransaction) -> list[TrackedSymbol]:
+    """Every tracked symbol in alphabetical order, as this transaction sees it."""
+    columns = ", ".join(TrackedSymbol.__dataclass_fields__)
+    rows = transaction.read(f"SELECT {columns} FROM symbol_universe ORDER BY symbol")
+    return [TrackedSymbol(**row) for row in rows.to_pylist()]
+
+
 PROGRESS_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
         ("asked_from", pa.date32()),
+        ("asked_to", pa.date32()),
         ("first_date", pa.date32()),
         ("last_date", pa.date32()),
-        ("problem", pa.string()),
+        ("has_ended", pa.bool_()),
+        ("reason", pa.string()),
     ]
 )
+PROGRESS_COLUMNS = {
+    **dict.fromkeys(("symbol", "reason"), "text"),
+    **dict.fromkeys(("asked_from", "asked_to", "first_date", "last_date"), "date"),
+    "has_ended": "boolean",
+}
 
-
+# Every session from history_from to last_price_date was asked for: an older window that does not reach history_from
+# leaves it, and one that begins after the last price, with a gap before it, takes its place.
 RECORD_PROGRESS = """
 WITH known AS (
-    SELECT tracked.symbol,
-           least(tracked.history_from, progress.asked_from) AS history_from,
+    SELECT tracked.symbol, tracked.status AS old_status, tracked.status_reason AS old_reason,
+           CASE WHEN tracked.last_price_date < progress.asked_from THEN progress.asked_from
+                WHEN progress.asked_to < tracked.history_from THEN tracked.history_from
+                ELSE least(tracked.history_from, progress.asked_from) END AS history_from,
            least(tracked.first_trade_date, progress.first_date) AS first_trade_date,
            greatest(tracked.last_price_date, progress.last_date) AS last_price_date,
-           progress.problem
+           progress.has_ended,
+           tracked.status = 'delisted'
+               AND (progress.last_date > coalesce(tracked.last_price_date, '-infinity')) IS NOT TRUE AS stays_delisted,
+           progress.reason
     FROM symbol_universe AS tracked JOIN price_progress AS progress USING (symbol)
 ), judged AS (
     SELECT known.*,
-           CASE WHEN tracked.status NOT IN ('pending', 'error') THEN tracked.status
-                WHEN known.first_trade_date IS NOT NULL THEN 'active'
-                WHEN known.problem IS NOT NULL THEN 'error'
-                ELSE tracked.status END AS status,
-           CASE WHEN known.first_trade_date IS NULL
-                THEN coalesce(known.problem, tracked.status_reason) END AS status_reason
-    FROM known JOIN symbol_universe AS tracked USING (symbol)
+           CASE WHEN has_ended OR stays_delisted THEN 'delisted'
+                WHEN first_trade_date IS NOT NULL THEN 'active'
+                WHEN reason IS NOT NULL THEN 'error'
+                ELSE old_status END AS status,
+           CASE WHEN has_ended THEN reason
+                WHEN stays_delisted THEN old_reason
+                WHEN first_trade_date IS NULL THEN coalesce(reason, old_reason) END AS status_reason
+    FROM known
 )
 UPDATE symbol_universe AS target
 SET history_from = judged.history_from, first_trade_date = judged.first_trade_date,
@@ -111,11 +135,11 @@ WHERE target.symbol = judged.symbol
 def record_progress(transaction: BulkTransaction, progress: pa.Table) -> None:
     """Update what is known of each symbol after its prices were asked for; rows in ``PROGRESS_SCHEMA``.
 
-    ``first_date`` and ``last_date`` span the bars the source has sent, null when it sent none; ``problem`` is then
-    the source's answer, and a symbol that never had a price gets the status error with it.
+    ``first_date`` and ``last_date`` span the bars the source has sent, null when it sent none. ``has_ended`` tells
+    that the symbol trades no more: its status becomes delisted until newer bars come. ``reason`` says why then, or why
+    there is no bar, and a symbol that never had one gets the status error with it.
     """
-    columns = {"symbol": "text", "asked_from": "date", "first_date": "date", "last_date": "date", "problem": "text"}
-    with transaction.scratch_table("price_progress", columns, progress.cast(PROGRESS_SCHEMA)):
+    with transaction.scratch_table("price_progress", PROGRESS_COLUMNS, progress.cast(PROGRESS_SCHEMA)):
         transaction.execute(RECORD_PROGRESS)
 
 

@@ -32,6 +32,7 @@ PORTFOLIO_TABLES = {
     "portfolio_snapshots": ("portfolio_id", "session"),
     "position_values": ("portfolio_id", "session", "position_id"),
     "portfolio_factor_exposures": ("portfolio_id", "session", "factor"),
+    "option_expiries": ("portfolio_id", "position_id"),
     "snapshot_inputs": ("session",),
     "portfolios": ("portfolio_id",),
     "publications": ("generation", "layer", "session"),

@@ -28,7 +28,8 @@ from tests.orchestration.contents import (
 )
 
 FACTOR_NAMES = [factor.name for factor in FACTORS]
-ROW_TABLES = ("portfolio_snapshots", "position_values", "portfolio_factor_exposures")
+SNAPSHOT_TABLES = ("portfolio_snapshots", "position_values", "portfolio_factor_exposures")
+ROW_TABLES = (*SNAPSHOT_TABLES, "option_expiries")
 NOT_CONTENT = ["generation", "run_id", "published_at", "computed_at", "stale_from", "symbol_generation", "created_at"]
 NOW = datetime(2025, 6, 4, 22, 0, tzinfo=NEW_YORK)
 
@@ -39,14 +40,19 @@ def run(database: Database, sessions: Sequence[date] = DAYS, *, run_id: str = "s
 
 def run_gate(database: Database) -> GateRange | None:
     """Run what the gate decides, as its sensor would; what it decided."""
-    chosen = next_range(database)
+    return run_gate_until(database, NOW)
+
+
+def run_gate_until(database: Database, now: datetime) -> GateRange | None:
+    """The same at another instant."""
+    chosen = next_range(database, now=now)
     if chosen is not None:
         run(database, exchange_calendar().between(chosen.first, chosen.last), run_id="gate")
     return chosen
 
 
-def next_range(database: Database) -> GateRange | None:
-    return plan(read_gate_state(database, exchange_calendar(), now=NOW)).range
+def next_range(database: Database, *, now: datetime = NOW) -> GateRange | None:
+    return plan(read_gate_state(database, exchange_calendar(), now=now)).range
 
 
 def portfolio_id(database: Database, name: str) -> int:
@@ -58,11 +64,11 @@ def portfolio_id(database: Database, name: str) -> int:
 
 def world(database: Database) -> World:
     calendar = exchange_calendar()
-    return read_world(database, calendar.between(calendar.offset(DAYS[0], -10), DAYS[-1]))
+    return read_world(database, calendar.between(calendar.offset(DAYS[0], -10), calendar.offset(DAYS[-1], 20)))
 
 
 def assert_equal_to_oracle(database: Database, days: Sequence[date] = DAYS) -> None:
-    """Every stored snapshot, position value and exposure is the expected one, and there is no other."""
+    """Every stored snapshot, position value, exposure and expiry is the expected one, and there is no other."""
     expected = expected_rows(world(database), days, FACTOR_NAMES)
     snapshots = {
         (row["portfolio_id"], row["session"]): row for row in rows_of(database, "SELECT * FROM portfolio_snapshots")
@@ -79,6 +85,7 @@ def assert_equal_to_oracle(database: Database, days: Sequence[date] = DAYS) -> N
     assert values.keys() == expected.positions.keys()
     for position, wanted in expected.positions.items():
         assert {name: values[position][name] for name in wanted} == wanted, position
+        assert values[position].keys() - wanted.keys() == {"portfolio_id", "session", "position_id"}
     exposures = {
         (row["portfolio_id"], row["session"], row["factor"]): row
         for row in rows_of(database, "SELECT * FROM portfolio_factor_exposures")
@@ -87,6 +94,12 @@ def assert_equal_to_oracle(database: Database, days: Sequence[date] = DAYS) -> N
     for exposure, wanted in expected.exposures.items():
         found = {name: exposures[exposure][name] for name in wanted}
         assert found == {name: near(value) for name, value in wanted.items()}, exposure
+    expiries = {
+        (row["portfolio_id"], row["position_id"]): row for row in rows_of(database, "SELECT * FROM option_expiries")
+    }
+    assert expiries.keys() == expected.expiries.keys()
+    for expiry, wanted in expected.expiries.items():
+        assert {name: expiries[expiry][name] for name in wanted} == wanted, expiry
 
 
 def near(value: Any) -> Any:

@@ -13,7 +13,7 @@ def assets_of(job: str) -> set[str]:
 
 
 def test_symbol_layer_is_universe_prices_and_every_product() -> None:
-    assert assets_of(SYMBOL_LAYER) == {"symbol_universe", "symbol_prices", *SYMBOL_PRODUCTS}
+    assert assets_of(SYMBOL_LAYER) == {"symbol_universe", "company_profiles", "symbol_prices", *SYMBOL_PRODUCTS}
 
 
 def test_portfolio_layer_is_both_products() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +20,20 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import add_capital_flow
 from sigmasight_assets.storage.publications import lock_layer
 from tests.orchestration.books import (
+    ADJUSTED,
+    CALL,
     DAYS,
+    ENDED,
     EXPECTED_PORTFOLIOS,
     FADING,
     HALTING,
+    LOST,
+    MOVING,
+    PUT,
+    RUNNING,
+    SPLIT_CALL,
+    UNHELD,
+    WAITING,
     enter_books,
     publish_symbols,
 )
@@ -34,6 +45,7 @@ from tests.orchestration.contents import (
     rows_of,
     wait_for_waiters,
 )
+from tests.orchestration.markets import UNKNOWN
 from tests.orchestration.portfolio_runs import (
     ROW_TABLES,
     assert_equal_to_oracle,
@@ -74,6 +86,39 @@ def test_the_books_hold_what_makes_them_hard(done: Database) -> None:
     assert {row["first"] for row in firsts} == {DAYS[0], DAYS[5]}
     statuses = rows_of(done, "SELECT DISTINCT status FROM position_values")
     assert {row["status"] for row in statuses} == {"priced", "stale", "unpriced"}
+    assert any(row["dividends"] > 0 for row in stored)
+    assert any(row["dividends"] < 0 for row in stored)
+    assert {row["provider_beta"] is None for row in stored} == {True, False}
+    assert any(0 < (row["provider_beta_coverage"] or 0) < 1 for row in stored)
+
+
+def test_the_books_hold_lots_of_every_class(done: Database) -> None:
+    values = rows_of(done, "SELECT * FROM position_values JOIN positions USING (portfolio_id, position_id)")
+    moving = {(row["split_numerator"], row["split_denominator"]) for row in values if row["symbol"] == MOVING}
+    assert moving == {(8, 3), (2, 3), (1, 1)}
+    assert any(row["split_numerator"] == 8 and row["status"] == "priced" for row in values)
+    options = [row for row in values if row["investment_class"] == "OPTIONS"]
+    assert {row["status"] for row in options} == {"priced", "stale", "unpriced"}
+    private = [row for row in values if row["investment_class"] == "PRIVATE"]
+    assert {row["status"] for row in private} == {"priced", "unpriced"}
+    assert all(row["price_used"] is None for row in private)
+    at_cost = {row["symbol"] for row in values if row["price_used"] is None and row not in private}
+    assert at_cost == {UNKNOWN, FADING, LOST, ADJUSTED, ENDED}
+    query = "SELECT missing_symbols FROM portfolio_snapshots JOIN portfolios USING (portfolio_id) "
+    missing = rows_of(done, f"{query} WHERE name = 'options' AND session = :day", day=DAYS[-1])
+    assert missing == [{"missing_symbols": sorted([RUNNING, LOST, ADJUSTED, ENDED, WAITING])}]
+
+
+def test_the_books_hold_options_that_are_settled(done: Database) -> None:
+    query = "SELECT * FROM option_expiries JOIN positions USING (portfolio_id, position_id) "
+    settled = rows_of(done, query + "JOIN portfolios USING (portfolio_id)")
+    assert {row["symbol"] for row in settled} == {CALL, PUT, SPLIT_CALL, UNHELD}
+    worth = {(row["settlement_price"] > 0, row["quantity"] > 0) for row in settled}
+    assert worth == {(True, True), (True, False), (False, True), (False, False)}
+    assert {row["session"] for row in settled} == {date(2025, 5, 23), date(2025, 5, 30)}
+    # One had ended before its portfolio began.
+    assert {row["session"] < row["as_of"] for row in settled} == {True, False}
+    assert {row["generation"] for row in settled} == {2}
 
 
 def test_session_by_session_equals_one_range(books: Database, states: States, calendar: SessionCalendar) -> None:
@@ -170,8 +215,8 @@ def test_without_portfolios_nothing_is_published(books: Database) -> None:
 def test_broken_identity_ends_the_range_before_the_session(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger itself gives no way to break it, so the check reports a violation that is not there."""
 
-    def wrong(*arguments: Any) -> list[Any]:
-        offenders = identity_violations(*arguments)
+    def wrong(*arguments: Any, **options: Any) -> list[Any]:
+        offenders = identity_violations(*arguments, **options)
         offenders[3] = np.array([0, 2])
         return offenders
 
@@ -198,8 +243,8 @@ def test_failing_slice_ends_the_range(books: Database, monkeypatch: pytest.Monke
     monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", 4 * len(EXPECTED_PORTFOLIOS))
     calls = []
 
-    def wrong(*arguments: Any) -> list[Any]:
-        offenders = identity_violations(*arguments)
+    def wrong(*arguments: Any, **options: Any) -> list[Any]:
+        offenders = identity_violations(*arguments, **options)
         calls.append(len(offenders))
         if len(calls) == 2:
             offenders[1] = np.array([1])

@@ -27,6 +27,7 @@ from tests.orchestration.contents import (
 )
 from tests.orchestration.portfolio_runs import (
     ROW_TABLES,
+    SNAPSHOT_TABLES,
     assert_equal_to_oracle,
     content,
     correct_close,
@@ -126,7 +127,7 @@ def test_late_correction_changes_the_portfolios_that_hold_the_symbol(done: Datab
         for row in rows_of(done, "SELECT portfolio_id FROM positions WHERE symbol = :symbol", symbol=HALTING)
     }
     assert len(holders) < len(EXPECTED_PORTFOLIOS)
-    for table in ROW_TABLES:
+    for table in SNAPSHOT_TABLES:
         changed = changed_keys(before, after, table)
         assert {key[0] for key in changed} == holders
         assert min(key[1] for key in changed) == DAYS[6]

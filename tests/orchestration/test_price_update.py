@@ -78,20 +78,40 @@ def test_known_symbols_are_asked_for_the_last_five_sessions(tracked: Database, m
 
 
 def test_each_symbol_is_asked_from_the_first_session_it_lacks(tracked: Database, market: ScriptedMarket) -> None:
+    for day in DAYS[20:-1]:
+        market.bars.pop(("AAA", day))
     run(tracked, market)
     market.asked()
-    execute(tracked, "DELETE FROM symbol_prices_daily WHERE symbol = 'AAA' AND price_date = :day", day=DAYS[20])
     market.descriptions.append(stock("CCC"))
     market.bars |= {("CCC", day): bar(7.0) for day in DAYS}
     track(tracked, market)
     update = run(tracked, market, TOMORROW)
     assert market.asked() == {
-        "AAA": (DAYS[20], TOMORROW),
+        "AAA": (DAYS[16], TOMORROW),
         "BBB": (DAYS[-5], TOMORROW),
         "CCC": (HISTORY_START, TOMORROW),
         "NEW": (DAYS[-5], TOMORROW),
     }
-    assert update.inserted == 1 + 3 + len(DAYS)
+    assert update.inserted == 1 + 2 + len(DAYS)
+
+
+def test_a_halt_is_asked_for_once(tracked: Database, market: ScriptedMarket) -> None:
+    for day in DAYS[20:30]:
+        market.bars.pop(("AAA", day))
+    run(tracked, market)
+    market.asked()
+    for day in (TODAY, TOMORROW):
+        run(tracked, market, day)
+        assert market.asked()["AAA"] == (DAYS[DAYS.index(day) - 4], day)
+    assert len(stored_closes(tracked, "AAA")) == len(DAYS) - 10
+
+
+def test_a_bar_that_comes_within_five_sessions_is_taken(tracked: Database, market: ScriptedMarket) -> None:
+    late = {place: market.bars.pop(("AAA", DAYS[place])) for place in (-5, -6)}
+    run(tracked, market)
+    market.bars |= {("AAA", DAYS[place]): values for place, values in late.items()}
+    assert run(tracked, market, TOMORROW).inserted == 4
+    assert {DAYS[-6], DAYS[-5]} - set(stored_closes(tracked, "AAA")) == {DAYS[-6]}
 
 
 def test_later_listing_is_asked_for_earlier_sessions_only_once_per_window(
@@ -202,6 +222,28 @@ def test_active_symbol_that_falls_silent_stays_active(tracked: Database, market:
     assert update.problems == {"AAA": "unknown: no such ticker"}
     assert symbols(tracked)["AAA"].status == "active"
     assert len(stored_closes(tracked, "AAA")) == len(DAYS) - 1
+
+
+def test_gap_before_a_later_window_is_asked_for_when_it_is_needed(tracked: Database, market: ScriptedMarket) -> None:
+    """Windows of 400 sessions are far apart; here the history's start stands in for their length."""
+    run(tracked, market, DAYS[5])
+    run(tracked, market, TODAY, history_start=DAYS[20])
+    assert (symbols(tracked)["AAA"].history_from, symbols(tracked)["AAA"].last_price_date) == (DAYS[20], TODAY)
+    market.asked()
+    run(tracked, market, DAYS[25])
+    assert market.asked()["AAA"] == (DAYS[6], DAYS[25])
+    assert sorted(stored_closes(tracked, "AAA")) == DAYS[:-1]
+    assert symbols(tracked)["AAA"].history_from == DAYS[0]
+
+
+def test_older_window_that_is_apart_leaves_a_gap(tracked: Database, market: ScriptedMarket) -> None:
+    run(tracked, market, history_start=DAYS[20])
+    run(tracked, market, DAYS[5])
+    assert symbols(tracked)["AAA"].history_from == DAYS[20]
+    assert symbols(tracked)["AAA"].first_trade_date == DAYS[0]
+    market.asked()
+    run(tracked, market, DAYS[25])
+    assert market.asked()["AAA"] == (DAYS[6], DAYS[25])
 
 
 def test_batches_store_the_same(tracked: Database, market: ScriptedMarket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """The limits of each check, on both sides."""
 
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,71 +13,66 @@ from sigmasight_assets.orchestration.symbol_checks import (
     CHECKS,
     COVERAGE,
     FACTOR_FUNDS,
+    FRESH,
+    coverage,
     good_sessions,
     judge_sessions,
+    judge_symbols,
     named,
 )
-from sigmasight_assets.orchestration.symbol_figures import SymbolFigures, compute_figures
+from sigmasight_assets.orchestration.symbol_states import SymbolStates
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow
+from sigmasight_assets.orchestration.symbol_work import SymbolWork, build_work
 from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.factors import FACTOR_ETFS, Reason
-from sigmasight_assets.quant.returns import simple_returns
-from sigmasight_assets.sessions import SessionCalendar
-from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.quant.regression import SymbolExposures
 from sigmasight_assets.storage.operations import Verdict
-from sigmasight_assets.storage.universe import TrackedSymbol
-
-SYMBOLS = (*FACTOR_ETFS, *(f"S{number:02}" for number in range(92)))
-TARGETS = 3
-HISTORY = 200
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from tests.orchestration.symbol_windows import first_work, stored_after, symbol_window
 
 
 @dataclass
 class Judged:
     """100 symbols with three sessions to judge, and the judgement."""
 
-    window: SymbolWindow
-    figures: SymbolFigures
+    work: SymbolWork
+
+    @property
+    def window(self) -> SymbolWindow:
+        return self.work.window
+
+    @property
+    def states(self) -> SymbolStates:
+        return self.work.states
+
+    @property
+    def exposures(self) -> SymbolExposures:
+        """Those of all cells, which were computed as one rectangle."""
+        (part,) = self.work.parts
+        return part.figures.exposures
 
     def verdicts(self, previous: FloatArray | None = None, *, min_coverage: float = 0.98) -> list[Verdict]:
-        return judge_sessions(self.window, self.figures, min_coverage=min_coverage, previous_betas=previous)
+        return judge_sessions(self.work, min_coverage=min_coverage, previous_betas=previous)
 
     def of(self, check: str, previous: FloatArray | None = None, **options: Any) -> list[Verdict]:
         """The verdicts of one check, one per session."""
         return [item for item in self.verdicts(previous, **options) if item.check == check]
 
     def set_market_betas(self, row: int, betas: FloatArray) -> None:
-        self.figures.exposures.market.beta[row] = betas
+        self.work.parts[0].figures.betas[row, :, 0] = betas
 
     def unprice(self, row: int, *columns: int) -> None:
-        self.figures.priced[row, list(columns)] = False
-
-
-def tracked(symbol: str) -> TrackedSymbol:
-    return TrackedSymbol(symbol, symbol, "equity", None, None, "active", None, None, date(2020, 1, 2), None, None)
+        self.states.priced[row, list(columns)] = False
 
 
 @pytest.fixture
-def judged(calendar: SessionCalendar) -> Judged:
-    random = np.random.default_rng(3)
-    start = calendar.index(date(2024, 9, 3))
-    sessions = calendar.sessions[start : start + HISTORY]
-    market = random.normal(0.0005, 0.01, (HISTORY, 1))
-    growth: FloatArray = 1 + market + random.normal(0, 0.01, (HISTORY, len(SYMBOLS)))
-    prices = np.cumprod(growth, axis=0, dtype=np.float64) * 100
-    rows = np.arange(HISTORY - TARGETS, HISTORY)
-    window = SymbolWindow(
-        grid=Grid(sessions, SYMBOLS),
-        rows=rows,
-        symbols=tuple(tracked(symbol) for symbol in SYMBOLS),
-        own=np.array([FACTOR_ETFS.index(name) if name in FACTOR_ETFS else -1 for name in SYMBOLS]),
-        anchors=np.full((TARGETS, 5), -1),
-        close_units=np.rint(prices * 10_000).astype(np.int64),
-        adj_close=prices,
-        volume=np.full(prices.shape, 1e5),
-        returns=simple_returns(prices),
-    )
-    return Judged(window, compute_figures(window))
+def judged() -> Judged:
+    return Judged(first_work(symbol_window()))
+
+
+def all_fresh(work: SymbolWork) -> SymbolWork:
+    """The same targets once everything is published."""
+    return build_work(work.window, stored_after(work), products=SYMBOL_PRODUCTS)
 
 
 def passed(verdicts: list[Verdict]) -> list[bool]:
@@ -106,24 +100,24 @@ def test_coverage_counts_active_symbols(judged: Judged) -> None:
 
 def test_symbols_that_are_not_active_do_not_count(judged: Judged) -> None:
     judged.unprice(0, 20, 21, 22)
-    figures = judged.figures
-    figures.active[0, [20, 21]] = False
+    states = judged.states
+    states.active[0, [20, 21]] = False
     first = judged.of(COVERAGE)[0]
     assert first.passed
     assert "97 of 98 active symbols" in first.detail
     assert first.detail.endswith("without: S14")
     # A bar of a symbol that is not expected makes up for none that is missing.
-    figures.active[1, 30:] = False
+    states.active[1, 30:] = False
     judged.unprice(1, 8)
     assert not judged.of(COVERAGE)[1].passed
 
 
 def test_a_source_that_knows_nothing_of_many_symbols_does_not_pass(judged: Judged) -> None:
     """Symbols without any data are not active; as many of them as may be missing are borne."""
-    figures = judged.figures
+    states = judged.states
     for count, passes in ((2, True), (3, False)):
-        figures.active[0, 20 : 20 + count] = False
-        figures.without_data[0, 20 : 20 + count] = True
+        states.active[0, 20 : 20 + count] = False
+        states.without_data[20 : 20 + count] = True
         judged.unprice(0, *range(20, 20 + count))
         first = judged.of(COVERAGE)[0]
         assert first.passed == passes
@@ -133,11 +127,11 @@ def test_a_source_that_knows_nothing_of_many_symbols_does_not_pass(judged: Judge
 
 def test_symbols_without_data_count_exactly(judged: Judged) -> None:
     """1 - 0.9 is less than 0.1 in binary floats."""
-    judged.figures.active[0, 20:30] = False
-    judged.figures.without_data[0, 20:30] = True
+    judged.states.active[0, 20:30] = False
+    judged.states.without_data[20:30] = True
     judged.unprice(0, *range(20, 30))
     assert judged.of(COVERAGE, min_coverage=0.9)[0].passed
-    judged.figures.without_data[0, 30] = True
+    judged.states.without_data[30] = True
     assert not judged.of(COVERAGE, min_coverage=0.9)[0].passed
 
 
@@ -149,7 +143,7 @@ def test_needed_coverage_is_the_setting(judged: Judged) -> None:
 
 
 def test_a_session_without_active_symbols_is_not_covered(judged: Judged) -> None:
-    judged.figures.active[0] = False
+    judged.states.active[0] = False
     first = judged.of(COVERAGE)[0]
     assert not first.passed
     assert "0 of 0" in first.detail
@@ -201,7 +195,7 @@ def test_a_missing_bar_is_no_invalid_bar(judged: Judged) -> None:
 )
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_published_estimates_must_be_finite(judged: Judged, table: str, column: str, value: float) -> None:
-    exposures = judged.figures.exposures
+    exposures = judged.exposures
     estimates = exposures.spreads[3] if table == "spreads" else getattr(exposures, table)
     getattr(estimates, column)[1, 40] = value
     verdicts = judged.of(BETAS_FINITE)
@@ -214,14 +208,14 @@ def test_published_estimates_must_be_finite(judged: Judged, table: str, column: 
 
 @pytest.mark.parametrize(("beta", "is_sound"), [(5.0, True), (-5.0, True), (5.0000001, False), (-5.0000001, False)])
 def test_published_betas_stay_within_their_bound(judged: Judged, beta: float, is_sound: bool) -> None:
-    judged.figures.exposures.market.beta[1, 40] = beta
-    judged.figures.exposures.ridge.beta[2, 40, 3] = beta
+    judged.exposures.market.beta[1, 40] = beta
+    judged.exposures.ridge.beta[2, 40, 3] = beta
     assert passed(judged.of(BETAS_FINITE)) == [True, is_sound, is_sound]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_published_ridge_betas_must_be_finite(judged: Judged, value: float) -> None:
-    ridge = judged.figures.exposures.ridge
+    ridge = judged.exposures.ridge
     ridge.beta[0, 40, 5] = value
     assert passed(judged.of(BETAS_FINITE)) == [False, True, True]
     ridge.reason[0, 40] = Reason.CONSTANT
@@ -303,8 +297,54 @@ def test_offenders_beyond_twenty_are_counted(judged: Judged) -> None:
 
 
 def test_bounds_hold_for_the_symbols_of_the_window(judged: Judged) -> None:
-    """A figure table of fewer sessions is judged for those."""
-    window = replace(judged.window, rows=judged.window.rows[-1:], anchors=judged.window.anchors[-1:])
-    verdicts = judge_sessions(window, compute_figures(window), min_coverage=0.98, previous_betas=None)
+    """Fewer sessions are judged for those."""
+    window = judged.window.part(np.array([2]), np.arange(100))
+    work = first_work(window)
+    verdicts = judge_sessions(work, min_coverage=0.98, previous_betas=None)
     assert len(verdicts) == len(CHECKS)
     assert {item.session for item in verdicts} == set(window.targets.sessions.tolist())
+
+
+def test_fresh_sessions_are_judged_by_their_inputs(judged: Judged) -> None:
+    fresh = Judged(all_fresh(judged.work))
+    assert fresh.work.parts == []
+    assert {item.detail for item in fresh.of(BETAS_FINITE) + fresh.of(BETA_STABLE, np.full(100, 9.0))} == {FRESH}
+    fresh.unprice(0, 0)
+    fresh.unprice(1, 20, 21, 22)
+    fresh.window.adj_close[fresh.window.rows[2], 11] = np.nan
+    failed = [(item.session, item.check) for item in fresh.verdicts() if not item.passed]
+    first, second, third = fresh.window.targets.sessions.tolist()
+    assert failed == [(first, FACTOR_FUNDS), (second, COVERAGE), (third, BARS_VALID)]
+
+
+def test_stability_is_that_of_all_symbols_however_few_were_computed(judged: Judged) -> None:
+    """One symbol is computed anew, beyond the bound: it is one of a hundred, not one of one."""
+    fresh = all_fresh(judged.work)
+    fresh.stored["market_beta"].fingerprint[1, 40] += 1
+    work = build_work(fresh.window, fresh.stored, products=SYMBOL_PRODUCTS)
+    assert [(part.block.rows.tolist(), part.block.columns.tolist()) for part in work.parts] == [([1], [40])]
+    np.testing.assert_allclose(work.market_betas, judged.work.market_betas, rtol=0, atol=1e-12)
+    work.parts[0].figures.betas[0, 0, 0] += 1.5
+    verdicts = Judged(work).of(BETA_STABLE)
+    assert passed(verdicts) == [True, True, True]
+    assert "1.00% beyond 1.0: S32" in verdicts[1].detail
+    # The fresh session before it is its yardstick.
+    work.stored["market_beta"].betas[0] -= 0.3
+    assert passed(Judged(work).of(BETA_STABLE)) == [True, False, True]
+
+
+def test_symbols_alone_are_judged_by_their_bars_and_betas(judged: Judged) -> None:
+    judged.unprice(0, 0, 20, 21, 22)
+    judged.set_market_betas(2, np.full(100, 5.0))
+    assert judge_symbols(judged.work) == []
+    judged.window.volume[judged.window.rows[0], 11] = -1.0
+    judged.exposures.rates.beta[2, 40] = np.inf
+    found = [(item.session, item.check, item.detail) for item in judge_symbols(judged.work)]
+    first, _, third = judged.window.targets.sessions.tolist()
+    assert found == [(first, BARS_VALID, "invalid: S03"), (third, BETAS_FINITE, "not finite or beyond +-5: S32")]
+
+
+def test_coverage_of_a_session(judged: Judged) -> None:
+    judged.unprice(0, 20)
+    judged.states.active[1] = False
+    assert [coverage(judged.work, row) for row in range(3)] == [0.99, 0.0, 1.0]

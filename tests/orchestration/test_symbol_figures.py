@@ -1,27 +1,31 @@
 """Published figures of the awkward market against statsmodels, scikit-learn and pandas on the same stored prices."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import statsmodels.api as sm
-from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from sigmasight_assets.orchestration.symbol_figures import compute_figures
-from sigmasight_assets.orchestration.symbol_window import read_symbol_window, return_anchors
+from sigmasight_assets.market_data.protocol import PROFILE_SCHEMA
+from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
+from sigmasight_assets.orchestration.symbol_window import SymbolWindow, read_symbol_window, return_anchors
+from sigmasight_assets.orchestration.symbol_work import prepare_work
 from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
-from sigmasight_assets.storage.universe import read_universe
-from tests.orchestration.conftest import HISTORY_START, TARGETS, enter_published
+from sigmasight_assets.storage.profiles import store_profiles
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS, PROFILE_FIGURES, RIDGE_COLUMNS, SPREAD_COLUMNS
+from sigmasight_assets.storage.universe import read_universe_in_bulk
+from tests.orchestration.conftest import HISTORY_START, TARGETS, store_prices
 from tests.orchestration.contents import execute, rows_of
-from tests.orchestration.markets import AWKWARD, FLAT, HALTED, LATE, LEVERED, UNKNOWN, YOUNG, ScriptedMarket
+from tests.orchestration.markets import FLAT, HALTED, LATE, LEVERED, UNKNOWN, YOUNG, ScriptedMarket
 from tests.orchestration.states import States
 
 # The first session, the one at which HALTED has no bar, and the last.
@@ -53,6 +57,7 @@ class Published:
     volume: pd.DataFrame
     rows: dict[str, dict[tuple[date, str], Row]]
     covariances: list[Row]
+    profiles: list[Row]
     reasons: dict[tuple[date, str, str], str]
     long_view: list[Row]
 
@@ -71,7 +76,12 @@ class Published:
 
 @pytest.fixture(scope="module")
 def stored(states: States, calendar: SessionCalendar, awkward: ScriptedMarket) -> Published:
-    database = enter_published(states, calendar, awkward)
+    def fill(database: Database) -> None:
+        store_prices(database, calendar, awkward)
+        capture_profiles(database)
+        publish_symbol_products(database, calendar, sessions=TARGETS, min_coverage=0.98, run_id="first")
+
+    database = states.enter("profiled", fill)
     bars = pd.DataFrame(rows_of(database, "SELECT * FROM symbol_prices_daily"))
     sessions = calendar.between(HISTORY_START, TARGETS[-1])
 
@@ -86,12 +96,40 @@ def stored(states: States, calendar: SessionCalendar, awkward: ScriptedMarket) -
         volume=wide("volume"),
         rows={product: _by_key(database, table) for product, table in TABLES.items()},
         covariances=rows_of(database, "SELECT * FROM factor_covariances ORDER BY session"),
+        profiles=rows_of(database, "SELECT * FROM company_profiles ORDER BY captured_on"),
         reasons={
             (row["session"], row["product"], row["symbol"]): row["reason"]
             for row in rows_of(database, "SELECT * FROM symbol_exclusions")
         },
         long_view=rows_of(database, "SELECT * FROM symbol_factor_exposures"),
     )
+
+
+def capture_profiles(database: Database) -> None:
+    """Two thirds of the symbols have a profile from before the range, one third also from within, all from after it.
+
+    The younger ones of a symbol differ from the older ones, and each is silent on something.
+    """
+    captures = ((TARGETS[0] - timedelta(days=4), 1), (TARGETS[5], 2), (TARGETS[-1] + timedelta(days=1), 0))
+    tracked = rows_of(database, "SELECT symbol FROM symbol_universe ORDER BY symbol")
+    for number, (captured_on, smallest) in enumerate(captures):
+        rows = [
+            {
+                "symbol": row["symbol"],
+                "sector": None if place % 5 == number else f"Sector {place % 4 + number}",
+                "industry": None if place % 7 == number else f"Industry {place}",
+                "market_cap": 1e9 * (place + 1) + number,
+                "pe_ratio": None if place % 2 else 10.5 + number,
+                "forward_pe": 9.25 + place,
+                "dividend_yield": None if number else 0.0125,
+                "provider_beta": -0.5 + place / 100,
+            }
+            for place, row in enumerate(tracked)
+            if place % 3 >= smallest
+        ]
+        with database.bulk() as transaction:
+            profiles = pa.Table.from_pylist(rows, schema=PROFILE_SCHEMA)
+            store_profiles(transaction, profiles, captured_on=captured_on, source="scripted")
 
 
 def _by_key(database: Database, table: str) -> dict[tuple[date, str], Row]:
@@ -233,23 +271,34 @@ def test_metrics_repeat_the_published_betas(stored: Published) -> None:
         published += [ridge.get(f"{name}_beta") for name in RIDGE_COLUMNS]
         published += [spreads.get(f"{name}_beta") for name in SPREAD_COLUMNS]
         assert [row[f"{name}_beta"] for name in FACTOR_COLUMNS] == published
-        assert row["market_cap"] is None
 
 
 def test_quality_score(stored: Published) -> None:
+    """40 for the price, 20 each for returns without a gap, for all betas, and for a profile of the last seven days."""
     rows = stored.rows["symbol_daily_metrics"]
-    scores = {symbol: rows[TARGETS[-1], symbol]["data_quality_score"] for symbol in stored.symbols if symbol != UNKNOWN}
-    assert scores.pop(LATE) == 40
-    assert scores.pop(FLAT) == 60
-    assert scores.pop(HALTED) == 60
-    assert set(scores.values()) == {80}
+    for (day, symbol), row in rows.items():
+        profile = newest_profile(stored, symbol, day)
+        is_fresh = profile is not None and (day - profile["captured_on"]).days < 7
+        has_all_betas = all(row[f"{name}_beta"] is not None for name in FACTOR_COLUMNS)
+        has_all_returns = bool(stored.window(day, 21)[symbol].notna().all())
+        assert row["data_quality_score"] == 40 + 20 * has_all_returns + 20 * has_all_betas + 20 * is_fresh
+    assert {row["data_quality_score"] for row in rows.values()} == {40, 60, 80, 100}
 
 
-def test_sector_and_industry_come_from_the_universe(stored: Published) -> None:
-    for (_, symbol), row in stored.rows["symbol_daily_metrics"].items():
-        listed = stored.listed[symbol]
-        assert (row["sector"], row["industry"]) == (listed["sector"], listed["industry"])
-    assert len({row["sector"] for row in stored.listed.values()}) > 5
+def newest_profile(stored: Published, symbol: str, day: date) -> Row | None:
+    captured = [row for row in stored.profiles if row["symbol"] == symbol and row["captured_on"] <= day]
+    return captured[-1] if captured else None
+
+
+def test_metrics_hold_the_newest_profile_of_their_day(stored: Published) -> None:
+    names = ("sector", "industry", *PROFILE_FIGURES)
+    seen = set()
+    for (day, symbol), row in stored.rows["symbol_daily_metrics"].items():
+        profile = newest_profile(stored, symbol, day)
+        assert [row[name] for name in names] == [profile and profile[name] for name in names], (day, symbol)
+        seen.add(profile and profile["captured_on"])
+    # Some have none, and the one from after the range is nobody's.
+    assert seen == {None, TARGETS[0] - timedelta(days=4), TARGETS[5]}
 
 
 def test_covariances_equal_numpy(stored: Published) -> None:
@@ -321,6 +370,12 @@ def _place(column: str) -> tuple[str, str]:
     return ("ridge_factors" if column in RIDGE_COLUMNS else "spread_factors"), f"{column}_"
 
 
+def read_window(calendar: SessionCalendar, database: Database, sessions: list[date]) -> SymbolWindow:
+    with database.bulk(read_only=True) as transaction:
+        symbols = read_universe_in_bulk(transaction)
+        return read_symbol_window(transaction, calendar, symbols, sessions=sessions)
+
+
 def test_one_missing_fund_inside_the_window_drops_its_rows_only(calendar: SessionCalendar, priced: Database) -> None:
     """A hole in IWM costs the ridge and the size spread two rows, and nothing else any."""
     execute(
@@ -328,32 +383,10 @@ def test_one_missing_fund_inside_the_window_drops_its_rows_only(calendar: Sessio
         "DELETE FROM symbol_prices_daily WHERE symbol = 'IWM' AND price_date = :day",
         day=calendar.offset(TARGETS[-1], -10),
     )
-    with priced.begin() as connection:
-        symbols = read_universe(connection)
+    window = read_window(calendar, priced, [TARGETS[-1]])
     with priced.bulk(read_only=True) as transaction:
-        window = read_symbol_window(transaction, calendar, symbols, sessions=[TARGETS[-1]])
-    figures = compute_figures(window)
+        (part,) = prepare_work(transaction, window, products=SYMBOL_PRODUCTS).parts
     column = window.grid.symbols.index("SPY")
-    exposures = figures.exposures
+    exposures = part.figures.exposures
     assert [item.n_obs[0, column] for item in (exposures.market, exposures.rates, exposures.ridge)] == [90, 90, 88]
     assert [item.n_obs[0, column] for item in exposures.spreads] == [180, 180, 178, 180]
-    assert figures.covariance_rows.tolist() == [250]
-
-
-def test_shapes(calendar: SessionCalendar, priced: Database) -> None:
-    with priced.begin() as connection:
-        symbols = read_universe(connection)
-    with priced.bulk(read_only=True) as transaction:
-        window = read_symbol_window(transaction, calendar, symbols, sessions=TARGETS[3:6])
-    figures = compute_figures(window)
-    cells = (3, len(symbols))
-    assert figures.betas.shape == (*cells, 12)
-    assert figures.covariances.shape == (3, 8, 8)
-    assert {codes.shape for codes in figures.exclusions.values()} == {cells}
-    active = _names(symbols_of=window.grid.symbols, selected=figures.active[0])
-    assert active == set(window.grid.symbols) - {UNKNOWN, LATE}
-    assert set(AWKWARD) <= set(window.grid.symbols)
-
-
-def _names(*, symbols_of: tuple[str, ...], selected: NDArray[np.bool_]) -> set[str]:
-    return {symbols_of[place] for place in np.flatnonzero(selected)}

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from sigmasight_assets.errors import MarketDataError
-from sigmasight_assets.orchestration import symbol_publication
-from sigmasight_assets.orchestration.symbol_publication import SymbolPublication
+from sigmasight_assets.orchestration import symbol_slices
+from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import CHANNEL, SYMBOL_PRODUCTS
@@ -67,7 +67,7 @@ def test_counts_of_the_outcome(priced: Database) -> None:
     outcome = publish(priced)
     for product, table in PRODUCT_TABLES.items():
         rows = rows_of(priced, f"SELECT count(*) AS rows FROM {table}")[0]["rows"]
-        assert outcome.rows_present[product] == outcome.rows_written[product] == rows
+        assert outcome.rows_present[product] == outcome.rows_computed[product] == rows
     reasons = rows_of(
         priced, "SELECT product, reason, count(*) AS cells FROM symbol_exclusions GROUP BY product, reason"
     )
@@ -90,7 +90,7 @@ def test_rerun_takes_no_generation_and_changes_no_row(published: Database) -> No
     outcome = publish(published)
     assert outcome.generation is None
     assert outcome.published == TARGETS
-    assert sum(outcome.rows_written.values()) == 0
+    assert sum(outcome.rows_computed.values()) == 0
     assert outcome.rows_present["market_beta"] == len(before["symbol_market_beta"])
     assert contents(published, SYMBOL_TABLES) == before
 
@@ -125,7 +125,7 @@ def test_slices_do_not_change_results(
 ) -> None:
     whole = figures(request.getfixturevalue("published"))
     priced = request.getfixturevalue("priced")
-    monkeypatch.setattr(symbol_publication, setting, value)
+    monkeypatch.setattr(symbol_slices, setting, value)
     outcome = publish(priced)
     assert (outcome.generation, outcome.published) == (slices, TARGETS)
     assert_same_figures(figures(priced), whole)
@@ -233,8 +233,8 @@ def test_one_product_alone_is_published_the_same_way(request: pytest.FixtureRequ
     priced = request.getfixturevalue("priced")
     outcome = publish(priced, products=("market_beta",))
     assert outcome.generation == 1
-    assert +outcome.rows_written == {"market_beta": outcome.rows_written["market_beta"]}
-    assert +outcome.rows_present == outcome.rows_written
+    assert +outcome.rows_computed == {"market_beta": outcome.rows_computed["market_beta"]}
+    assert +outcome.rows_present == outcome.rows_computed
     assert set(outcome.exclusions) == {"market_beta"}
     alone = figures(priced)
     assert {table for table, rows in alone.items() if rows} == {
@@ -321,7 +321,7 @@ def test_an_error_during_the_write_leaves_the_old_publication_whole(
     def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(symbol_publication, "record_publications", full)
+    monkeypatch.setattr(symbol_slices, "record_publications", full)
     with pytest.raises(OSError, match="No space left"):
         publish(published, force=True)
     assert contents(published, SYMBOL_TABLES) == before

@@ -1,10 +1,13 @@
 """Which figures a changed bar, fund or description makes stale: those, all of those, and no others."""
 
+import pyarrow as pa
 import pytest
 
+from sigmasight_assets.market_data.protocol import PROFILE_SCHEMA
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.profiles import store_profiles
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.orchestration.conftest import TARGETS
 from tests.orchestration.contents import (
@@ -47,8 +50,8 @@ def test_restated_bar_changes_exactly_its_symbol(published: Database) -> None:
     for table in ("factor_covariances", "symbol_exclusions", "symbol_universe"):
         assert after[table] == before[table]
     assert changed_keys(before, after, "publications") == {(2, "symbol", session) for session in TARGETS[3:]}
-    assert outcome.rows_written["market_beta"] == len(expected)
-    assert outcome.rows_written["factor_covariances"] == 0
+    assert outcome.rows_computed["market_beta"] == len(expected)
+    assert outcome.rows_computed["factor_covariances"] == 0
 
 
 def test_restated_fund_changes_every_symbol_that_is_regressed_on_it(published: Database) -> None:
@@ -133,15 +136,21 @@ def assert_nothing_stale(database: Database) -> None:
     assert_same_figures(found, figures(database, since=newest[0]))
 
 
-def test_new_sector_changes_the_metrics_alone(published: Database) -> None:
+def test_new_profile_changes_the_metrics_of_its_day_and_later_alone(published: Database) -> None:
     before = contents(published, SYMBOL_TABLES)
-    execute(published, "UPDATE symbol_universe SET sector = 'Energy' WHERE symbol = :symbol", symbol=LEVERED)
-    publish(published)
+    row = {"symbol": LEVERED, "sector": "Energy", "market_cap": 1e9}
+    with published.bulk() as transaction:
+        profiles = pa.Table.from_pylist([row], schema=PROFILE_SCHEMA)
+        store_profiles(transaction, profiles, captured_on=TARGETS[4], source="scripted")
+    outcome = publish(published)
     after = contents(published, SYMBOL_TABLES)
-    expected = {(day, LEVERED) for day in TARGETS}
-    assert changed_keys(before, after, "symbol_daily_metrics") == expected
+    assert changed_keys(before, after, "symbol_daily_metrics") == {(day, LEVERED) for day in TARGETS[4:]}
     for table in list(FIGURE_TABLES)[:4]:
         assert after[table] == before[table]
+    assert +outcome.rows_computed == {"symbol_daily_metrics": 8}
+    found = rows_of(published, "SELECT * FROM symbol_daily_metrics WHERE symbol = :symbol ORDER BY 1", symbol=LEVERED)
+    assert [row["sector"] for row in found] == [None] * 4 + ["Energy"] * 8
+    assert_nothing_stale(published)
 
 
 def test_symbol_that_loses_its_bar_loses_its_rows_and_gains_a_reason(published: Database) -> None:

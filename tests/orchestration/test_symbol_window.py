@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sigmasight_assets.errors import MarketDataError
@@ -12,14 +13,17 @@ from sigmasight_assets.orchestration.symbol_window import (
     SymbolWindow,
     read_symbol_window,
     return_anchors,
+    suspect_bars,
 )
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.universe import read_universe
+from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.universe import read_universe_in_bulk
 from tests.orchestration.conftest import TARGETS
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.markets import HALTED, LATE
+from tests.orchestration.symbol_windows import tracked
 
 DAY = timedelta(days=1)
 
@@ -80,9 +84,8 @@ def test_anchor_before_the_first_session_of_the_window_is_minus_one(calendar: Se
 
 
 def read(database: Database, calendar: SessionCalendar, sessions: list[date]) -> SymbolWindow:
-    with database.begin() as connection:
-        symbols = read_universe(connection)
     with database.bulk(read_only=True) as transaction:
+        symbols = read_universe_in_bulk(transaction)
         return read_symbol_window(transaction, calendar, symbols, sessions=sessions)
 
 
@@ -120,6 +123,63 @@ def test_returns_of_the_factor_funds_are_in_canonical_order(priced: Database, ca
     np.testing.assert_allclose(window.factor_returns, expected, rtol=0, atol=1e-15)
     assert [window.grid.symbols[int(np.flatnonzero(window.own == place)[0])] for place in range(8)] == list(FACTOR_ETFS)
     assert (window.own >= 0).sum() == 8
+
+
+def test_suspect_bars_are_unexplained_moves_of_the_newest_bars() -> None:
+    sessions = np.array(["2025-06-04", "2025-06-05", "2025-06-06", "2025-06-09"], dtype="datetime64[D]")
+    names = ("AGAIN", "FELL", "GAP", "LATER", "PAID", "SPLIT", "STILL")
+    closes = np.array([[100] * 7, [100] * 7, [100, 100, 0, 30, 100, 100, 100], [100, 30, 30, 30, 30, 30, 120]])
+    newest = {name: date(2025, 6, 9) for name in names} | {"AGAIN": None}
+    actions = pa.table(
+        {
+            "symbol": ["SPLIT", "PAID", "FELL", "OTHER"],
+            # A split on the day, a payment on the Saturday before it, one that is long past, one of somebody else.
+            "ex_date": pa.array([date(2025, 6, 9), date(2025, 6, 7), date(2025, 6, 5), date(2025, 6, 9)], pa.date32()),
+        }
+    )
+    symbols = [tracked(name, last_price_date=newest[name]) for name in names]
+    found = suspect_bars(closes, symbols, Grid(sessions, names), actions)
+    # LATER fell a session earlier, and its newest bar confirms it.
+    assert {names[column]: int(row) for row, column in np.argwhere(found)} == {"FELL": 3, "GAP": 3}
+    # As long as that newest bar was not there, it was suspect.
+    symbols[3] = tracked("LATER", last_price_date=date(2025, 6, 6))
+    found = suspect_bars(closes[:3], symbols, Grid(sessions[:3], names), actions)
+    assert {names[column]: int(row) for row, column in np.argwhere(found)} == {"LATER": 2}
+
+
+def test_stored_actions_explain_moves(priced: Database, calendar: SessionCalendar) -> None:
+    sql = (
+        "UPDATE symbol_prices_daily SET close_price = close_price * 0.4, low_price = low_price * 0.4 "
+        "WHERE symbol IN ('SPY', 'TLT') AND price_date = :day"
+    )
+    execute(priced, sql, day=TARGETS[-1])
+    state = (
+        "INSERT INTO corporate_actions (symbol, ex_date, kind, amount, source, run_id) "
+        "VALUES ('TLT', :day, 'dividend', 9.5, 'scripted', 'prices')"
+    )
+    execute(priced, state, day=TARGETS[-1])
+    window = read(priced, calendar, TARGETS[-2:])
+    assert [(window.grid.symbols[column], row) for row, column in np.argwhere(window.suspect)] == [
+        ("SPY", len(window.grid.sessions) - 1)
+    ]
+    assert np.argwhere(window.factor_suspect).tolist() == [[len(window.grid.sessions) - 1, 0]]
+
+
+def test_a_part_holds_some_sessions_and_symbols(priced: Database, calendar: SessionCalendar) -> None:
+    window = read(priced, calendar, TARGETS[3:6])
+    columns = np.array([window.grid.symbols.index(name) for name in ("TLT", HALTED)])
+    part = window.part(np.array([0, 2]), columns)
+    assert part.targets.sessions.tolist() == [TARGETS[3], TARGETS[5]]
+    assert part.grid.symbols == ("TLT", HALTED)
+    assert [item.symbol for item in part.symbols] == ["TLT", HALTED]
+    assert part.own.tolist() == [1, -1]
+    assert part.anchors.tolist() == window.anchors[[0, 2]].tolist()
+    assert part.profiles.row.shape == part.targets.shape == (2, 2)
+    for name in ("close_units", "adj_close", "volume", "returns", "suspect"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(window, name)[:, columns])
+    # Everybody is regressed on the same funds.
+    assert part.factor_returns is window.factor_returns
+    assert part.factor_suspect is window.factor_suspect
 
 
 def test_window_is_cut_at_the_calendars_start(priced: Database, calendar: SessionCalendar) -> None:

@@ -116,6 +116,11 @@ ROWS: dict[sa.Table, dict[str, Any]] = {
 }
 PORTFOLIO = {"name": "Main", "stated_equity": Decimal(1000), "as_of": SESSION}
 LOT = {"symbol": "AAA", "investment_class": "PUBLIC", "quantity": 10, "entry_price": 5, "entry_date": SESSION}
+PRIVATE_LOT = {**LOT, "symbol": "Vineyard", "investment_class": "PRIVATE", "entry_price": None}
+# Corporate actions as figures are consistent with them.
+PUBLISHED = {"symbol": "AAA", "ex_date": SESSION, "source": "test", "run_id": "r1", "generation": 1}
+SPLIT = {**PUBLISHED, "kind": "split", "ratio_numerator": 4, "ratio_denominator": 1}
+DIVIDEND = {**PUBLISHED, "kind": "dividend", "amount": "0.25"}
 
 
 def insert(database: Database, table: sa.Table, values: dict[str, Any]) -> Any:

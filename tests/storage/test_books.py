@@ -1,6 +1,7 @@
-"""Tests of books as arrays: exact units, matching keys, the state of the last snapshots, published figures."""
+"""Tests of books as arrays: exact units, matching keys, the state of the last snapshots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,30 +10,39 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from sigmasight_assets.quant.factors import FACTORS
-from sigmasight_assets.storage.book_tables import portfolios
-from sigmasight_assets.storage.books import (
-    Books,
-    read_books,
-    read_ledger_state,
-    read_published_betas,
-    read_published_closes,
-)
+from sigmasight_assets.errors import PublicationError
+from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
+from sigmasight_assets.storage.books import Books, read_books, read_ledger_state
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.ledger_tables import portfolio_snapshots, position_values
 from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, add_capital_flow, create_portfolio
-from sigmasight_assets.storage.tables import FACTOR_COLUMNS, symbol_daily_metrics
+from sigmasight_assets.storage.tables import corporate_actions
 from tests.storage.conftest import SESSIONS, SYMBOLS
-from tests.storage.rows import ROWS, insert
+from tests.storage.rows import DIVIDEND, LOT, PRIVATE_LOT, ROWS, SPLIT, insert
 
 FIRST, LAST = SESSIONS[0], SESSIONS[-1]
 LARGEST_QUANTITY, LARGEST_PRICE = Decimal("99999999999999.9999"), Decimal("9999999999.9999")
+CALL = "AAA250718C00150000"
 
 
 def create(database: Database, user: str, *lots: NewLot, equity: str = "1000", as_of: date = FIRST) -> PortfolioRecord:
     with database.begin() as connection:
         return create_portfolio(connection, user=user, name="Main", equity=Decimal(equity), as_of=as_of, lots=lots)
+
+
+def create_private(database: Database, portfolio_id: int, valuations: dict[date, str], **columns: Any) -> int:
+    """A PRIVATE lot with its valuations; its number."""
+    position_id: int = insert(database, positions, {**PRIVATE_LOT, "portfolio_id": portfolio_id, **columns})
+    for day, value in valuations.items():
+        insert(
+            database, private_valuations, {"position_id": position_id, "valued_on": day, "market_value": Decimal(value)}
+        )
+    return position_id
+
+
+def publish_split(database: Database, symbol: str, ex_date: date, numerator: int, denominator: int = 1) -> None:
+    ratio = {"ratio_numerator": numerator, "ratio_denominator": denominator}
+    insert(database, corporate_actions, {**SPLIT, "symbol": symbol, "ex_date": ex_date, **ratio})
 
 
 def read(database: Database, last: date = LAST, *, only_stale: bool = False) -> Books:
@@ -47,7 +57,7 @@ def dates(days: Sequence[date | None]) -> np.ndarray[Any, np.dtype[np.datetime64
 class TestBooks:
     def test_numbers_arrive_in_exact_units(self, database: Database) -> None:
         open_lot = NewLot("BBB", Decimal("-0.0001"), LARGEST_PRICE, FIRST - timedelta(100))
-        closed = NewLot("AAA", LARGEST_QUANTITY, Decimal("0.0001"), FIRST, Decimal("1.5"), LAST)
+        closed = NewLot("AAA", LARGEST_QUANTITY, Decimal("0.0001"), FIRST, Decimal("0.0009"), LAST)
         worthless = NewLot("AAA", Decimal(1), Decimal(1), FIRST, Decimal(0), FIRST)
         ann = create(database, "ann", open_lot, closed, worthless, equity="-92233720368.54775807")
         bob = create(database, "bob", NewLot("CCC", Decimal(2), Decimal(3), FIRST), as_of=LAST)
@@ -55,21 +65,40 @@ class TestBooks:
             add_capital_flow(connection, bob.portfolio_id, flow_date=LAST, amount=Decimal("-0.00000001"))
         books = read(database)
         assert books.portfolio_ids.tolist() == [ann.portfolio_id, bob.portfolio_id]
+        assert books.owners.tolist() == [ann.portfolio_id] * 3 + [bob.portfolio_id]
         assert books.book_versions.tolist() == [1, 2]
-        assert books.symbols == ("AAA", "BBB", "CCC")
+        assert books.symbols == books.names == ("AAA", "BBB", "CCC")
         assert books.portfolios.stated_equity.tolist() == [-(2**63) + 1, 1000 * 10**8]
         lots = books.lots
         assert lots.portfolio.tolist() == [0, 0, 0, 1]
         assert [books.symbols[column] for column in lots.symbol.tolist()] == ["BBB", "AAA", "AAA", "CCC"]
         assert lots.quantity.tolist() == [-1, 10**18 - 1, 10_000, 20_000]
-        assert lots.entry_price.tolist() == [10**14 - 1, 1, 10_000, 30_000]
-        assert lots.exit_price.tolist() == [0, 15_000, 0, 0]
+        assert lots.cost.tolist() == [-(10**14) + 1, 10**18 - 1, 10**8, 6 * 10**8]
+        assert lots.proceeds.tolist() == [0, 9 * (10**18 - 1), 0, 0]
         np.testing.assert_array_equal(lots.entry_date, dates([FIRST - timedelta(100), FIRST, FIRST, FIRST]))
         np.testing.assert_array_equal(lots.exit_date, dates([None, LAST, FIRST, None]))
+        assert lots.multiplier.tolist() == lots.split_numerator.tolist() == lots.split_denominator.tolist() == [1] * 4
+        assert books.is_public.all()
+        assert lots.pays_dividends.all()
         np.testing.assert_array_equal(books.portfolios.start_date, dates([FIRST, LAST]))
         flows = books.flows
         assert (flows.portfolio.tolist(), flows.amount.tolist()) == ([1], [-1])
         np.testing.assert_array_equal(flows.flow_date, dates([LAST]))
+
+    def test_an_amount_beyond_what_is_exact_names_the_portfolio(self, database: Database) -> None:
+        create(database, "ann", NewLot("AAA", Decimal(1), Decimal(1), FIRST))
+        sold = NewLot("AAA", LARGEST_QUANTITY, Decimal("0.0001"), FIRST, Decimal("0.0010"), LAST)
+        bob = create(database, "bob", sold)
+        with pytest.raises(PublicationError, match=rf"portfolios \[{bob.portfolio_id}\] are too large to be exact"):
+            read(database)
+
+    def test_a_split_factor_beyond_what_is_exact_names_the_portfolio(self, database: Database) -> None:
+        for ex_date in SESSIONS[1:3]:
+            publish_split(database, "AAA", ex_date, 4_000_000_001)
+        create(database, "ann", NewLot("AAA", Decimal(1), Decimal(1), LAST))
+        bob = create(database, "bob", NewLot("AAA", Decimal(1), Decimal(1), FIRST))
+        with pytest.raises(PublicationError, match=rf"portfolios \[{bob.portfolio_id}\] are too large to be exact"):
+            read(database)
 
     def test_only_portfolios_that_exist_by_then_are_read(self, database: Database) -> None:
         lot = NewLot("AAA", Decimal(1), Decimal(1), FIRST)
@@ -99,6 +128,159 @@ class TestBooks:
         assert (len(books.portfolios), len(books.lots), books.symbols) == (1, 0, ())
 
 
+class TestClasses:
+    def test_each_has_its_columns_and_multiplier(self, database: Database) -> None:
+        public, option = NewLot("CCC", Decimal(2), Decimal(3), FIRST), NewLot(CALL, Decimal(-3), Decimal("1.25"), FIRST)
+        ann = create(database, "ann", public, replace(option, investment_class="OPTIONS"))
+        create_private(database, ann.portfolio_id, {FIRST: "500.5"}, quantity="7")
+        bob = create(database, "bob", NewLot("AAA", Decimal(1), Decimal(1), FIRST))
+        create_private(database, bob.portfolio_id, {FIRST: "0.00000001"}, symbol="AAA")
+        books = read(database)
+        assert books.symbols == ("AAA", CALL, "CCC")
+        assert books.private_names == ("Vineyard", "AAA")
+        assert [books.names[column] for column in books.lots.symbol.tolist()] == ["CCC", CALL, "Vineyard", "AAA", "AAA"]
+        assert books.lots.symbol.tolist() == [2, 1, 3, 0, 4]
+        assert books.is_public.tolist() == books.lots.pays_dividends.tolist() == [True, False, False, True, False]
+        assert books.is_option.tolist() == [False, True, False, False, False]
+        assert books.is_private.tolist() == [False, False, True, False, True]
+        # A private lot is one thing whose price is its value, whatever its owner counts.
+        assert books.lots.quantity.tolist() == [20_000, -30_000, 1, 10_000, 1]
+        assert books.lots.multiplier.tolist() == [1, 100, 1, 1, 1]
+        assert books.lots.cost.tolist() == [6 * 10**8, -375 * 10**8, 50_050_000_000, 10**8, 1]
+
+    def test_an_option_that_was_closed_brought_a_hundred_times_its_price(self, database: Database) -> None:
+        lot = NewLot(CALL, Decimal("-1.5"), Decimal("2.2"), FIRST, Decimal("0.0005"), LAST, "OPTIONS")
+        create(database, "ann", lot)
+        lots = read(database).lots
+        assert (lots.cost.tolist(), lots.proceeds.tolist()) == ([-330 * 10**8], [-7_500_000])
+
+    @pytest.mark.parametrize(
+        ("entry_price", "cost"), [("12.5", 125 * 10**8), (None, 90 * 10**8)], ids=["a price", "the first valuation"]
+    )
+    def test_what_a_private_lot_cost(self, database: Database, entry_price: str | None, cost: int) -> None:
+        ann = create(database, "ann")
+        valuations = {SESSIONS[3]: "110", SESSIONS[1]: "90", SESSIONS[2]: "100"}
+        columns = {"entry_price": entry_price, "exit_price": "13.25", "exit_date": LAST}
+        create_private(database, ann.portfolio_id, valuations, **columns)
+        lots = read(database).lots
+        assert (lots.cost.tolist(), lots.proceeds.tolist()) == ([cost], [13_250_000_000])
+
+    def test_a_private_lot_that_nobody_ever_valued_has_no_cost_to_speak_of(self, database: Database) -> None:
+        create_private(database, create(database, "ann").portfolio_id, {})
+        books = read(database)
+        assert books.lots.cost.tolist() == [0]
+        assert (books.valuations.in_force(books.portfolios.start_date)[1] == -1).all()
+
+    def test_valuations_are_matched_by_lot_whatever_the_order_of_the_portfolios(self, database: Database) -> None:
+        ann, bob = create(database, "ann"), create(database, "bob")
+        create_private(database, bob.portfolio_id, {FIRST: "3"})
+        create_private(database, ann.portfolio_id, {FIRST: "1", LAST: "2"})
+        # Not a valuation of a private lot.
+        public = insert(database, positions, {**LOT, "portfolio_id": ann.portfolio_id})
+        row = {"position_id": public, "valued_on": FIRST, "market_value": 7}
+        insert(database, private_valuations, row)
+        books = read(database)
+        values, _ = books.valuations.in_force(dates([FIRST, LAST]))
+        assert values.tolist() == [[10**8, 3 * 10**8], [2 * 10**8, 3 * 10**8]]
+        assert books.lots.cost.tolist() == [10**8, 50 * 10**8, 3 * 10**8]
+
+
+class TestUnits:
+    """AAA was split 4:1 on the second session and 1:10 on the last, BBB 3:2 on the third."""
+
+    @pytest.fixture(autouse=True)
+    def splits(self, database: Database) -> None:
+        publish_split(database, "AAA", SESSIONS[1], 4)
+        publish_split(database, "AAA", LAST, 1, 10)
+        publish_split(database, "BBB", SESSIONS[2], 3, 2)
+
+    def factors(self, database: Database, *lots: NewLot) -> list[tuple[int, int]]:
+        create(database, "ann", *lots)
+        found = read(database).lots
+        return list(zip(found.split_numerator.tolist(), found.split_denominator.tolist(), strict=True))
+
+    def test_a_lot_follows_the_splits_after_its_entry(self, database: Database) -> None:
+        lots = [
+            NewLot(symbol, Decimal(1), Decimal(1), day)
+            for symbol, day in (
+                ("AAA", FIRST),
+                ("AAA", SESSIONS[1]),
+                ("AAA", LAST),
+                ("BBB", SESSIONS[1]),
+                ("BBB", SESSIONS[2]),
+                ("CCC", FIRST),
+            )
+        ]
+        assert self.factors(database, *lots) == [(2, 5), (1, 10), (1, 1), (3, 2), (1, 1), (1, 1)]
+
+    def test_or_after_the_date_of_its_units(self, database: Database) -> None:
+        """8 of the 10 shares bought before the split are 32 shares in the units of the second session."""
+        rest = NewLot("AAA", Decimal(32), Decimal(50), FIRST, units_date=SESSIONS[1])
+        assert self.factors(database, rest) == [(1, 10)]
+        assert read(database).lots.cost.tolist() == [400 * 10**8]
+
+    def test_prices_are_in_the_units_of_their_own_dates(self, database: Database) -> None:
+        create(
+            database,
+            "ann",
+            # Bought at 100, sold at 26 after the split.
+            NewLot("AAA", Decimal(10), Decimal(100), FIRST, Decimal(26), SESSIONS[3]),
+            # The same said in shares of the day of the exit.
+            NewLot("AAA", Decimal(40), Decimal(100), FIRST, Decimal(26), SESSIONS[3], units_date=SESSIONS[3]),
+            # Sold at 255 after the reverse split as well: 4 shares.
+            NewLot("AAA", Decimal(40), Decimal(100), FIRST, Decimal(255), LAST, units_date=SESSIONS[1]),
+            # In units of a date after the exit: the 10 shares became 4.
+            NewLot("AAA", Decimal(4), Decimal(100), FIRST, Decimal(26), SESSIONS[3], units_date=LAST),
+            NewLot("AAA", Decimal(-10), Decimal(100), FIRST, Decimal(101), FIRST),
+        )
+        lots = read(database).lots
+        assert lots.cost.tolist() == [1000 * 10**8] * 4 + [-1000 * 10**8]
+        assert lots.proceeds.tolist() == [1040 * 10**8] * 2 + [1020 * 10**8, 1040 * 10**8, -1010 * 10**8]
+
+    def test_money_is_rounded_half_even_once(self, database: Database) -> None:
+        """A third of 0.0001 x 0.0001 and its double; a tie of each kind."""
+        for ex_date, ratio in ((FIRST, (3, 1)), (SESSIONS[1], (2, 1)), (SESSIONS[2], (1, 1000))):
+            publish_split(database, "CCC", ex_date, *ratio)
+        small = Decimal("0.0001")
+        before, lots = FIRST - timedelta(7), []
+        for units, quantity in ((FIRST, 1), (FIRST, 2), (SESSIONS[1], 3), (SESSIONS[1], 9), (SESSIONS[1], -9)):
+            lots.append(NewLot("CCC", quantity * small, small, before, units_date=units))
+        create(database, "ann", *lots)
+        # 1/3, 2/3, 1/2, 3/2 and -3/2 of 1e-8 USD.
+        assert read(database).lots.cost.tolist() == [0, 1, 0, 2, -2]
+
+    def test_no_split_concerns_a_contract_or_a_private_lot(self, database: Database) -> None:
+        publish_split(database, CALL, SESSIONS[1], 7)
+        ann = create(database, "ann", NewLot(CALL, Decimal(1), Decimal(1), FIRST, investment_class="OPTIONS"))
+        create_private(database, ann.portfolio_id, {FIRST: "10"}, symbol="AAA", entry_date=FIRST)
+        lots = read(database).lots
+        assert lots.split_numerator.tolist() == lots.split_denominator.tolist() == [1, 1]
+        assert lots.cost.tolist() == [100 * 10**8, 10 * 10**8]
+
+    def test_only_published_actions_count(self, database: Database) -> None:
+        for columns in ({"generation": None}, {"withdrawn_at": "2025-06-27", "withdrawn_generation": 2}):
+            row = {**SPLIT, "symbol": "CCC", "ex_date": LAST, **columns}
+            insert(database, corporate_actions, row)
+            insert(
+                database,
+                corporate_actions,
+                {**row, **DIVIDEND, "symbol": "CCC", "ratio_numerator": None, **columns, "ratio_denominator": None},
+            )
+        assert self.factors(database, NewLot("CCC", Decimal(1), Decimal(1), FIRST)) == [(1, 1)]
+        assert len(read(database).dividends) == 0
+
+    def test_dividends_are_those_of_the_public_symbols(self, database: Database) -> None:
+        for symbol, amount in (("AAA", "0.000001"), ("BBB", "1.25"), ("ZZZ", "9"), (CALL, "9"), ("Vineyard", "9")):
+            insert(database, corporate_actions, {**DIVIDEND, "symbol": symbol, "amount": amount, "ex_date": LAST})
+        lots = [NewLot(symbol, Decimal(1), Decimal(1), FIRST) for symbol in ("BBB", "AAA")]
+        ann = create(database, "ann", *lots, NewLot(CALL, Decimal(1), Decimal(1), FIRST, investment_class="OPTIONS"))
+        create_private(database, ann.portfolio_id, {FIRST: "10"})
+        books = read(database)
+        assert [books.names[column] for column in books.dividends.symbol.tolist()] == ["AAA", "BBB"]
+        assert books.dividends.amount.tolist() == [1, 1_250_000]
+        np.testing.assert_array_equal(books.dividends.ex_date, dates([LAST, LAST]))
+
+
 class TestState:
     def test_it_is_that_of_the_previous_snapshots(self, database: Database) -> None:
         lots = [NewLot(symbol, Decimal(1), Decimal(1), FIRST) for symbol in SYMBOLS]
@@ -117,8 +299,50 @@ class TestState:
             state = read_ledger_state(transaction, books, SESSIONS[1])
         np.testing.assert_array_equal(state.session, dates([None, SESSIONS[1]]))
         assert (state.equity[1], state.cumulative_pnl[1]) == (-1, 1_234_567_891)
-        assert state.mark.tolist() == [0, 10_001, 0, 30_001]
+        assert state.price.tolist() == [0, 10_001, 0, 30_001]
+        assert state.value.tolist() == [0, 100 * 10**8, 0, 100 * 10**8]
         assert state.has_mark.tolist() == [False, True, False, True]
+
+    def test_the_price_is_brought_to_present_units_and_the_value_stays(self, database: Database) -> None:
+        """Stored after a 3:1 split alone; known since are a 2:1 before the lot and a 1:7 after."""
+        create(database, "ann", *(NewLot("AAA", Decimal(1), Decimal(1), FIRST) for _ in range(3)))
+        publish_split(database, "AAA", SESSIONS[1], 3)
+        publish_split(database, "AAA", SESSIONS[2], 1, 7)
+        books = read(database)
+        stored = {"price_used": "10.0005", "market_value": "30.0015"}
+        for position, columns in zip(
+            books.position_ids.tolist(),
+            (
+                {"split_numerator": 3, "split_denominator": 1},
+                {"split_numerator": 3, "split_denominator": 7},
+                {"split_numerator": 1, "split_denominator": 28},
+            ),
+            strict=True,
+        ):
+            row = {**ROWS[position_values], "position_id": position, "session": FIRST, **stored, **columns}
+            insert(database, position_values, row)
+        with database.bulk(read_only=True) as transaction:
+            state = read_ledger_state(transaction, books, FIRST)
+        # x 7, x 1, and 100005 / 12 = 8333.75.
+        assert state.price.tolist() == [700_035, 100_005, 8334]
+        assert state.value.tolist() == [3_000_150_000] * 3
+
+    def test_a_lot_that_was_never_priced_has_no_mark(self, database: Database) -> None:
+        lot = NewLot("AAA", Decimal(1), Decimal(1), FIRST)
+        ann = create(database, "ann", lot, lot, lot)
+        for _ in range(2):
+            create_private(database, ann.portfolio_id, {FIRST: "10"})
+        books = read(database)
+        kinds = [("2", "unpriced"), (None, "unpriced"), ("3", "stale"), (None, "priced"), (None, "unpriced")]
+        for position, (price, status) in zip(books.position_ids.tolist(), kinds, strict=True):
+            row = {**ROWS[position_values], "position_id": position, "session": FIRST, "price_used": price}
+            insert(database, position_values, {**row, "status": status})
+        with database.bulk(read_only=True) as transaction:
+            state = read_ledger_state(transaction, books, FIRST)
+        assert state.has_mark.tolist() == [True, False, True, True, False]
+        # A private lot's price is what it is worth.
+        assert state.price.tolist() == [20_000, 0, 30_000, 100 * 10**8, 0]
+        assert state.value.tolist() == [100 * 10**8, 0, 100 * 10**8, 100 * 10**8, 0]
 
     def test_there_is_none_before_the_first(self, database: Database) -> None:
         create(database, "ann", NewLot("AAA", Decimal(1), Decimal(1), FIRST))
@@ -127,29 +351,3 @@ class TestState:
             state = read_ledger_state(transaction, books, None)
         np.testing.assert_array_equal(state.session, dates([None]))
         assert not state.has_mark.any()
-
-
-class TestPublishedFigures:
-    def test_they_are_laid_out_on_the_grid(self, database: Database, grid: Grid) -> None:
-        names = [f"{factor}_beta" for factor in FACTOR_COLUMNS]
-        betas = {name: place / 8 for place, name in enumerate(names)}
-        published = ((FIRST, "BBB"), (LAST, "AAA"), (LAST, "ZZZ"), (LAST + timedelta(30), "AAA"))
-        for number, (day, symbol) in enumerate(published, start=1):
-            row = {**ROWS[symbol_daily_metrics], "metrics_date": day, "symbol": symbol, "close_price": f"{number}.0001"}
-            insert(database, symbol_daily_metrics, {**row, **betas, "market_beta": None if number == 2 else 1.5})
-        with database.bulk(read_only=True) as transaction:
-            closes, found = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
-        expected = np.zeros(grid.shape, dtype=np.int64)
-        expected[0, 1], expected[4, 0] = 10_001, 20_001
-        np.testing.assert_array_equal(closes, expected)
-        rest = [place / 8 for place in range(1, len(FACTORS))]
-        assert found.shape == (5, 3, len(FACTORS))
-        np.testing.assert_array_equal(found[0, 1], [1.5, *rest])
-        np.testing.assert_array_equal(found[4, 0], [np.nan, *rest])
-        assert np.isnan(found).all(axis=2).sum() == 13
-
-    def test_no_symbols_are_an_empty_grid(self, database: Database, grid: Grid) -> None:
-        empty = Grid(grid.sessions, ())
-        with database.bulk(read_only=True) as transaction:
-            assert read_published_closes(transaction, empty).shape == (5, 0)
-            assert read_published_betas(transaction, empty).shape == (5, 0, len(FACTORS))

@@ -1,4 +1,4 @@
-"""Tests of derived figures: only what is new, changed or gone is written, in good sessions only."""
+"""Tests of derived figures: what is stored, and that exactly the chosen cells are replaced."""
 
 from collections.abc import Callable
 from datetime import date
@@ -6,23 +6,25 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
 from sigmasight_assets.storage import figures
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import (
+    PRODUCT_TABLES,
     FigureTable,
+    StoredFigures,
     count_exclusions,
-    find_changes,
+    figure_change,
+    read_stored_figures,
     replace_exclusions,
-    write_changes,
+    write_change,
 )
 from sigmasight_assets.storage.grid import Grid
-from sigmasight_assets.storage.tables import symbol_market_beta
 from tests.contents import contents
 from tests.storage.conftest import SESSIONS, SYMBOLS
+from tests.storage.rows import ROWS, insert
 
 Matrix = NDArray[Any]
 GOOD = np.ones(5, dtype=np.bool_)
@@ -38,16 +40,14 @@ def table(present: Matrix, fingerprint: Matrix) -> FigureTable:
     columns["is_capped"] = figures.flags(np.zeros(shape, dtype=np.bool_))
     columns["n_obs"] = figures.whole_numbers(np.full(shape, 90))
     columns["quality"] = figures.labels_of(np.ones(shape, dtype=np.int8), ["none", "full"])
-    return FigureTable("market_beta", symbol_market_beta, "session", present, fingerprint, columns)
+    return FigureTable("market_beta", present, fingerprint, columns)
 
 
-def publish(
-    database: Database, grid: Grid, figure: FigureTable, generation: int, good: Matrix = GOOD, *, force: bool = False
-) -> list[int]:
+def publish(database: Database, grid: Grid, figure: FigureTable, generation: int, cells: Matrix) -> list[int]:
     """Rows that differ, by session."""
     with database.bulk() as transaction:
-        change = find_changes(transaction, grid, figure, good=good, force=force)
-        write_changes(transaction, grid, change, generation=generation)
+        change = figure_change(figure, read_stored_figures(transaction, grid, "market_beta"), cells=cells)
+        write_change(transaction, grid, change, generation=generation)
     counts: list[int] = change.by_session.tolist()
     return counts
 
@@ -69,59 +69,90 @@ def random() -> np.random.Generator:
 
 
 class TestChanges:
-    def test_only_what_differs_is_written_and_only_in_good_sessions(
+    def test_exactly_the_chosen_cells_are_replaced(
         self, database: Database, grid: Grid, random: np.random.Generator
     ) -> None:
         shape = grid.shape
+        everywhere = np.ones(shape, dtype=np.bool_)
         limits = np.iinfo(np.int64)
         first = table(random.random(shape) < 0.7, random.integers(limits.min, limits.max, shape, endpoint=True))
-        publish(database, grid, first, generation=1)
+        publish(database, grid, first, 1, everywhere)
         before = stored(database)
         assert before.keys() == cells(first.present)
-        second = table(
-            random.random(shape) < 0.7, np.where(random.random(shape) < 0.5, first.fingerprint, first.fingerprint + 1)
-        )
-        good = np.array([True, False, True, True, False])
-        counts = publish(database, grid, second, generation=2, good=good)
-        after = stored(database)
+        second = table(random.random(shape) < 0.5, first.fingerprint + 1)
+        chosen = random.random(shape) < 0.7
+        counts = publish(database, grid, second, 2, chosen)
 
-        stay = ~good[:, None] | (second.present & first.present & (second.fingerprint == first.fingerprint))
-        expected = {key: before[key] for key in cells(first.present & stay)}
-        written = cells(second.present & good[:, None] & ~(stay & first.present))
+        expected = {key: before[key] for key in cells(first.present & ~chosen)}
+        written = cells(second.present & chosen)
         for day, symbol in written:
             place = SESSIONS.index(day), SYMBOLS.index(symbol)
             fingerprint = int(second.fingerprint[place])
             expected[day, symbol] = (fingerprint, float(np.sin(second.fingerprint)[place]), 2)
-        assert after == expected
-        gone = cells(first.present & ~second.present & good[:, None])
+        assert stored(database) == expected
+        gone = cells(first.present & ~second.present & chosen)
         assert counts == [sum(day == session for day, _ in written | gone) for session in SESSIONS]
         assert gone
         assert written
 
-    def test_the_same_again_is_no_change(self, database: Database, grid: Grid) -> None:
+    def test_no_cell_is_no_change(self, database: Database, grid: Grid) -> None:
         figure = table(np.ones(grid.shape, dtype=np.bool_), np.arange(15).reshape(grid.shape))
-        publish(database, grid, figure, generation=1)
+        publish(database, grid, figure, 1, np.ones(grid.shape, dtype=np.bool_))
         before = contents(database)
-        assert publish(database, grid, figure, generation=2) == [0] * 5
+        assert publish(database, grid, figure, 2, np.zeros(grid.shape, dtype=np.bool_)) == [0] * 5
         assert contents(database) == before
 
-    def test_force_writes_all_of_it(self, database: Database, grid: Grid) -> None:
-        present = np.ones(grid.shape, dtype=np.bool_)
-        present[0, 0] = False
-        figure = table(present, np.arange(15).reshape(grid.shape))
-        publish(database, grid, figure, generation=1)
-        assert publish(database, grid, figure, generation=2, force=True) == [2, 3, 3, 3, 3]
-        assert {row[2] for row in stored(database).values()} == {2}
-
     def test_other_sessions_and_symbols_are_left_alone(self, database: Database, grid: Grid) -> None:
-        everywhere = table(np.ones(grid.shape, dtype=np.bool_), np.zeros(grid.shape, dtype=np.int64))
-        publish(database, grid, everywhere, generation=1)
+        whole = np.ones(grid.shape, dtype=np.bool_)
+        publish(database, grid, table(whole, np.zeros(grid.shape, dtype=np.int64)), 1, whole)
         part = Grid(grid.sessions[1:3], SYMBOLS[1:])
         nothing = table(np.zeros(part.shape, dtype=np.bool_), np.zeros(part.shape, dtype=np.int64))
-        publish(database, part, nothing, generation=2, good=np.ones(2, dtype=np.bool_))
+        publish(database, part, nothing, 2, np.ones(part.shape, dtype=np.bool_))
         kept = np.ones(grid.shape, dtype=np.bool_)
         kept[1:3, 1:] = False
         assert stored(database).keys() == cells(kept)
+
+
+class TestStored:
+    def test_rows_lie_at_their_cells_and_the_rest_is_empty(self, database: Database, grid: Grid) -> None:
+        whole = np.ones(grid.shape, dtype=np.bool_)
+        figure = table(whole, 1 + np.arange(15).reshape(grid.shape))
+        publish(database, grid, figure, 1, whole)
+        wider = Grid(grid.sessions[1:4], ("AAAA", *reversed(SYMBOLS)))
+        with database.bulk(read_only=True) as transaction:
+            found = read_stored_figures(transaction, wider, "market_beta")
+        expected = figure.fingerprint[1:4, ::-1]
+        assert found.present.tolist() == [[False, True, True, True]] * 3
+        np.testing.assert_array_equal(found.fingerprint, np.column_stack([np.zeros(3), expected]))
+        np.testing.assert_array_equal(found.betas[:, 1:, 0], np.sin(expected))
+        assert np.isnan(found.betas[:, 0]).all()
+        part = found.part((np.array([[2]]), np.array([[1, 3]])))
+        assert (part.present.shape, part.fingerprint.tolist()) == ((1, 2), [[expected[2, 0], expected[2, 2]]])
+        assert part.betas.shape == (1, 2, 1)
+
+    @pytest.mark.parametrize("product", PRODUCT_TABLES)
+    def test_every_product_is_read_with_its_betas(self, database: Database, product: str) -> None:
+        """As many as the product publishes, in the order of its columns; one that is null is NaN."""
+        source = PRODUCT_TABLES[product]
+        row = dict(ROWS[source.table])
+        numbers = [0.125 * (place + 1) for place in range(len(source.betas))]
+        row |= dict(zip(source.betas, numbers, strict=True))
+        if product == "spread_factors":
+            row |= {name: None for name in row if name.startswith("size_spread_")}
+            numbers[2] = np.nan
+        insert(database, source.table, row)
+        grid = Grid(np.array([row[source.date_column]], dtype="datetime64[D]"), (row["symbol"], "BBB"))
+        with database.bulk(read_only=True) as transaction:
+            found = read_stored_figures(transaction, grid, product)
+        assert (found.present.tolist(), found.fingerprint.tolist()) == ([[True, False]], [[1, 0]])
+        np.testing.assert_array_equal(found.betas[0, 0], numbers)
+
+    def test_nothing_stored(self) -> None:
+        nothing = StoredFigures.none((2, 3), "ridge_factors")
+        assert not nothing.present.any()
+        assert not nothing.fingerprint.any()
+        assert nothing.betas.shape == (2, 3, 6)
+        assert np.isnan(nothing.betas).all()
 
 
 class TestColumns:
@@ -136,9 +167,8 @@ class TestColumns:
             (figures.flags(np.array([[True, False], [False, True]])), [True, False, True]),
             (figures.flags(np.array([[True, False], [False, True]]), null=SELECTED), [None, None, None]),
             (figures.labels_of(np.array([[1, 2], [0, 2]], dtype=np.int8), LABELS), ["no_price", None, "short_history"]),
-            (figures.texts(["Energy", None], (2, 2)), ["Energy", "Energy", None]),
+            (figures.texts(["Energy", None], np.array([[0, 0], [1, -1]])), ["Energy", None, None]),
             (figures.prices(np.array([[1, 2], [10**14 - 1, 0]])), [Decimal("0.0001"), Decimal("9999999999.9999"), 0]),
-            (figures.nulls(pa.float64()), [None, None, None]),
         ],
     )
     def test_they_hold_the_selected_cells_in_order(self, builder: Callable[[Matrix], Any], expected: list[Any]) -> None:
@@ -149,7 +179,7 @@ class TestColumns:
 class TestExclusions:
     def replace(self, database: Database, grid: Grid, good: Matrix = GOOD, **codes: Matrix) -> None:
         with database.bulk() as transaction:
-            replace_exclusions(transaction, grid, codes, labels=LABELS, good=good)
+            replace_exclusions(transaction, grid, codes, labels=LABELS, good=dict.fromkeys(codes, good))
 
     def held(self, database: Database) -> set[tuple[Any, ...]]:
         with database.begin() as connection:
@@ -190,6 +220,25 @@ class TestExclusions:
         self.replace(database, grid, good=good, market_beta=after)
         kept = np.where(good[:, None], after, before)
         assert self.held(database) == self.expected("market_beta", kept) | self.expected("ir_beta", other)
+
+    def test_other_symbols_and_sessions_keep_theirs(
+        self, database: Database, grid: Grid, random: np.random.Generator
+    ) -> None:
+        before = random.integers(1, 3, grid.shape).astype(np.int8)
+        self.replace(database, grid, market_beta=before)
+        part = Grid(grid.sessions[1:3], SYMBOLS[1:2])
+        self.replace(database, part, GOOD[1:3], market_beta=np.array([[0], [3 - before[2, 1]]], dtype=np.int8))
+        expected = before.copy()
+        expected[1, 1], expected[2, 1] = 0, 3 - before[2, 1]
+        assert self.held(database) == self.expected("market_beta", expected)
+
+    def test_each_product_has_good_sessions_of_its_own(self, database: Database, grid: Grid) -> None:
+        codes = np.ones(grid.shape, dtype=np.int8)
+        good = {"market_beta": np.arange(5) == 1, "ir_beta": np.arange(5) == 3}
+        with database.bulk() as transaction:
+            replace_exclusions(transaction, grid, dict.fromkeys(good, codes), labels=LABELS, good=good)
+        found = {(session, product) for session, _, product, _ in self.held(database)}
+        assert found == {(SESSIONS[1], "market_beta"), (SESSIONS[3], "ir_beta")}
 
     def test_the_same_again_writes_no_row(self, database: Database, grid: Grid, random: np.random.Generator) -> None:
         codes = random.integers(0, 3, grid.shape).astype(np.int8)

@@ -22,6 +22,7 @@ from sigmasight_assets.storage.prices import (
     quarantine_bars,
     read_price_window,
     replace_changed_bars,
+    without_symbols,
 )
 from tests.contents import contents
 from tests.storage.conftest import SESSIONS, SYMBOLS
@@ -114,6 +115,13 @@ class TestWindows:
         expected = [[bars["CCC", day][3], 0, bars["AAA", day][3]] for day in SESSIONS[1:3]]
         assert window.close.tolist() == expected
 
+    def test_some_symbols_are_left_out(self, grid: Grid) -> None:
+        bars = random_bars(8, share=0.6)
+        rest = without_symbols(dense_window(table(bars), grid), {"BBB", "ZZZ"})
+        assert rest.grid.symbols == ("AAA", "CCC")
+        assert rest.close.shape == (5, 2)
+        assert bars_of(rest) == {key: values for key, values in bars.items() if key[0] != "BBB"}
+
     def test_years_without_a_partition_of_their_own_are_kept(self, database: Database) -> None:
         days = [date(1999, 12, 31), date(2019, 12, 31), date(2020, 1, 2), date(2036, 1, 2)]
         long = Grid(np.array(days, dtype="datetime64[D]"), ("AAA",))
@@ -136,6 +144,7 @@ class TestChanges:
         assert counts == PriceWrite(
             inserted=len(new),
             restated=len(changed),
+            rescaled=0,
             unchanged=len(incoming) - len(new) - len(changed),
             symbols=tuple(sorted({symbol for symbol, _ in changed | new})),
             restated_sessions=tuple(sorted({day for _, day in changed})),
@@ -149,13 +158,44 @@ class TestChanges:
         values[place] += 1
         changed: Bars = {("AAA", SESSIONS[1]): tuple(values)}  # type: ignore[dict-item]
         assert write(database, grid, changed, run_id="r2", source="other") == PriceWrite(
-            0, 1, 0, ("AAA",), (SESSIONS[1],)
+            0, 1, 0, 0, ("AAA",), (SESSIONS[1],)
         )
         assert read(database, grid) == {("BBB", SESSIONS[1]): FIRST, **changed}
         (row,) = restatements(database)
         assert (row["run_id"], row["old_adj_close_price"], row["new_adj_close_price"]) == ("r2", 10.25, values[4])
         closes = (row["old_close_price"] * 10_000, row["new_close_price"] * 10_000)
         assert closes == (FIRST[3], values[3])
+
+    def test_the_log_tells_why_where_more_is_known(self, database: Database, grid: Grid) -> None:
+        bars: Bars = {("AAA", SESSIONS[1]): FIRST, ("BBB", SESSIONS[1]): FIRST}
+        write(database, grid, bars)
+        other = dense_window(table(dict.fromkeys(bars, (*FIRST[:5], 7))), grid)
+        with database.bulk() as transaction:
+            stored = read_price_window(transaction, grid)
+            replace_changed_bars(transaction, stored, other, source="test", run_id="r2", reasons={"BBB": "split 4:1"})
+        assert [row["reason"] for row in restatements(database)] == ["re-read of stored sessions", "split 4:1"]
+
+    def test_a_rescaled_history_is_stored_and_logged_once(self, database: Database, grid: Grid) -> None:
+        bars: Bars = {("AAA", day): (*FIRST[:4], 10.0 + row, FIRST[5]) for row, day in enumerate(SESSIONS[:4])}
+        other = {("BBB", SESSIONS[1]): FIRST}
+        write(database, grid, {**bars, **other})
+        rescaled: Bars = {key: (*values[:4], values[4] * 0.99, values[5]) for key, values in bars.items()}
+        counts = write(database, grid, {**rescaled, **other}, run_id="r2")
+        assert counts == PriceWrite(0, 0, 4, 1, ("AAA",))
+        assert read(database, grid) == {**rescaled, **other}
+        assert [(row["price_date"], row["new_adj_close_price"]) for row in restatements(database)] == [
+            (SESSIONS[3], 13.0 * 0.99)
+        ]
+
+    def test_a_bar_that_changed_within_a_rescaled_history_is_logged_alone(self, database: Database, grid: Grid) -> None:
+        bars: Bars = {("AAA", day): (*FIRST[:4], 10.0 + row, FIRST[5]) for row, day in enumerate(SESSIONS)}
+        write(database, grid, bars)
+        changed: Bars = {key: (*values[:4], values[4] * 0.99, values[5]) for key, values in bars.items()}
+        changed["AAA", SESSIONS[2]] = (*FIRST[:4], 10.0, FIRST[5])
+        counts = write(database, grid, changed, run_id="r2")
+        assert (counts.restated, counts.rescaled) == (2, 3)
+        # Its return, and that of the session after it, which rests on it.
+        assert [row["price_date"] for row in restatements(database)] == SESSIONS[2:4]
 
     @pytest.mark.parametrize(("factor", "restated"), [(0.5, 0), (2.0, 1)])
     def test_floating_point_noise_is_none(self, database: Database, grid: Grid, factor: float, restated: int) -> None:
@@ -167,13 +207,13 @@ class TestChanges:
         bars = random_bars(6, share=0.8)
         write(database, grid, bars)
         before = contents(database)
-        assert write(database, grid, bars, run_id="r2", source="other") == PriceWrite(0, 0, len(bars), ())
+        assert write(database, grid, bars, run_id="r2", source="other") == PriceWrite(0, 0, 0, len(bars), ())
         assert contents(database) == before
 
     def test_an_empty_answer_removes_nothing(self, database: Database, grid: Grid) -> None:
         bars = random_bars(7, share=0.8)
         write(database, grid, bars)
-        assert write(database, grid, {}) == PriceWrite(0, 0, 0, ())
+        assert write(database, grid, {}) == PriceWrite(0, 0, 0, 0, ())
         assert read(database, grid) == bars
 
 

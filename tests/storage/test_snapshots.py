@@ -11,10 +11,13 @@ import pytest
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.quant.money import from_units
+from sigmasight_assets.storage.book_tables import positions, private_valuations
 from sigmasight_assets.storage.books import read_books, read_ledger_state
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.option_expiries import Settlements
 from sigmasight_assets.storage.portfolios import NewLot, add_capital_flow, create_portfolio
+from sigmasight_assets.storage.published import BETA_COLUMNS
 from sigmasight_assets.storage.snapshots import (
     COUNT_COLUMNS,
     MONEY_COLUMNS,
@@ -26,8 +29,11 @@ from sigmasight_assets.storage.snapshots import (
     record_consumed,
     replace_snapshots,
 )
+from sigmasight_assets.storage.tables import corporate_actions
 from tests.contents import contents
 from tests.storage.conftest import SESSIONS
+from tests.storage.rows import PRIVATE_LOT, SPLIT, insert
+from tests.storage.settlements import no_settlements, settlements
 
 FIRST, SECOND = SESSIONS[:2]
 # Closes in 1e-4 USD of AAA, BBB and CCC: BBB is missing in the middle, CCC never had one.
@@ -60,13 +66,24 @@ def rows(database: Database, grid: Grid) -> PortfolioRows:
     return compute(database, grid)
 
 
-def compute(database: Database, grid: Grid, closes: np.ndarray[Any, np.dtype[np.int64]] = CLOSES) -> PortfolioRows:
-    betas = np.linspace(-2.0, 2.0, closes.size * len(FACTORS)).reshape(*closes.shape, len(FACTORS))
+def compute(
+    database: Database,
+    grid: Grid,
+    closes: np.ndarray[Any, np.dtype[np.int64]] = CLOSES,
+    *,
+    settled: Settlements | None = None,
+) -> PortfolioRows:
+    columns = len(BETA_COLUMNS)
+    betas = np.linspace(-2.0, 2.0, closes.size * columns).reshape(*closes.shape, columns)
     betas[:, 1, 3] = np.nan
+    # The vendor knows a beta of AAA alone.
+    betas[:, 1, -1] = np.nan
     with database.bulk(read_only=True) as transaction:
         books = read_books(transaction, last=SESSIONS[-1])
         state = read_ledger_state(transaction, books, None)
-    return compute_portfolio_rows(books, state, grid, rows=np.arange(5), closes=closes, betas=betas)
+    return compute_portfolio_rows(
+        books, state, grid, rows=np.arange(5), closes=closes, betas=betas, settlements=settled or no_settlements()
+    )
 
 
 def publish(database: Database, rows: PortfolioRows, generation: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -121,7 +138,9 @@ class TestStoredRows:
                 "portfolio_id": int(rows.books.portfolio_ids[rows.books.lots.portfolio[lot]]),
                 "session": SESSIONS[row],
                 "position_id": int(rows.books.position_ids[lot]),
-                "price_used": from_units(values.price[row, lot], 4),
+                "price_used": from_units(values.price[row, lot], 4) if values.has_mark[row, lot] else None,
+                "split_numerator": 1,
+                "split_denominator": 1,
                 "market_value": from_units(values.value[row, lot], 8),
                 "daily_pnl": from_units(values.pnl[row, lot], 8),
                 "status": STATUS_LABELS[values.status[row, lot]],
@@ -129,6 +148,8 @@ class TestStoredRows:
             for row, lot in zip(*np.nonzero(values.held), strict=True)
         }
         assert {row["status"] for row in expected.values()} == {"priced", "stale", "unpriced"}
+        # CCC never had a price, and is held at its cost.
+        assert {row["price_used"] is None for row in expected.values()} == {True, False}
         assert select(database, "position_values", "session", "position_id") == expected
 
     def test_exposures_have_a_row_per_factor_with_a_number(self, database: Database, rows: PortfolioRows) -> None:
@@ -159,6 +180,58 @@ class TestStoredRows:
         _, _, cat = rows.books.portfolio_ids.tolist()
         assert stored[SESSIONS[4], cat, "Market Beta"]["dollars"] == 0.0
         assert stored[SESSIONS[4], cat, "Market Beta"]["coverage"] is None
+
+    def test_the_vendors_own_beta_is_a_column_of_the_snapshot(self, database: Database, rows: PortfolioRows) -> None:
+        publish(database, rows, generation=1)
+        stored = select(database, "portfolio_snapshots", "session", "portfolio_id")
+        ann, bob, cat = rows.books.portfolio_ids.tolist()
+        snapshots, values = rows.ledger.snapshots, rows.ledger.position_values
+        for row, day in enumerate(SESSIONS):
+            beta = np.linspace(-2.0, 2.0, CLOSES.size * 13).reshape(5, 3, 13)[row, 0, 12]
+            of_aaa = values.value[row, rows.books.lots.symbol == 0]
+            expected = beta * of_aaa[:-1].sum() / snapshots.equity[row, 0]
+            assert stored[day, ann]["provider_beta"] == pytest.approx(expected, rel=1e-12)
+            bbb = abs(float(values.value[row, 1])) if values.status[row, 1] != 3 else 0.0
+            assert stored[day, ann]["provider_beta_coverage"] == pytest.approx(
+                of_aaa[:-1].sum() / (of_aaa[:-1].sum() + bbb), rel=1e-12
+            )
+            assert stored[day, bob]["provider_beta_coverage"] == 1.0
+        # Nothing invested is no beta at all and no share that has one.
+        assert (stored[SESSIONS[4], cat]["provider_beta"], stored[SESSIONS[4], cat]["provider_beta_coverage"]) == (
+            0,
+            None,
+        )
+
+    def test_the_split_factor_of_the_price_is_stored(self, database: Database, grid: Grid, rows: PortfolioRows) -> None:
+        """AAA was split 3:2 on the second session, where two of its lots were held already."""
+        assert rows.books.symbols[0] == "AAA"
+        insert(database, corporate_actions, {**SPLIT, "ex_date": SECOND, "ratio_numerator": 3, "ratio_denominator": 2})
+        again = compute(database, grid)
+        publish(database, again, generation=1)
+        stored = select(database, "position_values", "session", "position_id")
+        factors = {
+            position: (row["split_numerator"], row["split_denominator"]) for (_, position), row in stored.items()
+        }
+        assert list(factors.values()).count((3, 2)) == 2
+        assert list(factors.values()).count((1, 1)) == 3
+        first = int(again.books.position_ids[0])
+        assert stored[FIRST, first]["price_used"] == Decimal(10)
+        assert stored[FIRST, first]["market_value"] == Decimal("150.0015")
+
+    def test_a_private_lot_has_a_value_and_no_price(self, database: Database, grid: Grid, rows: PortfolioRows) -> None:
+        owner = int(rows.books.portfolio_ids[1])
+        lot = {**PRIVATE_LOT, "portfolio_id": owner, "entry_date": FIRST}
+        position = insert(database, positions, lot)
+        valuation = {"position_id": position, "valued_on": SECOND, "market_value": Decimal("123456.78901234")}
+        insert(database, private_valuations, valuation)
+        publish(database, compute(database, grid), generation=1)
+        stored = select(database, "position_values", "position_id", "session")
+        assert [stored[position, day]["price_used"] for day in SESSIONS] == [None] * 5
+        assert [stored[position, day]["status"] for day in SESSIONS] == ["unpriced"] + ["priced"] * 4
+        assert {stored[position, day]["market_value"] for day in SESSIONS} == {Decimal("123456.78901234")}
+        snapshots = select(database, "portfolio_snapshots", "portfolio_id", "session")
+        assert snapshots[owner, FIRST]["missing_symbols"] == ["Vineyard"]
+        assert snapshots[owner, SECOND]["missing_symbols"] == []
 
     def test_nothing_changed_is_nothing_written(self, database: Database, rows: PortfolioRows) -> None:
         before = contents(database)
@@ -220,6 +293,41 @@ class TestChanges:
         ledger = replace(rows.ledger, snapshots=replace(rows.ledger.snapshots, exists=nothing))
         with database.bulk(read_only=True) as transaction:
             assert not find_changed_snapshots(transaction, replace(rows, ledger=ledger)).any()
+
+
+class TestOptionExpiries:
+    def test_they_come_and_go_with_the_snapshots_that_settled_them(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        ann, bob, _ = rows.books.portfolio_ids.tolist()
+        call = (0, 9001, SECOND, "AAA250624C00010000", "AAA", 110_000, 10_000)
+        old = (1, 9002, date(2025, 6, 6), "AAA250606P00010000", "AAA", 110_000, 0)
+        both = compute(database, grid, settled=settlements(call, old))
+        # Only the snapshots that settle them differ from those without; the first one settles what came before it.
+        assert np.argwhere(both.fingerprint != rows.fingerprint).tolist() == [[0, 1], [1, 0]]
+        publish(database, both, generation=1)
+        stored = select(database, "option_expiries", "portfolio_id", "position_id")
+        assert stored == {
+            (ann, 9001): {
+                "portfolio_id": ann,
+                "position_id": 9001,
+                "session": SECOND,
+                "symbol": "AAA250624C00010000",
+                "underlying": "AAA",
+                "underlying_price": Decimal(11),
+                "settlement_price": Decimal(1),
+                "generation": 1,
+            },
+            (bob, 9002): {**stored[bob, 9002], "session": date(2025, 6, 6), "settlement_price": Decimal(0)},
+        }
+        dearer = compute(database, grid, settled=settlements((*call[:5], 110_001, 10_001), old))
+        changed = publish(database, dearer, generation=2)
+        assert np.argwhere(changed).tolist() == [[1, 0]]
+        again = select(database, "option_expiries", "portfolio_id", "position_id")
+        assert again[ann, 9001]["settlement_price"] == Decimal("1.0001")
+        assert (again[ann, 9001]["generation"], again[bob, 9002]) == (2, stored[bob, 9002])
+        publish(database, rows, generation=3)
+        assert select(database, "option_expiries", "position_id") == {}
 
 
 class TestConsumed:

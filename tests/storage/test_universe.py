@@ -22,7 +22,7 @@ from sigmasight_assets.storage.universe import (
 )
 from tests.contents import contents
 
-MAY, JUNE, JULY = date(2025, 5, 30), date(2025, 6, 27), date(2025, 7, 31)
+APRIL, MAY, JUNE, JULY = date(2025, 4, 30), date(2025, 5, 30), date(2025, 6, 27), date(2025, 7, 31)
 LISTINGS = [
     Listing("SPY", "Market Fund", "etf", None, None),
     Listing("AAA", "A Inc.", "equity", "Energy", "Oil & Gas"),
@@ -83,28 +83,68 @@ NOTHING: dict[str, Any] = {
 PRICED = {**NOTHING, "status": "active", "history_from": MAY, "first_trade_date": MAY, "last_price_date": JUNE}
 FAILED = {**NOTHING, "status": "error", "status_reason": "unknown: no row", "history_from": MAY}
 
-# What was known, what the source answered (from which date asked, first and last bar, problem), what is known then.
-Answer = tuple[date, date | None, date | None, str | None]
+OVER = {**PRICED, "status": "delisted", "status_reason": "merged"}
+OVER_AGAIN = {**OVER, "status_reason": "merged in May"}
+LATER = {**PRICED, "history_from": JUNE, "first_trade_date": JUNE}
+
+# What was known, what the source answered (asked from and to, first and last bar, whether it trades no more, reason),
+# what is known then.
+Answer = tuple[date | None, date | None, date | None, date | None, bool, str | None]
 PROGRESS: dict[str, tuple[dict[str, Any], Answer, dict[str, Any]]] = {
-    "first prices": (NOTHING, (MAY, MAY, JUNE, None), PRICED),
-    "newer prices": (PRICED, (JUNE, JUNE, JULY, None), {**PRICED, "last_price_date": JULY}),
-    "older prices": (
-        {**PRICED, "history_from": JUNE, "first_trade_date": JUNE},
-        (MAY, MAY, MAY, None),
-        PRICED,
+    "first prices": (NOTHING, (MAY, JUNE, MAY, JUNE, False, None), PRICED),
+    "newer prices": (PRICED, (JUNE, JULY, JUNE, JULY, False, None), {**PRICED, "last_price_date": JULY}),
+    "older prices": (LATER, (MAY, JUNE, MAY, MAY, False, None), PRICED),
+    "the same prices": (PRICED, (MAY, JUNE, MAY, JUNE, False, None), PRICED),
+    "fewer prices": (PRICED, (JUNE, JUNE, JUNE, JUNE, False, None), PRICED),
+    "much older prices": (LATER, (APRIL, MAY, APRIL, MAY, False, None), {**LATER, "first_trade_date": APRIL}),
+    "much newer prices": (
+        {**PRICED, "last_price_date": MAY},
+        (JUNE, JULY, JUNE, JULY, False, None),
+        {**PRICED, "history_from": JUNE, "last_price_date": JULY},
     ),
-    "the same prices": (PRICED, (MAY, MAY, JUNE, None), PRICED),
-    "fewer prices": (PRICED, (JUNE, JUNE, JUNE, None), PRICED),
-    "no answer at first": (NOTHING, (MAY, None, None, "unknown: no row"), FAILED),
-    "no answer again": (FAILED, (MAY, None, None, "empty"), {**FAILED, "status_reason": "empty"}),
-    "a later answer": (FAILED, (MAY, MAY, JUNE, None), PRICED),
-    "no answer later": (PRICED, (JULY, None, None, "empty: the file has no row"), PRICED),
-    "an answer without a valid bar": (NOTHING, (MAY, None, None, None), {**NOTHING, "history_from": MAY}),
-    "an answer without a valid bar later": (FAILED, (MAY, None, None, None), FAILED),
-    "prices of a delisted symbol": (
-        {**PRICED, "status": "delisted"},
-        (MAY, MAY, JULY, None),
-        {**PRICED, "status": "delisted", "last_price_date": JULY},
+    "no price of a much newer window": (
+        {**PRICED, "last_price_date": MAY},
+        (JUNE, JULY, None, None, False, "empty"),
+        {**PRICED, "history_from": JUNE, "last_price_date": MAY},
+    ),
+    "no answer at first": (NOTHING, (MAY, JUNE, None, None, False, "unknown: no row"), FAILED),
+    "no answer again": (FAILED, (MAY, JUNE, None, None, False, "empty"), {**FAILED, "status_reason": "empty"}),
+    "a later answer": (FAILED, (MAY, JUNE, MAY, JUNE, False, None), PRICED),
+    "no answer later": (PRICED, (JUNE, JULY, None, None, False, "empty: the file has no row"), PRICED),
+    "an answer without a valid bar": (
+        NOTHING,
+        (MAY, JUNE, None, None, False, None),
+        {**NOTHING, "history_from": MAY},
+    ),
+    "an answer without a valid bar later": (FAILED, (MAY, JUNE, None, None, False, None), FAILED),
+    "not asked for": (
+        NOTHING,
+        (None, None, None, None, False, "adjusted contract"),
+        {**NOTHING, "status": "error", "status_reason": "adjusted contract"},
+    ),
+    "the last prices": (PRICED, (JUNE, JULY, JUNE, JULY, True, "merged"), {**OVER, "last_price_date": JULY}),
+    "delisted without any price": (
+        NOTHING,
+        (MAY, JUNE, None, None, True, "expired"),
+        {**NOTHING, "status": "delisted", "status_reason": "expired", "history_from": MAY},
+    ),
+    "delisted without being asked for": (
+        NOTHING,
+        (None, None, None, None, True, "expired"),
+        {**NOTHING, "status": "delisted", "status_reason": "expired"},
+    ),
+    "delisted, and said so again": (OVER, (JUNE, JULY, None, None, True, "merged in May"), OVER_AGAIN),
+    "delisted, and nothing said": (OVER, (JUNE, JULY, None, None, False, "empty"), OVER),
+    "older prices of a delisted symbol": (OVER, (MAY, JUNE, MAY, JUNE, False, None), OVER),
+    "newer prices of a delisted symbol": (
+        OVER,
+        (JUNE, JULY, JUNE, JULY, False, None),
+        {**PRICED, "last_price_date": JULY},
+    ),
+    "first prices of a delisted symbol": (
+        {**NOTHING, "status": "delisted", "status_reason": "expired"},
+        (MAY, JUNE, MAY, JUNE, False, None),
+        PRICED,
     ),
 }
 
@@ -138,9 +178,8 @@ class TestProgress:
 
     def test_the_same_again_writes_no_row(self, database: Database) -> None:
         store(database, LISTINGS)
-        answer = pa.table(
-            {"symbol": ["AAA"], "asked_from": [MAY], "first_date": [MAY], "last_date": [JUNE], "problem": [None]}
-        )
+        row = ("AAA", *PROGRESS["first prices"][1])
+        answer = pa.Table.from_pylist([dict(zip(PROGRESS_SCHEMA.names, row, strict=True))], schema=PROGRESS_SCHEMA)
         versions = []
         for _ in range(2):
             with database.bulk() as transaction:

@@ -1,11 +1,16 @@
-"""Assets that bring the market in: the tracked universe and the daily prices."""
+"""Assets that bring the market in: the tracked universe, company profiles, daily prices and corporate actions."""
 
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import dagster as dg
 
+from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.market_data.options import parse_occ_symbol
 from sigmasight_assets.market_data.protocol import Listing, MarketSource
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.steps import RETRIES, Step, markdown_table, recorded_step
 from sigmasight_assets.quant.factors import FACTOR_ETFS
@@ -15,80 +20,146 @@ from sigmasight_assets.storage.universe import import_listings, read_universe
 VENDOR_POOL = "market_vendor"
 NO_CORPORATE_ACTIONS = "not supplied by this market: its prices are taken as they are"
 
+Result = dg.MaterializeResult[None]
+
 
 def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The two assets on the given session partitions."""
+    """The three assets on the given session partitions."""
+    single_run = dg.BackfillPolicy.single_run()
 
     @dg.asset(
         group_name="symbol_layer",
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=single_run,
         retry_policy=RETRIES,
         kinds={"postgres"},
-        description="Tracked symbols: what was imported, what portfolios hold, and the eight factor ETFs.",
+        description="Tracked symbols: imported ones, those portfolios hold or have options on, the factor ETFs.",
     )
-    def symbol_universe(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    def symbol_universe(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "symbol_universe") as step:
-            market = pipeline.market()
-            listed = {item.symbol: item for item in market.listings()}
-            with step.database.begin() as connection:
-                tracked = {item.symbol for item in read_universe(connection)}
-                needed = tracked | set(FACTOR_ETFS) | read_held_symbols(connection)
-                # A symbol the market does not list keeps the description it was imported with.
-                described = [listed[symbol] for symbol in sorted(needed & set(listed))]
-                unlisted = [_unlisted(symbol) for symbol in sorted(needed - set(listed) - tracked)]
-                counts = import_listings(connection, [*described, *unlisted])
-                universe = read_universe(connection)
-            step.counts = {"tracked": len(universe), "added": counts.added, "changed": counts.changed}
-            problems = [(item.symbol, item.status_reason) for item in universe if item.status == "error"]
-            return dg.MaterializeResult(
-                metadata={
-                    **step.counts,
-                    "without_data": markdown_table(("symbol", "reason"), problems),
-                    "market": market.name,
-                    "seconds": step.seconds,
-                }
-            )
+            return _track_symbols(step, pipeline)
 
     @dg.asset(
         group_name="symbol_layer",
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=single_run,
         retry_policy=RETRIES,
         deps=[symbol_universe],
         pool=VENDOR_POOL,
         kinds={"postgres"},
-        description="Daily bars of every tracked symbol; only what each symbol lacks is asked for.",
+        description="What the market says of each company and fund, dated; kept while younger than a week.",
     )
-    def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+    def company_profiles(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
+        with recorded_step(context, pipeline, "company_profiles") as step:
+            return _capture_profiles(step, pipeline)
+
+    @dg.asset(
+        group_name="symbol_layer",
+        partitions_def=partitions,
+        backfill_policy=single_run,
+        retry_policy=RETRIES,
+        deps=[symbol_universe],
+        pool=VENDOR_POOL,
+        kinds={"postgres"},
+        description="Daily bars, splits and dividends: what each tracked symbol lacks, and the newest sessions again.",
+    )
+    def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "symbol_prices") as step:
-            market = pipeline.market()
-            update = update_prices(
-                step.database,
-                market,
-                pipeline.calendar,
-                sessions=step.sessions,
-                history_start=pipeline.settings.history_start,
-                run_id=step.run_id,
-            )
-            step.counts = _price_counts(update)
-            return dg.MaterializeResult(metadata=_price_metadata(update, step, market))
+            return _store_prices(step, pipeline)
 
-    return [symbol_universe, symbol_prices]
+    return [symbol_universe, company_profiles, symbol_prices]
 
 
-def _unlisted(symbol: str) -> Listing:
-    kind: Literal["etf", "equity"] = "etf" if symbol in FACTOR_ETFS else "equity"
+def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
+    market = pipeline.market()
+    listed = {item.symbol: item for item in market.listings()}
+    with step.database.begin() as connection:
+        tracked = {item.symbol for item in read_universe(connection)}
+        held = read_held_symbols(connection)
+        contracts = {symbol for symbol, held_as in held.items() if held_as == "OPTIONS"}
+        needed = tracked | set(FACTOR_ETFS) | set(held) | _underlyings(contracts)
+        # A symbol the market does not list keeps the description it was imported with.
+        described = [listed[symbol] for symbol in sorted(needed & set(listed))]
+        unlisted = [_unlisted(symbol, contracts) for symbol in sorted(needed - set(listed) - tracked)]
+        counts = import_listings(connection, [*described, *unlisted])
+        universe = read_universe(connection)
+    step.counts = {"tracked": len(universe), "added": counts.added, "changed": counts.changed}
+    without_data = {item.symbol: item.status_reason or "" for item in universe if item.status == "error"}
+    return dg.MaterializeResult(
+        metadata={
+            **step.counts,
+            "without_data": _reasons_table(without_data),
+            "market": market.name,
+            "seconds": step.seconds,
+        }
+    )
+
+
+def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
+    market = pipeline.market()
+    newest = pipeline.calendar.last_complete(pipeline.settings.clock())
+    update = update_profiles(step.database, market, sessions=step.sessions, newest_session=newest)
+    step.counts = {
+        "captured": update.captured,
+        "already_fresh": update.already_fresh,
+        "symbols_without_profile": len(update.without_profile),
+    }
+    return dg.MaterializeResult(
+        metadata={
+            **step.counts,
+            "without_profile": _reasons_table(update.without_profile),
+            "as_of": "each session" if market.supplies_dated_profiles else str(newest),
+            "market": market.name,
+            "seconds": step.seconds,
+        }
+    )
+
+
+def _store_prices(step: Step, pipeline: Pipeline) -> Result:
+    market = pipeline.market()
+    update = update_prices(
+        step.database,
+        market,
+        pipeline.calendar,
+        sessions=step.sessions,
+        history_start=pipeline.settings.history_start,
+        run_id=step.run_id,
+    )
+    step.counts = _price_counts(update)
+    return dg.MaterializeResult(metadata=_price_metadata(update, step, market))
+
+
+def _underlyings(contracts: Collection[str]) -> set[str]:
+    """The shares that option contracts are on; a symbol that is no contract has none, and its prices say so."""
+    found = set()
+    for symbol in contracts:
+        with suppress(MarketDataError):
+            found.add(parse_occ_symbol(symbol).underlying)
+    return found
+
+
+def _unlisted(symbol: str, contracts: Collection[str]) -> Listing:
+    kind: Literal["option", "etf", "equity"] = "etf" if symbol in FACTOR_ETFS else "equity"
+    if symbol in contracts:
+        kind = "option"
     return Listing(symbol, name=symbol, asset_type=kind, sector=None, industry=None)
 
 
 def _price_counts(update: PriceUpdate) -> dict[str, int]:
     return {
         "symbols_requested": update.requested,
+        "symbols_skipped": update.skipped,
+        "symbols_refetched": update.refetched,
         "bars_inserted": update.inserted,
         "bars_restated": update.restated,
+        "bars_rescaled": update.rescaled,
         "bars_already_there": update.already_there,
         "bars_rejected": sum(update.rejected.values()),
+        "actions_new": update.actions["new"],
+        "actions_changed": update.actions["changed"],
+        "actions_withdrawn": update.actions["withdrawn"],
+        "actions_rejected": len(update.action_problems),
+        "symbols_marked": len(update.marked),
         "symbols_with_problems": len(update.problems),
     }
 
@@ -97,9 +168,18 @@ def _price_metadata(update: PriceUpdate, step: Step, market: MarketSource) -> di
     return {
         **step.counts,
         "rejected_by_reason": markdown_table(("reason", "bars"), sorted(update.rejected.items())),
-        "problems": markdown_table(("symbol", "answer of the source"), sorted(update.problems.items())),
+        "problems": _reasons_table(update.problems),
+        "action_problems": markdown_table(("symbol", "problem"), sorted(update.action_problems)),
+        "delisted": _reasons_table(update.delisted),
         "restated_sessions": markdown_table(("session",), [(day,) for day in sorted(update.restated_sessions)]),
+        "marked": markdown_table(
+            ("symbol with figures to recompute",), [(symbol,) for symbol in sorted(update.marked)]
+        ),
         "market": market.name,
         "corporate_actions": "supplied" if market.supplies_corporate_actions else NO_CORPORATE_ACTIONS,
         "seconds": step.seconds,
     }
+
+
+def _reasons_table(reasons: Mapping[str, str]) -> dg.MarkdownMetadataValue:
+    return markdown_table(("symbol", "reason"), sorted(reasons.items()))

@@ -23,7 +23,7 @@ from sigmasight_assets.orchestration.steps import (
 )
 
 DESCRIPTIONS = {
-    "portfolio_snapshots": "Value, P&L and equity of every portfolio, and the value of each of its lots.",
+    "portfolio_snapshots": "Value, P&L and equity of every portfolio, the value of each of its lots, options expired.",
     "portfolio_factor_exposures": "Exposure of every portfolio to the twelve factors, in ratios and dollars.",
 }
 CHECK_ASSETS = {LEDGER_IDENTITY: "portfolio_snapshots"}

@@ -16,8 +16,9 @@ from sigmasight_assets.orchestration.steps import (
     materializations,
     recorded_step,
 )
-from sigmasight_assets.orchestration.symbol_checks import BETA_STABLE, BETAS_FINITE, CHECKS
-from sigmasight_assets.orchestration.symbol_publication import SymbolPublication, publish_symbol_products
+from sigmasight_assets.orchestration.symbol_checks import BETA_STABLE, BETAS_FINITE, CHECKS, named
+from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
+from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
 from sigmasight_assets.runs import FORCE_TAG
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
@@ -27,8 +28,10 @@ DESCRIPTIONS = {
     "ridge_factors": "Betas on six style ETFs, one joint ridge regression, alpha 1, 90 sessions.",
     "spread_factors": "Betas on four ETF return spreads, four separate OLS regressions, 180 sessions.",
     "factor_covariances": "8 x 8 covariance of the factor ETFs' returns, exponential weights, 252 sessions.",
-    "symbol_daily_metrics": "Close, returns, volatility, 52-week range, volume, betas and quality of each symbol.",
+    "symbol_daily_metrics": "Close, returns, volatility, 52-week range, volume, betas, company figures and quality.",
 }
+PRICES = "symbol_prices"
+UPSTREAM = {**dict.fromkeys(DESCRIPTIONS, (PRICES,)), "symbol_daily_metrics": (PRICES, "company_profiles")}
 # Coverage and bars are judged before anything is computed from them; they are shown on the product everybody reads.
 CHECK_ASSETS = {
     check: "market_beta" if check in (BETAS_FINITE, BETA_STABLE) else "symbol_daily_metrics" for check in CHECKS
@@ -45,7 +48,7 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
                 product,
                 group_name="symbol_layer",
                 description=description,
-                deps=["symbol_prices"],
+                deps=UPSTREAM[product],
                 kinds={"numpy", "postgres"},
                 skippable=True,
             )
@@ -78,7 +81,7 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             metadata = {product: _metadata(product, outcome, step) for product in chosen}
-            if outcome.failed:
+            if outcome.failed or outcome.unsettled:
                 yield from materializations(metadata, outcome.published)
                 raise PublicationError(_failure_text(outcome))
             for product in chosen:
@@ -88,19 +91,32 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
 
 
 def _failure_text(outcome: SymbolPublication) -> str:
-    return (
-        f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.published)} sessions were not published; "
-        f"the others were. Mend the cause and materialise them again:\n{failed_sessions_text(outcome.failures)}"
-    )
+    text = ""
+    if outcome.failed:
+        text = (
+            f"{len(outcome.failed)} of {len(outcome.failed) + len(outcome.published)} sessions were not published; "
+            "the others were. "
+        )
+    if outcome.unsettled:
+        text += (
+            f"Facts behind published sessions changed for {named(sorted(outcome.unsettled))}, and these could not be "
+            "published again. "
+        )
+    return f"{text}Mend the cause and materialise them again:\n{failed_sessions_text(outcome.failures)}"
 
 
 def _counts(outcome: SymbolPublication) -> dict[str, Any]:
+    computed, present = sum(outcome.rows_computed.values()), sum(outcome.rows_present.values())
     return {
         "sessions_published": len(outcome.published),
         "sessions_failed": len(outcome.failed),
         "generation": outcome.generation,
-        "rows_written": sum(outcome.rows_written.values()),
-        "rows_fresh": sum(outcome.rows_present.values()) - sum(outcome.rows_written.values()),
+        "rows_computed": computed,
+        "rows_fresh": present - computed,
+        "rows_failed": sum(sum(reasons.values()) for reasons in outcome.exclusions.values()),
+        "sessions_republished": len(outcome.republished_sessions),
+        "symbols_republished": len(outcome.republished_symbols),
+        "rows_republished": sum(outcome.rows_republished.values()),
     }
 
 
@@ -109,8 +125,8 @@ def _metadata(product: str, outcome: SymbolPublication, step: Step) -> dict[str,
         "sessions": len(outcome.published),
         "sessions_failed": len(outcome.failed),
         "rows": outcome.rows_present[product],
-        "computed": outcome.rows_written[product],
-        "skipped_as_fresh": outcome.rows_present[product] - outcome.rows_written[product],
+        "computed": outcome.rows_computed[product],
+        "fresh": outcome.rows_present[product] - outcome.rows_computed[product],
         "lowest_coverage": min(outcome.coverage, default=0.0),
         "seconds": step.seconds,
     }
@@ -118,5 +134,14 @@ def _metadata(product: str, outcome: SymbolPublication, step: Step) -> dict[str,
         metadata["generation"] = outcome.generation
     if product in outcome.exclusions:
         reasons = sorted(outcome.exclusions[product].items())
-        metadata["without_value"] = markdown_table(("reason", "symbol sessions"), reasons)
+        metadata["failed"] = sum(outcome.exclusions[product].values())
+        metadata["failed_by_reason"] = markdown_table(("reason", "symbol sessions"), reasons)
+    if outcome.republished_sessions:
+        metadata["rows_republished"] = outcome.rows_republished[product]
+        metadata["republished_sessions"] = markdown_table(
+            ("session",), [(day,) for day in sorted(outcome.republished_sessions)]
+        )
+        metadata["republished_symbols"] = markdown_table(
+            ("symbol",), [(symbol,) for symbol in sorted(outcome.republished_symbols)]
+        )
     return metadata

@@ -106,8 +106,8 @@ def test_a_day_without_session_is_refused(deployment: Deployment, books: Databas
 def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
     deployment: Deployment, books: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(*arguments: Any) -> list[Any]:
-        offenders = identity_violations(*arguments)
+    def wrong(*arguments: Any, **options: Any) -> list[Any]:
+        offenders = identity_violations(*arguments, **options)
         offenders[2] = np.array([1])
         return offenders
 

@@ -3,12 +3,14 @@
 import dagster as dg
 import pytest
 
+from sigmasight_assets.orchestration import symbol_checks
 from sigmasight_assets.runs import FORCE_TAG
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.orchestration.conftest import TARGETS
 from tests.orchestration.contents import SYMBOL_TABLES, contents, execute, published_generations, rows_of
 from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.symbol_runs import mark, marks, restate, stocks
 
 JOB = "symbol_layer"
 DAYS = [str(day) for day in TARGETS]
@@ -35,8 +37,12 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, pric
         "sessions_published": 12,
         "sessions_failed": 0,
         "generation": 1,
-        "rows_written": written,
+        "rows_computed": written,
         "rows_fresh": 0,
+        "rows_failed": rows_of(priced, "SELECT count(*) AS rows FROM symbol_exclusions")[0]["rows"],
+        "sessions_republished": 0,
+        "symbols_republished": 0,
+        "rows_republished": 0,
     }
     assert {row["run_id"] for row in rows_of(priced, "SELECT run_id FROM publications")} == {run.result.run_id}
 
@@ -46,11 +52,11 @@ def test_metadata_is_readable(deployment: Deployment) -> None:
     metadata = run.metadata("market_beta")
     assert (metadata["sessions"], metadata["sessions_failed"]) == (12, 0)
     assert metadata["rows"] == metadata["computed"] > 800
-    assert metadata["skipped_as_fresh"] == 0
+    assert (metadata["fresh"], metadata["failed"]) == (0, 37)
     assert metadata["generation"] == 1
     assert metadata["lowest_coverage"] == pytest.approx(72 / 73)
     assert metadata["seconds"] > 0
-    assert metadata["without_value"].splitlines() == [
+    assert metadata["failed_by_reason"].splitlines() == [
         "| reason | symbol sessions |",
         "| --- | --- |",
         "| constant | 12 |",
@@ -60,7 +66,8 @@ def test_metadata_is_readable(deployment: Deployment) -> None:
         "| short_history | 8 |",
     ]
     assert run.metadata("factor_covariances")["rows"] == 12
-    assert "without_value" not in run.metadata("factor_covariances")
+    assert "failed" not in run.metadata("factor_covariances")
+    assert "republished_sessions" not in metadata
 
 
 def test_checks_are_recorded_for_people_and_per_session(deployment: Deployment, priced: Database) -> None:
@@ -92,7 +99,7 @@ def test_a_second_run_finds_everything_fresh(deployment: Deployment, priced: Dat
     assert run.success
     assert run.materialized == dict.fromkeys(SYMBOL_PRODUCTS, DAYS)
     metadata = run.metadata("symbol_daily_metrics")
-    assert (metadata["computed"], metadata["skipped_as_fresh"]) == (0, metadata["rows"])
+    assert (metadata["computed"], metadata["fresh"]) == (0, metadata["rows"])
     assert "generation" not in metadata
     assert contents(priced, SYMBOL_TABLES) == before
 
@@ -101,7 +108,7 @@ def test_forced_run_publishes_again(deployment: Deployment, priced: Database) ->
     deployment.run(JOB, DAYS[3], assets=SYMBOL_PRODUCTS)
     run = deployment.run(JOB, DAYS[3], assets=SYMBOL_PRODUCTS, tags={FORCE_TAG: "true"})
     assert run.materialized == {product: [DAYS[3]] for product in SYMBOL_PRODUCTS}
-    assert run.metadata("ir_beta")["skipped_as_fresh"] == 0
+    assert run.metadata("ir_beta")["fresh"] == 0
     assert published_generations(priced, "symbol") == {TARGETS[3]: 2}
 
 
@@ -160,7 +167,7 @@ def test_one_product_alone(deployment: Deployment, priced: Database) -> None:
     ledger = rows_of(priced, "SELECT DISTINCT products FROM publications")
     assert ledger == [{"products": ["ir_beta"]}]
     (batch,) = rows_of(priced, "SELECT counts FROM batch_runs")
-    assert (batch["counts"]["rows_written"], batch["counts"]["rows_fresh"]) == (metadata["rows"], 0)
+    assert (batch["counts"]["rows_computed"], batch["counts"]["rows_fresh"]) == (metadata["rows"], 0)
     # Judged all the same: the verdicts belong to the session.
     assert len(rows_of(priced, "SELECT * FROM data_quality_results")) == 15
 
@@ -170,3 +177,37 @@ def test_checks_of_the_chosen_products_only(deployment: Deployment) -> None:
     assert run.success
     assert set(run.materialized) == {"market_beta", "spread_factors"}
     assert set(run.checks) == {"betas_finite", "market_beta_stable"}
+
+
+def test_republished_sessions_are_told(deployment: Deployment, priced: Database) -> None:
+    deployment.run(JOB, DAYS[0], DAYS[-1], assets=SYMBOL_PRODUCTS)
+    symbol = stocks(priced, 1)[0]
+    restate(priced, symbol, TARGETS[9], "adj_close_price = adj_close_price * 1.01")
+    mark(priced, symbol, TARGETS[9], has_new_returns=True)
+    run = deployment.run(JOB, DAYS[0], assets=SYMBOL_PRODUCTS)
+    assert run.success
+    assert run.materialized == dict.fromkeys(SYMBOL_PRODUCTS, DAYS[:1])
+    metadata = run.metadata("ir_beta")
+    assert (metadata["computed"], metadata["rows_republished"]) == (0, 3)
+    assert metadata["republished_sessions"].splitlines()[2:] == [f"| {day} |" for day in DAYS[9:]]
+    assert metadata["republished_symbols"].splitlines()[2:] == [f"| {symbol} |"]
+    counts = rows_of(priced, "SELECT counts FROM batch_runs ORDER BY started_at")[-1]["counts"]
+    assert (counts["sessions_republished"], counts["symbols_republished"], counts["rows_republished"]) == (3, 1, 15)
+
+
+def test_a_republication_that_fails_fails_the_run_after_its_own_sessions(
+    deployment: Deployment, priced: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.run(JOB, DAYS[6], DAYS[-1], assets=SYMBOL_PRODUCTS)
+    symbol = stocks(priced, 1)[0]
+    restate(priced, symbol, TARGETS[9], "adj_close_price = adj_close_price * 1.01")
+    mark(priced, symbol, TARGETS[9], has_new_returns=True)
+    # No beta is within this bound, and at the asked session none has to be computed.
+    monkeypatch.setattr(symbol_checks, "BETA_CAP", 0.0)
+    run = deployment.run(JOB, DAYS[6], assets=SYMBOL_PRODUCTS)
+    assert not run.success
+    assert run.materialized == dict.fromkeys(SYMBOL_PRODUCTS, DAYS[6:7])
+    assert run.failure.startswith(f"Facts behind published sessions changed for {symbol}, and these could not be")
+    assert f"{TARGETS[9]} betas_finite: not finite or beyond +-0: {symbol}" in run.failure
+    assert [name for name, item in run.checks.items() if not item.passed] == ["betas_finite"]
+    assert marks(priced) == [symbol]

@@ -1,0 +1,82 @@
+"""What a market source answered for a set of windows: judged, and laid out by session and symbol."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sigmasight_assets.market_data.action_validation import ValidatedActions, validate_actions
+from sigmasight_assets.market_data.protocol import (
+    BAR_SCHEMA,
+    BarRequest,
+    FetchResult,
+    MarketSource,
+    Outcome,
+    SymbolOutcome,
+    requests_by_symbol,
+)
+from sigmasight_assets.market_data.validation import ValidatedBars, validate_bars
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.prices import PriceWindow, dense_window, without_symbols
+
+# A symbol that has ceased to trade is answered for as well as one that has not.
+ANSWERED = (Outcome.OK, Outcome.DELISTED)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The windows asked for by symbol, and what came: bars, also on a grid of all of them, actions and outcomes."""
+
+    requests: Mapping[str, BarRequest]
+    bars: ValidatedBars
+    window: PriceWindow
+    actions: ValidatedActions
+    outcomes: Mapping[str, SymbolOutcome]
+
+    @property
+    def answered_from(self) -> dict[str, date]:
+        """By symbol the date from which on the answer tells all its bars and actions; silent symbols are left out."""
+        return {
+            symbol: request.first
+            for symbol, request in self.requests.items()
+            if self.outcomes[symbol].outcome in ANSWERED
+        }
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What the source said of the symbols it has no bars for."""
+        silent = {symbol: self.outcomes[symbol] for symbol in self.requests if symbol not in self.answered_from}
+        return {symbol: _sentence(outcome) for symbol, outcome in silent.items()}
+
+    @property
+    def delisted(self) -> dict[str, str]:
+        """What the source said of the symbols that have ceased to trade."""
+        return {
+            symbol: self.outcomes[symbol].detail or "delisted"
+            for symbol in self.requests
+            if self.outcomes[symbol].outcome is Outcome.DELISTED
+        }
+
+    def without(self, symbols: Collection[str]) -> "Answer":
+        """The same without some symbols; rejected bars and problems of actions stay, for they are only reported."""
+        if not symbols:
+            return self
+        kept = {symbol: request for symbol, request in self.requests.items() if symbol not in symbols}
+        return replace(self, requests=kept, window=without_symbols(self.window, symbols))
+
+
+def ask(source: MarketSource, calendar: SessionCalendar, requests: Sequence[BarRequest], grid: Grid) -> Answer:
+    """Put the requests, whose symbols and sessions lie on the grid, to the source; none are put to nobody."""
+    sent = source.fetch_bars(requests) if requests else FetchResult(BAR_SCHEMA.empty_table(), {})
+    bars = validate_bars(sent.bars, requests, calendar)
+    return Answer(
+        requests=requests_by_symbol(requests),
+        bars=bars,
+        window=dense_window(bars.valid, grid),
+        actions=validate_actions(sent.actions, requests, calendar),
+        outcomes=sent.outcomes,
+    )
+
+
+def _sentence(answer: SymbolOutcome) -> str:
+    return f"{answer.outcome.value}: {answer.detail}" if answer.detail else answer.outcome.value

@@ -1,0 +1,80 @@
+"""Bring company profiles up to date: ask for those that have grown old, store them by the session they are as of.
+
+No Dagster here; the asset in ``assets.market`` calls this.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.profiles import read_captures, store_profiles
+from sigmasight_assets.storage.publications import lock_layer
+from sigmasight_assets.storage.universe import TrackedSymbol, read_universe
+
+# A profile counts as fresh for less than a week.
+LARGEST_AGE = timedelta(days=6)
+# Symbols per vendor request and transaction: what is stored stays stored when a later batch fails.
+BATCH_SYMBOLS = 500
+
+
+@dataclass
+class ProfileUpdate:
+    """Profiles stored, symbols that needed none, and why others have none."""
+
+    captured: int = 0
+    already_fresh: int = 0
+    without_profile: dict[str, str] = field(default_factory=dict)
+
+
+def update_profiles(
+    database: Database, source: MarketSource, *, sessions: Sequence[date], newest_session: date
+) -> ProfileUpdate:
+    """Give every tracked share and fund a profile captured within six days of each session.
+
+    A source whose profiles are those of now is asked once, as of ``newest_session``, whatever the sessions.
+    """
+    with database.begin() as connection:
+        tracked = [item for item in read_universe(connection) if item.asset_type != "option"]
+    days = sorted(sessions) if source.supplies_dated_profiles else [newest_session]
+    with database.bulk(read_only=True) as transaction:
+        captures = read_captures(transaction, first=days[0] - LARGEST_AGE, last=days[-1])
+    update, asked = ProfileUpdate(), set()
+    for day in days:
+        due = [item.symbol for item in tracked if _is_due(item, captures.get(item.symbol, []), day)]
+        asked.update(due)
+        for first in range(0, len(due), BATCH_SYMBOLS):
+            for symbol in _capture(database, source, due[first : first + BATCH_SYMBOLS], day, update):
+                insort(captures.setdefault(symbol, []), day)
+    update.already_fresh = len(tracked) - len(asked)
+    return update
+
+
+def _is_due(item: TrackedSymbol, captured: Sequence[date], day: date) -> bool:
+    """Whether a symbol that still trades lacks a fresh profile; ``captured`` is ascending."""
+    if item.status == "delisted" and (item.last_price_date is None or item.last_price_date < day):
+        return False
+    earlier = bisect_right(captured, day)
+    return earlier == 0 or captured[earlier - 1] < day - LARGEST_AGE
+
+
+def _capture(
+    database: Database, source: MarketSource, symbols: Sequence[str], day: date, update: ProfileUpdate
+) -> list[str]:
+    """Store what the source says as of the session; the symbols it has a profile of."""
+    answer = source.fetch_profiles(symbols, as_of=day)
+    profiles = answer.profiles.filter(pc.is_in(answer.profiles.column("symbol"), value_set=pa.array(symbols)))
+    with database.bulk() as transaction:
+        lock_layer(transaction, "prices")
+        update.captured += store_profiles(transaction, profiles, captured_on=day, source=source.name)
+    found: list[str] = profiles.column("symbol").to_pylist()
+    for symbol in found:
+        update.without_profile.pop(symbol, None)
+    missing = set(symbols) - set(found)
+    update.without_profile.update({symbol: answer.problems.get(symbol, "no answer") for symbol in missing})
+    return found
