@@ -98,7 +98,7 @@ def settle_invalidations(run: PublicationRun, outcome: SymbolPublication) -> Non
             return
         funds: list[Invalidation] = []
         for group in _groups(marks, published, run.calendar):
-            funds += _republish_group(run, [item.symbol for item in group], outcome)
+            funds += _republish_group(run, {item.symbol for item in group}, outcome)
         if funds:
             _republish_universe(run, funds, outcome)
 
@@ -138,7 +138,7 @@ def _groups(
         yield group
 
 
-def _republish_group(run: PublicationRun, names: Sequence[str], outcome: SymbolPublication) -> list[Invalidation]:
+def _republish_group(run: PublicationRun, names: AbstractSet[str], outcome: SymbolPublication) -> list[Invalidation]:
     """Republish the affected sessions of some marked symbols in one transaction, with their corporate actions.
 
     Returns the marks that stay because the whole universe rests on these symbols.

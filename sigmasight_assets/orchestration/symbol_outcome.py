@@ -9,7 +9,7 @@ import numpy as np
 
 from sigmasight_assets.orchestration.symbol_checks import coverage
 from sigmasight_assets.orchestration.symbol_slices import PublishedSlice
-from sigmasight_assets.orchestration.symbol_states import EXCLUSION_LABELS
+from sigmasight_assets.orchestration.symbol_states import EXCLUSION_LABELS, NOT_TRADED
 from sigmasight_assets.quant.arrays import IntArray
 from sigmasight_assets.storage.operations import Verdict
 
@@ -42,6 +42,10 @@ class SymbolPublication:
     def failures(self) -> list[Verdict]:
         """Blocking verdicts that did not pass, each once."""
         return list(dict.fromkeys(item for item in self.verdicts if item.is_blocking and not item.passed))
+
+    def failed_rows(self, product: str) -> int:
+        """Rows that are missing of symbols that traded at their sessions."""
+        return sum(count for reason, count in self.exclusions[product].items() if reason not in NOT_TRADED)
 
     def add(self, published: PublishedSlice) -> None:
         """Count a slice of the asked sessions."""

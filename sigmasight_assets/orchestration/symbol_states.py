@@ -10,6 +10,8 @@ from sigmasight_assets.quant.factors import Reason
 
 # Reasons of the regressions, followed by those that concern the symbol as such.
 EXCLUSION_LABELS = [*(item.label for item in Reason), "not_listed_yet", "no_data_from_source", "delisted"]
+# Of these symbols no figure is expected.
+NOT_TRADED = ("not_listed_yet", "delisted")
 NOT_LISTED_YET, NO_DATA, DELISTED = range(len(Reason), len(EXCLUSION_LABELS))
 
 

@@ -24,6 +24,7 @@ from sigmasight_assets.storage.publications import (
     newest_generation,
     next_generation,
     read_coverage,
+    read_newest_coverage,
     read_products,
     read_symbol_generations,
     record_publications,
@@ -260,3 +261,5 @@ class TestReading:
         publish(database, item(SECOND, coverage=None), layer="portfolio", run_id="r3")
         with database.begin() as connection:
             assert read_coverage(connection) == {FIRST: 0.9, SECOND: 0.8}
+        with database.bulk(read_only=True) as transaction:
+            assert read_newest_coverage(transaction) == {FIRST: 0.9, SECOND: 0.8}

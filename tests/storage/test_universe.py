@@ -17,6 +17,7 @@ from sigmasight_assets.storage.universe import (
     TrackedSymbol,
     import_listings,
     read_universe,
+    read_universe_in_bulk,
     record_factor_date,
     record_progress,
 )
@@ -68,6 +69,19 @@ class TestImport:
         assert (found["AAA"].status, found["AAA"].first_trade_date) == ("active", MAY)
         assert found["NEW"].status == "pending"
         assert "BRK-B" in found
+
+    def test_both_readings_are_the_same(self, database: Database) -> None:
+        store(database, LISTINGS)
+        with database.begin() as connection:
+            connection.execute(
+                sa.update(symbol_universe)
+                .where(symbol_universe.c.symbol == "AAA")
+                .values(status="delisted", status_reason="bought", first_trade_date=APRIL, last_price_date=MAY)
+            )
+            expected = read_universe(connection)
+        with database.bulk(read_only=True) as transaction:
+            assert read_universe_in_bulk(transaction) == expected
+        assert expected[0].last_price_date == MAY
 
     def test_an_empty_list_is_no_change(self, database: Database) -> None:
         assert store(database, []) == ImportCounts(0, 0, 0)

@@ -113,7 +113,7 @@ def _counts(outcome: SymbolPublication) -> dict[str, Any]:
         "generation": outcome.generation,
         "rows_computed": computed,
         "rows_fresh": present - computed,
-        "rows_failed": sum(sum(reasons.values()) for reasons in outcome.exclusions.values()),
+        "rows_failed": sum(outcome.failed_rows(product) for product in outcome.exclusions),
         "sessions_republished": len(outcome.republished_sessions),
         "symbols_republished": len(outcome.republished_symbols),
         "rows_republished": sum(outcome.rows_republished.values()),
@@ -134,8 +134,8 @@ def _metadata(product: str, outcome: SymbolPublication, step: Step) -> dict[str,
         metadata["generation"] = outcome.generation
     if product in outcome.exclusions:
         reasons = sorted(outcome.exclusions[product].items())
-        metadata["failed"] = sum(outcome.exclusions[product].values())
-        metadata["failed_by_reason"] = markdown_table(("reason", "symbol sessions"), reasons)
+        metadata["failed"] = outcome.failed_rows(product)
+        metadata["without_value"] = markdown_table(("reason", "symbol sessions"), reasons)
     if outcome.republished_sessions:
         metadata["rows_republished"] = outcome.rows_republished[product]
         metadata["republished_sessions"] = markdown_table(
