@@ -198,9 +198,18 @@ def lots_query(*, valued_until: date | None = None) -> sa.Select[Any]:
 
 
 def read_held_symbols(connection: sa.Connection) -> dict[str, str]:
-    """The investment class of each symbol in open PUBLIC and OPTIONS lots of all portfolios."""
-    query = sa.select(positions.c.symbol, positions.c.investment_class).where(
-        positions.c.exit_date.is_(None), positions.c.investment_class.in_(("PUBLIC", "OPTIONS"))
+    """The investment class of each symbol in PUBLIC and OPTIONS lots that some snapshot finds held.
+
+    Lots that were closed later count too: the snapshots before that value them.
+    """
+    first_held = sa.func.greatest(positions.c.entry_date, portfolios.c.as_of)
+    query = (
+        sa.select(positions.c.symbol, positions.c.investment_class)
+        .join_from(positions, portfolios)
+        .where(
+            sa.or_(positions.c.exit_date.is_(None), positions.c.exit_date > first_held),
+            positions.c.investment_class.in_(("PUBLIC", "OPTIONS")),
+        )
     )
     return {row.symbol: row.investment_class for row in connection.execute(query.distinct())}
 

@@ -198,16 +198,20 @@ class TestReading:
             if lot.entry_date <= day and (lot.exit_date is None or lot.exit_date > day)
         ]
 
-    def test_held_symbols_are_those_of_open_lots_with_a_market(self, database: Database) -> None:
+    def test_held_symbols_are_those_that_snapshots_value_at_a_market_price(self, database: Database) -> None:
         create(database)
         other = [
             NewLot("CCC", Decimal(1), Decimal(1), AS_OF),
             NewLot("OPT", Decimal(1), Decimal(1), AS_OF, investment_class="OPTIONS"),
             NewLot("OWN", Decimal(1), Decimal(1), AS_OF, investment_class="PRIVATE"),
+            # Sold before the first snapshot is taken, and bought and sold between two.
+            NewLot("SOLD", Decimal(1), Decimal(1), EARLIER, Decimal(1), AS_OF),
+            NewLot("DAY", Decimal(1), Decimal(1), LATER, Decimal(1), LATER),
         ]
         create(database, user="bob", lots=other)
         with database.begin() as connection:
-            assert read_held_symbols(connection) == {"AAA": "PUBLIC", "CCC": "PUBLIC", "OPT": "OPTIONS"}
+            held = read_held_symbols(connection)
+        assert held == {"AAA": "PUBLIC", "BBB": "PUBLIC", "CCC": "PUBLIC", "OPT": "OPTIONS"}
 
     def test_marks_of_edited_books(self, database: Database) -> None:
         with database.begin() as connection:

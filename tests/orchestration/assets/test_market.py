@@ -26,7 +26,8 @@ def deployment(deploy: Deploy, database: Database) -> Deployment:
 
 
 def hold(database: Database, symbol: str, *, closed: bool = False, held_as: str = "PUBLIC") -> None:
-    exit_price, exit_date = (Decimal(11), TARGETS[1]) if closed else (None, None)
+    """Enter a portfolio of one lot; a closed one is sold before the first snapshot."""
+    exit_price, exit_date = (Decimal(11), TARGETS[0]) if closed else (None, None)
     lot = NewLot(symbol, Decimal(5), Decimal(10), HISTORY_START, exit_price, exit_date, investment_class=held_as)
     with database.begin() as connection:
         create_portfolio(
