@@ -12,7 +12,7 @@ from sigmasight_assets.orchestration.jobs import JOBS
 from sigmasight_assets.orchestration.partitions import session_partitions
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.schedules import nightly_symbols
-from sigmasight_assets.orchestration.sensors import portfolio_gate
+from sigmasight_assets.orchestration.sensors.portfolio_gate import portfolio_gate
 from sigmasight_assets.settings import load_settings
 
 

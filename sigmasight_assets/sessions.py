@@ -4,6 +4,7 @@ The calendar package does the knowing (holidays, early closes, one-off closures)
 questions SigmaSight asks. Nothing here reads the clock: the instant is always an argument.
 """
 
+from collections.abc import Collection
 from datetime import date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -30,6 +31,13 @@ class SessionCalendar:
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions: Sessions = sessions.astype("datetime64[D]")
+
+    def without(self, closures: Collection[date]) -> "SessionCalendar":
+        """The calendar without dates on which the exchange did not trade after all."""
+        if not closures:
+            return self
+        closed = np.array(sorted(closures), dtype="datetime64[D]")
+        return SessionCalendar(np.setdiff1d(self.sessions, closed))
 
     def is_session(self, day: date) -> bool:
         """Whether the exchange trades on this date."""

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from sigmasight_assets.storage import schema
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.metadata import METADATA
 
 # Filled by a migration.
 KEPT_TABLES = ("factor_definitions",)
@@ -20,7 +21,6 @@ def contents(database: Database) -> list[tuple[str, str]]:
 
 def clear(database: Database) -> None:
     """Delete every row that a test may have written."""
-    # A portfolio's lots and flows, a user's tokens and portfolios go with their owner.
-    names = [table.name for table in TABLES if not table.foreign_keys and table.name not in KEPT_TABLES]
+    names = [table.name for table in reversed(METADATA.sorted_tables) if table.name not in KEPT_TABLES]
     with database.begin() as connection:
         connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in names))

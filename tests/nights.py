@@ -10,8 +10,8 @@ from datetime import date, datetime, time
 
 from sigmasight_assets.market_data.protocol import Listing
 from sigmasight_assets.market_data.simulated import SimulatedMarket
-from sigmasight_assets.orchestration.gate import GateRange, plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import GateRange, plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.orchestration.profile_update import ProfileUpdate, update_profiles

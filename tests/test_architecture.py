@@ -31,7 +31,7 @@ def test_mathematics_brings_numpy_and_scipy_only() -> None:
     [
         "sigmasight_assets.cli",
         "sigmasight_assets.market_data.source",
-        "sigmasight_assets.orchestration.gate_state",
+        "sigmasight_assets.operations.gate_state",
         "sigmasight_assets.runs",
         "sigmasight_assets.services.run",
         "sigmasight_assets.storage.schema",

@@ -21,8 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sigmasight_assets.market_data.protocol import BarRequest
 from sigmasight_assets.market_data.simulated import SimulatedMarket
-from sigmasight_assets.orchestration.gate import plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.services.home import Home

@@ -20,8 +20,8 @@ from sigmasight_assets.commands.common import (
     show_json,
 )
 from sigmasight_assets.errors import ServiceError, SessionError
-from sigmasight_assets.orchestration.gate import GateDecision, plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import GateDecision, plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.runs import FORCE_TAG, DagsterClient
 from sigmasight_assets.services.stack import dagster_services
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar

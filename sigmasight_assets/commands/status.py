@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from sigmasight_assets.commands.common import CONSOLE, Json, open_database, show, show_json
-from sigmasight_assets.orchestration.gate import plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.database import Database

@@ -1,6 +1,7 @@
 """The schema's shared parts: naming convention, column shorthands and the yearly partitioning rule.
 
-Tables themselves are in ``tables``, ``book_tables`` and ``ledger_tables``; ``schema`` imports all of them.
+Tables themselves are in ``tables``, ``book_tables``, ``ledger_tables`` and ``operations_tables``; ``schema`` imports
+all of them.
 """
 
 from typing import Any

@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
 from sigmasight_assets.errors import StorageError
-from sigmasight_assets.storage import book_tables, ledger_tables, tables
+from sigmasight_assets.storage import book_tables, ledger_tables, operations_tables, tables
 from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 DAGSTER_SCHEMA = "dagster"
-TABLE_MODULES = (tables, book_tables, ledger_tables)
+TABLE_MODULES = (tables, book_tables, ledger_tables, operations_tables)
 
 
 def alembic_config(url: str) -> Config:

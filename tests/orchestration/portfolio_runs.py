@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sigmasight_assets.orchestration.gate import GateRange, plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import GateRange, plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.portfolio_publication import (
     PortfolioPublication,
     publish_portfolio_products,

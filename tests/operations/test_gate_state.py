@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from sigmasight_assets.orchestration.gate import plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.sessions import NEW_YORK, SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
-from sigmasight_assets.orchestration.gate import GateState
+from sigmasight_assets.operations.gate import GateState
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, read_failed_input_hashes, read_failed_verdicts

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigmasight_assets.orchestration.gate import GateDecision, GateRange, GateState, plan
+from sigmasight_assets.operations.gate import GateDecision, GateRange, GateState, plan
 
 MON, TUE, WED, THU, FRI = (date(2025, 7, day) for day in range(21, 26))
 WEEK = (MON, TUE, WED, THU, FRI)

@@ -9,7 +9,7 @@ import pytest
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.resources import Pipeline
-from sigmasight_assets.orchestration.sensors import portfolio_gate
+from sigmasight_assets.orchestration.sensors.portfolio_gate import portfolio_gate
 from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database

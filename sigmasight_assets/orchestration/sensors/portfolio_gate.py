@@ -3,8 +3,8 @@
 import dagster as dg
 
 from sigmasight_assets.errors import SigmaSightError
-from sigmasight_assets.orchestration.gate import GateRange, plan
-from sigmasight_assets.orchestration.gate_state import read_gate_state
+from sigmasight_assets.operations.gate import GateRange, plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
