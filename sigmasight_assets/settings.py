@@ -70,6 +70,9 @@ class Settings(CommonSettings):
     home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
     market: Literal["simulated", "files"] = Field("simulated", description="Where prices come from.")
     market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
+    market_rate: float | None = Field(
+        None, gt=0.0, description="Calls a second allowed to the market source, of all processes; empty: no limit."
+    )
     history_start: date = Field(date(2020, 1, 2), description="No price before this date is asked for.")
     demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
     min_coverage: float = Field(

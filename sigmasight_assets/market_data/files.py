@@ -61,6 +61,7 @@ class FilesMarket:
     supplies_corporate_actions = False
     # What the file says has no date, so it is the answer for every date.
     supplies_dated_profiles = True
+    symbols_per_call = 1_000
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

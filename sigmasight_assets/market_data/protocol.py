@@ -129,6 +129,11 @@ class MarketSource(Protocol):
         """Whether profiles can be asked as of any session; else they are those of the moment of asking."""
         ...
 
+    @property
+    def symbols_per_call(self) -> int:
+        """How many symbols one call of the vendor is about: callers ask for no more at a time."""
+        ...
+
     def listings(self) -> list[Listing]:
         """Every symbol the source knows, each once; option contracts are not listed, they are asked for by symbol."""
         ...

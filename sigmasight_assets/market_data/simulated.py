@@ -45,6 +45,7 @@ class SimulatedMarket:
     name = "simulated"
     supplies_corporate_actions = True
     supplies_dated_profiles = True
+    symbols_per_call = 100
 
     def __init__(
         self,

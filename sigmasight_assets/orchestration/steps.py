@@ -10,7 +10,10 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import MarketDataError, SessionError, SigmaSightError, StorageError
+from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.vendor_access import MeteredMarket, metered
+from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, start_batch
 
@@ -30,6 +33,17 @@ class Step:
     run_id: str
     started: float = field(default_factory=time.monotonic)
     counts: dict[str, Any] = field(default_factory=dict)
+    market: MeteredMarket | None = None
+
+    def ask(self, source: MarketSource, settings: Settings, *, priority: int) -> MeteredMarket:
+        """The market source as this step asks it: in its turn, each call counted in ``vendor_calls``."""
+        self.market = metered(source, self.database, settings, priority=priority)
+        return self.market
+
+    @property
+    def all_counts(self) -> dict[str, Any]:
+        """The counts with those that every step has."""
+        return self.counts if self.market is None else {**self.counts, "vendor_calls": self.market.calls}
 
     @property
     def seconds(self) -> float:
@@ -76,7 +90,7 @@ def _finish(step: Step, kind: str, *, error: str | None) -> None:
     """Record the end; when the database is away the failure itself is what has to be seen."""
     try:
         with step.database.begin() as connection:
-            finish_batch(connection, run_id=step.run_id, kind=kind, counts=as_counts(step.counts), error=error)
+            finish_batch(connection, run_id=step.run_id, kind=kind, counts=as_counts(step.all_counts), error=error)
     except StorageError:
         if error is None:
             raise

@@ -13,6 +13,7 @@ from sigmasight_assets.orchestration.price_update import PriceUpdate, update_pri
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.steps import RETRIES, Step, markdown_table, recorded_step
+from sigmasight_assets.orchestration.vendor_access import MeteredMarket, run_priority
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.storage.portfolios import read_held_symbols
 from sigmasight_assets.storage.universe import import_listings, read_universe
@@ -70,8 +71,15 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
     return [symbol_universe, company_profiles, symbol_prices]
 
 
+def _market(step: Step, pipeline: Pipeline) -> MeteredMarket:
+    """The market as this run asks it; the newest session's run goes before those of the past."""
+    settings = pipeline.settings
+    priority = run_priority(step.sessions, pipeline.calendar, settings)
+    return step.ask(pipeline.market(), settings, priority=priority)
+
+
 def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
-    market = pipeline.market()
+    market = _market(step, pipeline)
     listed = {item.symbol: item for item in market.listings()}
     with step.database.begin() as connection:
         tracked = {item.symbol for item in read_universe(connection)}
@@ -87,7 +95,7 @@ def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
     without_data = {item.symbol: item.status_reason or "" for item in universe if item.status == "error"}
     return dg.MaterializeResult(
         metadata={
-            **step.counts,
+            **step.all_counts,
             "without_data": _reasons_table(without_data),
             "market": market.name,
             "seconds": step.seconds,
@@ -96,7 +104,7 @@ def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
 
 
 def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
-    market = pipeline.market()
+    market = _market(step, pipeline)
     newest = pipeline.calendar.last_complete(pipeline.settings.clock())
     update = update_profiles(step.database, market, sessions=step.sessions, newest_session=newest)
     step.counts = {
@@ -106,7 +114,7 @@ def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
     }
     return dg.MaterializeResult(
         metadata={
-            **step.counts,
+            **step.all_counts,
             "without_profile": _reasons_table(update.without_profile),
             "as_of": "each session" if market.supplies_dated_profiles else str(newest),
             "market": market.name,
@@ -116,7 +124,7 @@ def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
 
 
 def _store_prices(step: Step, pipeline: Pipeline) -> Result:
-    market = pipeline.market()
+    market = _market(step, pipeline)
     update = update_prices(
         step.database,
         market,
@@ -166,7 +174,7 @@ def _price_counts(update: PriceUpdate) -> dict[str, int]:
 
 def _price_metadata(update: PriceUpdate, step: Step, market: MarketSource) -> dict[str, Any]:
     return {
-        **step.counts,
+        **step.all_counts,
         "rejected_by_reason": markdown_table(("reason", "bars"), sorted(update.rejected.items())),
         "problems": _reasons_table(update.problems),
         "action_problems": markdown_table(("symbol", "problem"), sorted(update.action_problems)),

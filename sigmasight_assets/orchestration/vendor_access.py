@@ -1,0 +1,105 @@
+"""A step's way to the market source: in calls of the vendor's size, each in its turn, and counted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeVar
+
+import pyarrow as pa
+
+from sigmasight_assets.market_data.protocol import (
+    BarRequest,
+    FetchResult,
+    Listing,
+    MarketSource,
+    ProfileResult,
+    requests_by_symbol,
+)
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.vendor_turns import BACKFILL, NIGHTLY, VendorTurns
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class MeteredMarket:
+    """A market source whose calls wait for their turn, if ``turns`` are given, and are counted in ``calls``."""
+
+    source: MarketSource
+    turns: VendorTurns | None = None
+    calls: int = field(default=0, init=False)
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self.source.name
+
+    @property
+    def supplies_corporate_actions(self) -> bool:
+        """The source's."""
+        return self.source.supplies_corporate_actions
+
+    @property
+    def supplies_dated_profiles(self) -> bool:
+        """The source's."""
+        return self.source.supplies_dated_profiles
+
+    @property
+    def symbols_per_call(self) -> int:
+        """The source's."""
+        return self.source.symbols_per_call
+
+    def listings(self) -> list[Listing]:
+        """The source's, in one call."""
+        self._take_turn()
+        return self.source.listings()
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        """The source's answers to as many calls as the requests need."""
+        requests_by_symbol(requests)
+        answers = []
+        for part in self._parts(requests):
+            self._take_turn()
+            answers.append(self.source.fetch_bars(part))
+        if len(answers) == 1:
+            return answers[0]
+        return FetchResult(
+            bars=pa.concat_tables([answer.bars for answer in answers]),
+            outcomes={symbol: said for answer in answers for symbol, said in answer.outcomes.items()},
+            actions=pa.concat_tables([answer.actions for answer in answers]),
+        )
+
+    def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
+        """The source's answers to as many calls as the symbols need."""
+        answers = []
+        for part in self._parts(symbols):
+            self._take_turn()
+            answers.append(self.source.fetch_profiles(part, as_of=as_of))
+        return ProfileResult(
+            profiles=pa.concat_tables([answer.profiles for answer in answers]),
+            problems={symbol: said for answer in answers for symbol, said in answer.problems.items()},
+        )
+
+    def _take_turn(self) -> None:
+        if self.turns is not None:
+            self.turns.wait()
+        self.calls += 1
+
+    def _parts(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """Parts of a call's size; one empty part of nothing."""
+        for first in range(0, max(1, len(items)), self.symbols_per_call):
+            yield items[first : first + self.symbols_per_call]
+
+
+def metered(source: MarketSource, database: Database, settings: Settings, *, priority: int) -> MeteredMarket:
+    """The source as a step calls it: within the rate of the settings, larger priorities first."""
+    if settings.market_rate is None:
+        return MeteredMarket(source)
+    return MeteredMarket(source, VendorTurns(database, source.name, settings.market_rate, priority))
+
+
+def run_priority(sessions: Sequence[date], calendar: SessionCalendar, settings: Settings) -> int:
+    """The turn of a run over these sessions: the newest session's goes before those of the past."""
+    return NIGHTLY if calendar.last_complete(settings.clock()) in sessions else BACKFILL
