@@ -1,5 +1,5 @@
 # Everything happens in .venv, by relative paths, so the checkout's directory may have blanks and quotes in its name.
-.PHONY: help setup run stop test lint types contracts check FORCE
+.PHONY: help setup run stop test e2e lint types contracts check FORCE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 help:
 	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
+	@echo 'make e2e  whole nights with the real services'
 
 setup: $(STAMP)
 
@@ -45,3 +46,7 @@ check: lint types contracts
 
 test: check
 	$(BIN)/pytest
+
+# Minutes, not seconds: every scenario waits for the real daemon.
+e2e: setup
+	$(BIN)/pytest -m e2e tests/e2e

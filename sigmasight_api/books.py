@@ -162,9 +162,16 @@ class HoldingsCache:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._entries: OrderedDict[int, tuple[BookVersion, Holdings]] = OrderedDict()
+        self._hits = self._misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def uses(self) -> tuple[int, int]:
+        """How many requests found their holdings remembered, and how many did not."""
+        with self._lock:
+            return self._hits, self._misses
 
     def get(self, portfolio_id: int, version: BookVersion) -> Holdings:
         """The holdings at this version, read when they are not remembered."""
@@ -172,7 +179,9 @@ class HoldingsCache:
             entry = self._entries.get(portfolio_id)
             if entry is not None and entry[0] == version:
                 self._entries.move_to_end(portfolio_id)
+                self._hits += 1
                 return entry[1]
+            self._misses += 1
         # An edit after the version was read makes these lots newer than their version, never older: the next
         # request comes with the newer version and reads again.
         holdings = self._read(portfolio_id)

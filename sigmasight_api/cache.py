@@ -5,8 +5,9 @@ When it is refreshed is decided in ``refresher``; how a view is read, in ``loade
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.readiness import Readiness
@@ -16,9 +17,13 @@ from sigmasight_api.view import MarketView
 FALLBACK_LOADS = 4
 
 
+# How a request got its view: at once, after waiting for a newer one, or by queries while there is none.
+Use = Literal["hit", "wait", "fallback"]
+
+
 @dataclass(frozen=True, slots=True)
 class CacheStatus:
-    """The cache as operators see it; ages and durations in seconds."""
+    """The cache as operators see it; ages and durations in seconds, ``uses`` since the start."""
 
     readiness: Readiness
     view: MarketView | None
@@ -26,6 +31,7 @@ class CacheStatus:
     age_seconds: float | None
     checked_seconds_ago: float | None
     last_error: str | None
+    uses: Mapping[Use, int]
 
 
 class ViewCache:
@@ -49,6 +55,8 @@ class ViewCache:
         self._checked: float | None = None
         self._load_seconds: float | None = None
         self._error: str | None = None
+        self._counting = threading.Lock()
+        self._uses: dict[Use, int] = {"hit": 0, "wait": 0, "fallback": 0}
 
     @property
     def current(self) -> MarketView | None:
@@ -81,11 +89,19 @@ class ViewCache:
         """
         view = self._view
         if view is None:
+            self.count("fallback")
             with self._fallbacks:
                 return self._loader.load_symbols(symbols)
         if view.generation >= at_least:
+            self.count("hit")
             return view
+        self.count("wait")
         return self.refresh(at_least=at_least)
+
+    def count(self, use: Use) -> None:
+        """Count a request, also one that took ``current`` and needed no more."""
+        with self._counting:
+            self._uses[use] += 1
 
     def readiness(self) -> Readiness:
         """How answers are made: from the view, or while there is none and loading is slow or fails, by queries."""
@@ -109,6 +125,7 @@ class ViewCache:
             age_seconds=None if self._loaded is None else now - self._loaded,
             checked_seconds_ago=None if self._checked is None else now - self._checked,
             last_error=self._error,
+            uses=dict(self._uses),
         )
 
     def _keep(self, view: MarketView, started: float) -> None:

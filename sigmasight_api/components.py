@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sigmasight_api.auth import Authenticator
+from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
+from sigmasight_api.decisions import Decisions
 from sigmasight_api.loader import ViewLoader
+from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
 from sigmasight_api.refresher import Refresher
+from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
@@ -37,6 +41,10 @@ class Components:
     authenticator: Authenticator
     reads: Reads
     operators: Operators
+    reports: Reports
+    onboarding: OnboardingQueue
+    bars: BarDecisions
+    decisions: Decisions
 
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
@@ -64,6 +72,10 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         refresher=refresher,
         authenticator=Authenticator(repository, settings.clock),
         reads=Reads(repository, cache, holdings),
+        reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
+        onboarding=OnboardingQueue(repository, database),
+        bars=BarDecisions(database),
+        decisions=Decisions(database, dagster, clock=settings.clock, pause=settings.retry_pause),
         operators=Operators(
             repository=repository,
             cache=cache,

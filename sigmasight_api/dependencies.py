@@ -11,9 +11,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from sigmasight_api.bars import BarDecisions
 from sigmasight_api.components import Components
+from sigmasight_api.decisions import Decisions
+from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Page
+from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
 from sigmasight_assets.storage.tokens import TokenHolder
 
@@ -63,6 +68,22 @@ async def _operators(request: Request) -> Operators:
     return components(request).operators
 
 
+async def _onboarding(request: Request) -> OnboardingQueue:
+    return components(request).onboarding
+
+
+async def _bars(request: Request) -> BarDecisions:
+    return components(request).bars
+
+
+async def _decisions(request: Request) -> Decisions:
+    return components(request).decisions
+
+
+async def _reports(request: Request) -> Reports:
+    return components(request).reports
+
+
 async def _caller(request: Request) -> TokenHolder:
     caller: TokenHolder = request.state.caller
     return caller
@@ -77,6 +98,10 @@ async def _page(
 
 ReadsService = Annotated[Reads, Depends(_reads)]
 OperatorsService = Annotated[Operators, Depends(_operators)]
+ReportsService = Annotated[Reports, Depends(_reports)]
+OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]
+BarsService = Annotated[BarDecisions, Depends(_bars)]
+DecisionsService = Annotated[Decisions, Depends(_decisions)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 PageQuery = Annotated[Page, Depends(_page)]
 PortfolioId = Annotated[
@@ -85,3 +110,4 @@ PortfolioId = Annotated[
 SymbolPath = Annotated[
     str, Path(description="Ticker in Yahoo spelling", pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,20}$", examples=["BRK-B"])
 ]
+SessionPath = Annotated[IsoDate, Path(description="Session of the exchange, ISO date", examples=["2025-07-31"])]

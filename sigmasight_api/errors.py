@@ -11,7 +11,15 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from sigmasight_assets.errors import NotFoundError, ServiceError, SessionError, SigmaSightError, StorageError
+from sigmasight_assets.errors import (
+    BookError,
+    DecisionError,
+    NotFoundError,
+    ServiceError,
+    SessionError,
+    SigmaSightError,
+    StorageError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -53,6 +61,8 @@ STATUS = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
+    DecisionError: HTTPStatus.CONFLICT,
+    BookError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SessionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ServiceError: HTTPStatus.SERVICE_UNAVAILABLE,

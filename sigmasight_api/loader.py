@@ -19,9 +19,9 @@ from sigmasight_assets.market_data.protocol import SPLIT
 from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTORS, Quality
 from sigmasight_assets.quant.splits import Splits
-from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.actions import read_published_actions
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
+from sigmasight_assets.storage.calendar import read_calendar_in_bulk
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
@@ -140,7 +140,7 @@ class _Rows:
         self._transaction = transaction
         self._as_of = as_of
         self._symbols = symbols
-        self._sessions = [] if as_of is None else _carried_sessions(as_of)
+        self._sessions = [] if as_of is None else _carried_sessions(transaction, as_of)
 
     def latest(self, table: str, columns: Sequence[str], *, dated: str = "session") -> pa.Table:
         """Each symbol's newest row as ``symbol``, ``session`` and the columns."""
@@ -223,7 +223,7 @@ def _spread_reasons(table: pa.Table) -> dict[tuple[str, str], str]:
     return reasons
 
 
-def _carried_sessions(as_of: date) -> list[date]:
+def _carried_sessions(transaction: BulkTransaction, as_of: date) -> list[date]:
     # The calendar package takes half a second to import: here that time is the loader's, not the start's.
-    calendar = exchange_calendar()
+    calendar = read_calendar_in_bulk(transaction)
     return calendar.between(calendar.offset(as_of, -CARRIED_SESSIONS), as_of)

@@ -9,11 +9,10 @@ from datetime import date, datetime
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.operations_schemas import CacheState, SymbolBatchStatus
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.repository import Page, Repository
-from sigmasight_api.schemas import CacheState, SymbolBatchStatus
 from sigmasight_assets.runs import DagsterClient
-from sigmasight_assets.sessions import exchange_calendar
 
 SYMBOL_JOB = "symbol_layer"
 
@@ -42,6 +41,7 @@ class Operators:
         """The cache of this process."""
         status = self._cache.status()
         view = status.view
+        holdings_hits, holdings_misses = self._holdings.uses
         return CacheState(
             mode=status.readiness.mode,
             reason=status.readiness.reason,
@@ -54,7 +54,12 @@ class Operators:
             age_seconds=status.age_seconds,
             checked_seconds_ago=status.checked_seconds_ago,
             is_listening=self._refresher.is_listening,
+            view_hits=status.uses["hit"],
+            view_waits=status.uses["wait"],
+            database_fallbacks=status.uses["fallback"],
             remembered_portfolios=len(self._holdings),
+            holdings_hits=holdings_hits,
+            holdings_misses=holdings_misses,
             last_error=status.last_error,
         )
 
@@ -65,10 +70,8 @@ class Operators:
         """
         if first > last:
             raise InvalidRequestError(f"first ({first}) is after last ({last}).")
-        calendar, now = exchange_calendar(), self._clock()
-        for session in (first, last):
-            calendar.require_complete(session, now)
-        return self._dagster.launch_range(SYMBOL_JOB, first=first, last=last)
+        sessions = self._repository.read_calendar().complete_between(first, last, self._clock())
+        return self._dagster.launch_range(SYMBOL_JOB, first=sessions[0], last=sessions[-1])
 
     def symbol_batch_status(self, page: Page) -> SymbolBatchStatus:
         """What ran, what is published and what failed; the page applies to each of the three lists."""

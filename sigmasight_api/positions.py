@@ -1,11 +1,12 @@
 """The answers about lots: a book's lots and a market view in, the documents out. No database, no clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from sigmasight_api.books import PRIVATE, Lot
 from sigmasight_api.formats import four_decimals, price, units_in_cents
 from sigmasight_api.schemas import LotStatus, Position
+from sigmasight_api.symbols import NO_CLOSE
 from sigmasight_api.valuation import LotValue, lot_values
 from sigmasight_api.view import MarketView
 
@@ -19,15 +20,26 @@ def lots_held(lots: Iterable[Lot], view: MarketView, *, snapshot_session: date |
     ]
 
 
-def position_answers(lots: Sequence[Lot], view: MarketView, *, snapshot_session: date | None) -> list[Position]:
-    """One document a lot; only lots that are held have a value."""
+def symbols_without_close(lots: Iterable[Lot], view: MarketView) -> set[str]:
+    """Symbols of open lots that should have a price of the market and have none in the view."""
+    symbols = {lot.symbol for lot in lots if lot.investment_class != PRIVATE and lot.exit_date is None}
+    return {symbol for symbol in symbols if symbol not in view.rows or view.close[view.rows[symbol]] == 0}
+
+
+def position_answers(
+    lots: Sequence[Lot], view: MarketView, *, snapshot_session: date | None, reasons: Mapping[str, str]
+) -> list[Position]:
+    """One document a lot; only lots that are held have a value.
+
+    ``reasons`` tells of symbols why they have no close.
+    """
     held = lots_held(lots, view, snapshot_session=snapshot_session)
     values = dict(zip((lot.position_id for lot in held), lot_values(held, view), strict=True))
-    return [_position(lot, values.get(lot.position_id), view) for lot in lots]
+    return [_position(lot, values.get(lot.position_id), view, reasons) for lot in lots]
 
 
-def _position(lot: Lot, value: LotValue | None, view: MarketView) -> Position:
-    shown = value or LotValue()
+def _position(lot: Lot, value: LotValue | None, view: MarketView, reasons: Mapping[str, str]) -> Position:
+    shown, status = value or LotValue(), _status(lot, value, view)
     return Position(
         position_id=lot.position_id,
         symbol=lot.symbol,
@@ -39,7 +51,8 @@ def _position(lot: Lot, value: LotValue | None, view: MarketView) -> Position:
         entry_date=lot.entry_date,
         exit_price=None if lot.exit_price is None else four_decimals(lot.exit_price),
         exit_date=lot.exit_date,
-        status=_status(lot, value, view),
+        status=status,
+        status_reason=_reason(lot, view, reasons) if status == "unpriced" else None,
         close=None if shown.close is None else price(shown.close),
         close_session=shown.close_session,
         split_numerator=shown.numerator,
@@ -59,6 +72,13 @@ def _status(lot: Lot, value: LotValue | None, view: MarketView) -> LotStatus:
     if lot.investment_class == PRIVATE:
         return "private"
     return "priced" if value.close_session == view.as_of else "stale"
+
+
+def _reason(lot: Lot, view: MarketView, reasons: Mapping[str, str]) -> str:
+    """Why a lot that is held has no value."""
+    if lot.investment_class == PRIVATE:
+        return "no valuation" + (f" up to {view.as_of}" if view.as_of else "")
+    return reasons.get(lot.symbol, NO_CLOSE)
 
 
 def _unrealized_pnl(shown: LotValue) -> str | None:

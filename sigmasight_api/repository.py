@@ -3,7 +3,7 @@
 Bulk reads of the market are in ``loader``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
 from sigmasight_assets.errors import NotFoundError
+from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
+from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.engine import readable_errors
 from sigmasight_assets.storage.ledger_tables import (
@@ -25,6 +27,8 @@ from sigmasight_assets.storage.ledger_tables import (
     portfolio_snapshots,
     publications,
 )
+from sigmasight_assets.storage.onboarding import OnboardingRequest, read_newest_requests
+from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import PROFILE_FIGURES, company_profiles, symbol_universe
 from sigmasight_assets.storage.tokens import TokenHolder, find_holder
@@ -171,9 +175,39 @@ class Repository:
             row = connection.execute(SYMBOL, {"wanted": symbol}).one_or_none()
         return None if row is None else {str(name): value for name, value in row._mapping.items()}
 
-    def read_batches(self, page: Page) -> Rows:
-        """Recorded steps of runs, newest first (two statements)."""
-        return self._page(sa.select(batch_runs), batch_runs.c.started_at.desc(), page)
+    def read_tracked(self, symbols: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Status and its reason of those of the symbols that are tracked, by symbol."""
+        columns = [symbol_universe.c[name] for name in ("symbol", "status", "status_reason")]
+        query = sa.select(*columns).where(symbol_universe.c.symbol.in_(symbols))
+        with self._reading() as connection:
+            return {row.symbol: dict(row._mapping) for row in connection.execute(query)}
+
+    def read_newest_requests(self, symbols: Collection[str]) -> dict[str, OnboardingRequest]:
+        """The newest request to onboard each of the symbols that was ever asked for, by symbol."""
+        with self._reading() as connection:
+            return read_newest_requests(connection, symbols)
+
+    def read_onboarding(self, page: Page) -> Rows:
+        """Requests to onboard symbols, newest first (two statements)."""
+        return self._page(sa.select(symbol_onboarding_queue), symbol_onboarding_queue.c.request_id.desc(), page)
+
+    def read_calendar(self) -> SessionCalendar:
+        """The exchange's calendar as operators have corrected it."""
+        with self._reading() as connection:
+            return read_calendar(connection)
+
+    def read_batches(
+        self, page: Page, *, kind: str | None = None, status: str | None = None, session: date | None = None
+    ) -> Rows:
+        """Recorded steps of runs, newest first: all, or those of a kind, a status or a session (two statements)."""
+        query, steps = sa.select(batch_runs), batch_runs.c
+        if kind is not None:
+            query = query.where(steps.kind == kind)
+        if status is not None:
+            query = query.where(steps.status == status)
+        if session is not None:
+            query = query.where(steps.first_session <= session, steps.last_session >= session)
+        return self._page(query, steps.started_at.desc(), page)
 
     def read_symbol_sessions(self, page: Page) -> Rows:
         """Published sessions of the symbol layer, newest first, each with its newest publication (two statements)."""

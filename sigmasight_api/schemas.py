@@ -149,6 +149,11 @@ class Position(Model):
         "expired: an option that has ended",
         examples=["priced"],
     )
+    status_reason: str | None = Field(
+        description="Why an unpriced lot has no value: `pending`, `processing` or `error` with what its symbol waits "
+        "for or why it gets no price, or that there is no close or valuation; null for all others",
+        examples=[None],
+    )
     close: Price | None = Field(description="Latest published close within 5 sessions, USD, split-adjusted")
     close_session: date | None = Field(description="Session of that close", examples=["2025-07-31"])
     split_numerator: int | None = Field(
@@ -306,85 +311,10 @@ class SymbolStatus(Model):
 
     symbol: str = Field(description="Ticker", examples=["BRK-B"])
     status: Literal["ready", "pending", "processing", "error", "unknown"] = Field(
-        description="ready: has exposures, or for an option a close; pending: awaits its first price or enough "
-        "history; processing: has prices, figures are not published yet; error: will not get figures by itself; "
-        "unknown: not tracked",
+        description="ready: has exposures, or for an option a close; pending: awaits onboarding, its first price or "
+        "enough history; processing: is being onboarded, or has prices and its figures are not published yet; error: "
+        "will not get figures by itself; unknown: neither tracked nor asked for",
         examples=["ready"],
     )
     factors_date: date | None = Field(description="Newest session with published exposures", examples=["2025-07-31"])
     reason: str | None = Field(description="Why it is not ready, or what it lacks; delisted", examples=[None])
-
-
-class CacheState(Model):
-    """The cache of this process."""
-
-    mode: Mode = Field(description="loading, cache or db_fallback", examples=["cache"])
-    reason: str | None = Field(description="What is not as it should be", examples=[None])
-    generation: int | None = Field(description="Generation of the current view", examples=[128])
-    symbol_generation: int | None = Field(description="Newest symbol publication in it", examples=[127])
-    as_of: date | None = Field(description="Newest complete session in it", examples=["2025-07-31"])
-    symbols: int = Field(description="Symbols in it", examples=[508])
-    view_bytes: int = Field(description="Memory of its columns, bytes", examples=[120000])
-    load_seconds: float | None = Field(description="Duration of the last full load, s", examples=[0.08])
-    age_seconds: float | None = Field(description="Time since then, s", examples=[3600.0])
-    checked_seconds_ago: float | None = Field(description="Time since the last successful check, s", examples=[12.0])
-    is_listening: bool = Field(description="Whether notifications of new generations arrive", examples=[True])
-    remembered_portfolios: int = Field(description="Portfolios whose holdings are in memory", examples=[3])
-    last_error: str | None = Field(description="Why the last load failed; null after a good one", examples=[None])
-
-
-class SessionRange(Model):
-    """Closed sessions of the exchange to run the symbol layer for."""
-
-    first: IsoDate = Field(description="First session")
-    last: IsoDate = Field(description="Last session, included")
-
-
-class Launched(Model):
-    """A run that was started."""
-
-    run_id: str = Field(description="Run of Dagster", examples=["5d2a6c4e-1d1f-4d53-9a3c-0d2f6a4b7e55"])
-
-
-class BatchStep(Model):
-    """A recorded step of a run."""
-
-    run_id: str = Field(description="Run")
-    kind: str = Field(description="prices, symbol_products or portfolio_products", examples=["symbol_products"])
-    first_session: date = Field(description="First session of its range", examples=["2025-07-31"])
-    last_session: date = Field(description="Last session of its range", examples=["2025-07-31"])
-    status: str = Field(description="running, succeeded or failed", examples=["succeeded"])
-    counts: dict[str, Any] | None = Field(description="Counts the step reported")
-    error: str | None = Field(description="Why it failed", examples=[None])
-    started_at: datetime = Field(description="Start, UTC", examples=["2025-08-01T01:00:04Z"])
-    finished_at: datetime | None = Field(description="End, UTC", examples=["2025-08-01T01:00:09Z"])
-
-
-class PublishedSession(Model):
-    """A session of the symbol layer with its newest publication."""
-
-    session: date = Field(description="Session", examples=["2025-07-31"])
-    generation: int = Field(description="Generation of the newest publication", examples=[128])
-    is_complete: bool = Field(description="Whether every product of the session is published", examples=[True])
-    coverage: float | None = Field(description="Share of active symbols with data", examples=[1.0])
-    counts: dict[str, Any] = Field(description="Counts by product and reason")
-    run_id: str = Field(description="Run that published")
-    published_at: datetime = Field(description="When, UTC", examples=["2025-08-01T01:00:09Z"])
-
-
-class FailedCheck(Model):
-    """A blocking check that keeps a session from being published, by its newest judgement."""
-
-    session: date = Field(description="Session", examples=["2025-07-31"])
-    check_name: str = Field(description="Check", examples=["coverage"])
-    detail: str = Field(description="Measured value and offenders", examples=["97.1 % of 508 symbols, 98 % needed"])
-    run_id: str = Field(description="Run that judged")
-    checked_at: datetime = Field(description="When it was judged, UTC", examples=["2025-08-01T01:00:09Z"])
-
-
-class SymbolBatchStatus(Model):
-    """What ran, what is published and what failed. ``limit`` and ``offset`` apply to each list, newest first."""
-
-    runs: Listing[BatchStep] = Field(description="Recorded steps of runs")
-    sessions: Listing[PublishedSession] = Field(description="Published sessions of the symbol layer")
-    failed: Listing[FailedCheck] = Field(description="Checks that sessions did not pass")

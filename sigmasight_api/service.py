@@ -1,6 +1,7 @@
 """What owners can read: portfolios, snapshots, analytics and symbols. Knows nothing of HTTP."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,12 +9,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book, HoldingsCache
+from sigmasight_api.books import Book, HoldingsCache, Lot
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
-from sigmasight_api.positions import lots_held, position_answers
+from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
@@ -25,7 +26,8 @@ from sigmasight_api.schemas import (
     Symbol,
     SymbolStatus,
 )
-from sigmasight_api.symbols import symbol_answer, symbol_status
+from sigmasight_api.symbols import symbol_answer, symbol_status, unpriced_reason
+from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -69,7 +71,8 @@ class Reads:
         # Which options have ended depends on the view, so the page cannot be cut by the database.
         listed = lots if with_closed else lots_held(lots, view, snapshot_session=book.equity_session)
         shown = listed[page.offset : page.offset + page.limit]
-        items = position_answers(shown, view, snapshot_session=book.equity_session)
+        reasons = self._unpriced_reasons(shown, view)
+        items = position_answers(shown, view, snapshot_session=book.equity_session, reasons=reasons)
         return Listing[Position](items=items, total=len(listed)), view.generation
 
     def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
@@ -80,11 +83,13 @@ class Reads:
         """
         public_id = _public_id(portfolio_id)
         view = self._cache.current
-        for _ in range(CONSISTENCY_ATTEMPTS):
+        for attempt in range(CONSISTENCY_ATTEMPTS):
             book = self._repository.read_book(user_id, public_id)
             holdings = self._holdings.get(book.portfolio_id, book.version)
             needed = book.equity_generation or 0
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
+                if attempt == 0:
+                    self._cache.count("hit")
                 return factor_exposures(book, holdings, view)
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError(f"Portfolio {public_id} was published again each time it was read")
@@ -98,8 +103,19 @@ class Reads:
 
     def symbol_status(self, symbol: str) -> SymbolStatus:
         """Whether a symbol can be used in analytics; one that is not tracked is unknown."""
+        # The request is read first: one that is completed in between has left figures that are seen.
+        request = self._repository.read_newest_requests([symbol]).get(symbol)
         tracked = self._repository.find_symbol(symbol)
-        return symbol_status(symbol, tracked, self._cache.view_for([symbol]))
+        return symbol_status(symbol, tracked, self._cache.view_for([symbol]), request=request)
+
+    def _unpriced_reasons(self, lots: Sequence[Lot], view: MarketView) -> dict[str, str]:
+        """Why symbols of the lots have no close in the view (no statement when all have one, else two)."""
+        symbols = symbols_without_close(lots, view)
+        if not symbols:
+            return {}
+        requests = self._repository.read_newest_requests(symbols)
+        tracked = self._repository.read_tracked(symbols)
+        return {symbol: unpriced_reason(tracked.get(symbol), requests.get(symbol)) for symbol in symbols}
 
 
 def _public_id(text: str) -> UUID:

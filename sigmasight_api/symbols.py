@@ -14,11 +14,14 @@ from sigmasight_api.formats import optional_cents, optional_number, price
 from sigmasight_api.schemas import Symbol, SymbolFactor, SymbolStatus
 from sigmasight_api.view import NO_EXPOSURES, PRODUCT_OF_FACTOR, MarketView
 from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.storage.onboarding import OnboardingRequest
 
+NotReady = tuple[Literal["unknown", "pending", "processing", "error"], str]
 SHORT_HISTORY = "short_history"
 DELISTED = "delisted"
 OPTION = "option"
 NO_OPTION_EXPOSURES = "option contracts have no exposures"
+NO_CLOSE = "no published close within 5 sessions"
 QUALITY_LABELS: dict[int, Literal["full", "limited", "suspect"]] = {
     Quality.FULL: "full",
     Quality.LIMITED: "limited",
@@ -50,10 +53,17 @@ def symbol_answer(tracked: Mapping[str, Any], view: MarketView) -> Symbol:
     )
 
 
-def symbol_status(symbol: str, tracked: Mapping[str, Any] | None, view: MarketView) -> SymbolStatus:
-    """Whether the symbol has exposures in the view, and if not, what it waits for."""
+def symbol_status(
+    symbol: str, tracked: Mapping[str, Any] | None, view: MarketView, *, request: OnboardingRequest | None = None
+) -> SymbolStatus:
+    """Whether the symbol has exposures in the view, and if not, what it waits for.
+
+    ``request`` is the newest one to onboard it.
+    """
+    asked = _asked_for(tracked, request)
     if tracked is None:
-        return SymbolStatus(symbol=symbol, status="unknown", factors_date=None, reason="not tracked")
+        status, reason = asked or ("unknown", "not tracked")
+        return SymbolStatus(symbol=symbol, status=status, factors_date=None, reason=reason)
     row = view.rows.get(symbol)
     if tracked["asset_type"] == OPTION and row is not None and view.close[row] > 0:
         return SymbolStatus(symbol=symbol, status="ready", factors_date=None, reason=NO_OPTION_EXPOSURES)
@@ -71,11 +81,31 @@ def symbol_status(symbol: str, tracked: Mapping[str, Any] | None, view: MarketVi
             factors_date=_newest_session(row, view),
             reason="; ".join([*ended, *(f"{name}: {reason}" for name, reason in lacking.items())]) or None,
         )
-    status, reason = _not_ready(tracked, lacking[FACTORS[0].name])
+    status, reason = asked or _not_ready(tracked, lacking[FACTORS[0].name])
     return SymbolStatus(symbol=symbol, status=status, factors_date=tracked["last_factor_date"], reason=reason)
 
 
-def _not_ready(tracked: Mapping[str, Any], recorded: str) -> tuple[Literal["pending", "processing", "error"], str]:
+def unpriced_reason(tracked: Mapping[str, Any] | None, request: OnboardingRequest | None) -> str:
+    """Why a held symbol has no close in the view: its status, and the reason for that."""
+    asked = _asked_for(tracked, request)
+    if asked is None and tracked is None:
+        asked = "pending", "the next night takes it up"
+    if asked is None and tracked is not None and tracked["status"] != "active":
+        asked = _not_ready(tracked, NO_CLOSE)
+    return NO_CLOSE if asked is None else ": ".join(asked)
+
+
+def _asked_for(tracked: Mapping[str, Any] | None, request: OnboardingRequest | None) -> NotReady | None:
+    """What the newest request says of a symbol without figures; None when that is not it."""
+    if request is None or request.status == "completed":
+        return None
+    if request.status == "failed":
+        # A later night may have brought it in all the same, or knows better why not.
+        return ("error", request.sentence) if tracked is None or tracked["status"] == "pending" else None
+    return ("pending" if request.status == "pending" else "processing"), request.sentence
+
+
+def _not_ready(tracked: Mapping[str, Any], recorded: str) -> NotReady:
     if tracked["status"] in {"error", DELISTED}:
         return "error", tracked["status_reason"] or tracked["status"]
     if tracked["status"] == "pending":

@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from sigmasight_assets.commands import backfill, database, portfolios, stack, status, tokens, universe
+from sigmasight_assets.commands import (
+    backfill,
+    bars,
+    database,
+    portfolios,
+    retry,
+    sessions,
+    stack,
+    status,
+    tokens,
+    universe,
+)
 from sigmasight_assets.commands.common import FAILED
 from sigmasight_assets.errors import SigmaSightError
 
@@ -17,7 +28,10 @@ app.add_typer(database.app, name="db")
 app.add_typer(universe.app, name="universe")
 app.add_typer(portfolios.app, name="portfolio")
 app.add_typer(tokens.app, name="token")
+app.add_typer(bars.app, name="bars")
+app.add_typer(sessions.app, name="session")
 app.command()(backfill.backfill)
+app.command()(retry.retry)
 app.command()(status.status)
 app.command()(stack.up)
 app.command()(stack.down)

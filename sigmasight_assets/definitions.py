@@ -6,13 +6,19 @@ from collections.abc import Mapping
 import dagster as dg
 
 from sigmasight_assets.orchestration.assets.market import build_market_assets
+from sigmasight_assets.orchestration.assets.onboarding import onboarded_symbols
 from sigmasight_assets.orchestration.assets.portfolio_products import build_portfolio_products
 from sigmasight_assets.orchestration.assets.symbol_products import build_symbol_products
 from sigmasight_assets.orchestration.jobs import JOBS
 from sigmasight_assets.orchestration.partitions import session_partitions
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.schedules import nightly_symbols
+from sigmasight_assets.orchestration.sensors.failed_runs import failed_runs
+from sigmasight_assets.orchestration.sensors.late_sessions import late_sessions
+from sigmasight_assets.orchestration.sensors.lost_runs import lost_runs
+from sigmasight_assets.orchestration.sensors.onboarding_requests import onboarding_requests
 from sigmasight_assets.orchestration.sensors.portfolio_gate import portfolio_gate
+from sigmasight_assets.orchestration.standing_checks import build_standing_checks
 from sigmasight_assets.settings import load_settings
 
 
@@ -27,12 +33,14 @@ def build_definitions(*, resource_overrides: Mapping[str, object] | None = None)
             *build_market_assets(partitions),
             build_symbol_products(partitions),
             build_portfolio_products(partitions),
+            onboarded_symbols,
         ]
     return dg.Definitions(
         assets=assets,
+        asset_checks=build_standing_checks(),
         jobs=JOBS,
         schedules=[nightly_symbols],
-        sensors=[portfolio_gate],
+        sensors=[failed_runs, late_sessions, lost_runs, onboarding_requests, portfolio_gate],
         resources=resources,
         # Steps are short and share their imports: a process per step costs three times the run.
         executor=dg.in_process_executor,

@@ -22,6 +22,7 @@ from sigmasight_assets.services.home import read_text, write_atomically
 from sigmasight_assets.services.run import Credentials, RunningStack, say
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.lots import add_valuation
 from sigmasight_assets.storage.portfolios import add_capital_flow, create_portfolio, read_lots, read_portfolios
@@ -52,6 +53,8 @@ def prepare_demo(settings: Settings, running: RunningStack, *, report: Report = 
             if not read_universe(connection):
                 counts = import_listings(connection, source.listings())
                 report(f"Universe: {counts.added} symbols of the {source.name} market")
+        with database.begin() as connection:
+            calendar = read_calendar(connection)
         sessions = demo_sessions(source, calendar, settings)
         with database.begin() as connection:
             if not read_portfolios(connection):
@@ -102,9 +105,9 @@ def _bring_up_to_date(
 ) -> None:
     """Run the symbol layer over the sessions that are not published, and wait for their snapshots."""
     with database.begin() as connection:
-        published = read_symbol_generations(connection)
+        published, calendar = read_symbol_generations(connection), read_calendar(connection)
     # After a long absence from the first session that is missing, or it would hold back the snapshots for good.
-    due = exchange_calendar().between(min([*published, sessions[0]]), sessions[-1])
+    due = calendar.between(min([*published, sessions[0]]), sessions[-1])
     missing = [day for day in due if day not in published]
     if not missing:
         return

@@ -20,8 +20,24 @@ class MarketDataError(SigmaSightError):
     """A market source cannot be read or does not know what it was asked for."""
 
 
+class MarketSetupError(MarketDataError):
+    """What is tracked or set up does not fit the market source; asking it again changes nothing."""
+
+
+class RateLimitedError(MarketDataError):
+    """A market source wants to be asked less often; ``retry_after`` is in seconds, None when it does not say."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class StorageError(SigmaSightError):
     """The database is away, not migrated, or refuses a write."""
+
+
+class TransientStorageError(StorageError):
+    """The database is away or busy, or ended a transaction for another's sake: the same again may succeed."""
 
 
 class ImportFileError(SigmaSightError):
@@ -40,6 +56,10 @@ class NotFoundError(SigmaSightError):
     """Something asked for by name or id does not exist."""
 
 
+class DecisionError(SigmaSightError):
+    """What an operator decides does not fit what is stored, or was decided before; nothing was changed."""
+
+
 class ServiceError(SigmaSightError):
     """A process or service of this machine cannot be started, stopped or reached."""
 
@@ -50,3 +70,7 @@ class NotReadyError(SigmaSightError):
 
 class PublicationError(SigmaSightError):
     """Sessions failed their checks and were not published; the text names them and their offenders."""
+
+
+class OnboardingError(SigmaSightError):
+    """Symbols could not be brought in for causes that lie elsewhere; the text names them and the causes."""

@@ -62,13 +62,13 @@ class _Row:
     cells: Mapping[str, str]
 
 
-def parse_positions(content: bytes, *, known_symbols: frozenset[str], today: date) -> list[NewLot]:
+def parse_positions(content: bytes, *, today: date) -> list[NewLot]:
     """The lots of a positions file; ``ImportFileError`` lists every wrong line, and then nothing may be stored."""
     problems: list[str] = []
     lots = []
     total = Decimal(0)
     for row in _rows(content):
-        found = _problems(row, known_symbols=known_symbols, today=today)
+        found = _problems(row, today=today)
         if not found:
             lots.append(_lot(row.cells))
             before, total = total, total + _amount(lots[-1])
@@ -148,13 +148,13 @@ def _require_header(header: list[str], *, line: int) -> None:
         raise ImportFileError("The header is wrong, nothing was imported:", problems)
 
 
-def _problems(row: _Row, *, known_symbols: frozenset[str], today: date) -> list[str]:
+def _problems(row: _Row, *, today: date) -> list[str]:
     cells = row.cells
     kind = cells.get("investment_class") or PUBLIC
     if kind not in NEEDED_CELLS:
         return [f"investment_class {kind[:20]!r} is not PUBLIC, OPTIONS or PRIVATE"]
     found = []
-    for column, check in _checks(kind, known_symbols, today).items():
+    for column, check in _checks(kind, today).items():
         text = cells.get(column, "")
         if text or column in NEEDED_CELLS[kind]:
             problem = check(text) if text else "is missing"
@@ -165,7 +165,7 @@ def _problems(row: _Row, *, known_symbols: frozenset[str], today: date) -> list[
     return found or _order_problems(kind, cells)
 
 
-def _checks(kind: str, known_symbols: frozenset[str], today: date) -> dict[str, Check]:
+def _checks(kind: str, today: date) -> dict[str, Check]:
     """What each cell of a line of this class must pass, in the order in which problems are named."""
 
     def price(text: str) -> str | None:
@@ -175,7 +175,7 @@ def _checks(kind: str, known_symbols: frozenset[str], today: date) -> dict[str, 
         return _date_problem(text, today)
 
     checks: dict[str, Check] = {
-        "symbol": lambda text: _symbol_problem(text, known_symbols),
+        "symbol": _symbol_problem,
         "quantity": _quantity_problem,
         "entry_price": price,
         "entry_date": day,
@@ -183,30 +183,26 @@ def _checks(kind: str, known_symbols: frozenset[str], today: date) -> dict[str, 
         "exit_date": day,
     }
     if kind == OPTIONS:
-        checks["symbol"] = lambda text: _contract_problem(text, known_symbols)
+        checks["symbol"] = _contract_problem
     if kind == PRIVATE:
         checks |= {"symbol": _private_name_problem, "quantity": _private_quantity_problem}
         checks |= {"market_value": _value_problem, "valued_on": day}
     return checks
 
 
-def _symbol_problem(text: str, known_symbols: frozenset[str]) -> str | None:
+def _symbol_problem(text: str) -> str | None:
     if OCC_SYMBOL.fullmatch(text):
         return f"{text} is an option contract: its investment_class is OPTIONS"
     if not TICKER.fullmatch(text):
         return f"{text[:20]!r} is not a ticker"
-    if text not in known_symbols:
-        return f"{text} is not tracked; add it with `sigmasight universe add {text}`"
     return None
 
 
-def _contract_problem(text: str, known_symbols: frozenset[str]) -> str | None:
+def _contract_problem(text: str) -> str | None:
     try:
-        underlying = parse_occ_symbol(text).underlying
+        parse_occ_symbol(text)
     except MarketDataError as error:
         return str(error)
-    if underlying not in known_symbols:
-        return f"{underlying} is not tracked; add it with `sigmasight universe add {underlying}`"
     return None
 
 

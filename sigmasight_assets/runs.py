@@ -16,6 +16,10 @@ LOCATION = "sigmasight"
 REPOSITORY = "__repository__"
 # A run with this tag computes and publishes also what is fresh.
 FORCE_TAG = "sigmasight/force"
+# The hash of the inputs that a run of the portfolio layer was started for.
+INPUT_HASH_TAG = "sigmasight/input_hash"
+# The operator who wanted a run.
+REQUESTED_BY_TAG = "sigmasight/requested_by"
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
 LAUNCH = """
@@ -62,10 +66,12 @@ query Runs($filter: RunsFilter, $limit: Int) {
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as the orchestrator knows it."""
+    """A run as the orchestrator knows it; a lost one ``will_be_retried``, and then is ``retried_as`` another."""
 
     run_id: str
     status: str
+    will_be_retried: bool = False
+    retried_as: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -110,7 +116,9 @@ class DagsterClient:
         answer = self.query(STATUS, {"runId": run_id}, "runOrError")
         if answer["__typename"] != "Run":
             raise ServiceError(f"Dagster does not know the run {run_id}")
-        return RunSummary(run_id, str(answer["status"]))
+        tags = {item["key"]: item["value"] for item in answer.get("tags", [])}
+        will_be_retried = tags.get("dagster/will_retry") == "true"
+        return RunSummary(run_id, str(answer["status"]), will_be_retried, tags.get("dagster/auto_retry_run_id"))
 
     def runs(self, job: str, *, limit: int = 10) -> list[RunSummary]:
         """The newest runs of a job, newest first; ``ServiceError`` when Dagster cannot list them."""
@@ -120,10 +128,12 @@ class DagsterClient:
         return [RunSummary(item["runId"], item["status"]) for item in answer["results"]]
 
     def failure_reason(self, run_id: str) -> str:
-        """Why a run failed, in the words of its failed steps."""
+        """Why a run failed, in the words of its failed steps; of one that ended without them, in Dagster's own."""
         events = self.query(FAILURES, {"runId": run_id}, "logsForRun").get("events", [])
         reasons = [text for event in events if (text := _failure_text(event))]
-        return "\n".join(dict.fromkeys(reasons)) or "Dagster gives no reason; see the run in its UI"
+        ends = [str(event["message"]) for event in events if event["__typename"] == "RunFailureEvent"]
+        words = "\n".join(dict.fromkeys(reasons)) or "\n".join(ends)
+        return words or "Dagster gives no reason; see the run in its UI"
 
     def query(
         self, query: str, variables: Mapping[str, Any], field: str, *, timeout: float | None = None

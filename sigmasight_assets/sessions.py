@@ -4,7 +4,7 @@ The calendar package does the knowing (holidays, early closes, one-off closures)
 questions SigmaSight asks. Nothing here reads the clock: the instant is always an argument.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -29,15 +29,17 @@ Sessions = NDArray[np.datetime64]
 class SessionCalendar:
     """Sorted session dates with the look-ups built on them."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, *, closures: Mapping[date, str] | None = None) -> None:
+        """``closures`` are dates that are no sessions by an operator's decision, with words on it."""
         self.sessions: Sessions = sessions.astype("datetime64[D]")
+        self.closures: Mapping[date, str] = closures or {}
 
-    def without(self, closures: Collection[date]) -> "SessionCalendar":
-        """The calendar without dates on which the exchange did not trade after all."""
+    def without(self, closures: Mapping[date, str]) -> "SessionCalendar":
+        """The calendar without dates on which the exchange did not trade after all, given with words on why."""
         if not closures:
             return self
         closed = np.array(sorted(closures), dtype="datetime64[D]")
-        return SessionCalendar(np.setdiff1d(self.sessions, closed))
+        return SessionCalendar(np.setdiff1d(self.sessions, closed), closures=closures)
 
     def is_session(self, day: date) -> bool:
         """Whether the exchange trades on this date."""
@@ -88,6 +90,20 @@ class SessionCalendar:
             )
         return day
 
+    def complete_between(self, first: date, last: date, now: datetime) -> list[date]:
+        """The sessions of a range whose ends are complete sessions; a range may also end at dates that were closed.
+
+        Raises ``SessionError`` for other ends and when nothing is left.
+        """
+        for day in (first, last):
+            if day not in self.closures:
+                self.index(day)
+        if first > last:
+            raise SessionError(f"The range is reversed: {first} is after {last}")
+        sessions = self.between(first, last)
+        self.require_complete(sessions[-1] if sessions else last, now)
+        return sessions
+
     def weekday_closures(self, first: date, last: date) -> list[date]:
         """Mondays to Fridays between the dates on which the exchange does not trade."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + ONE_DAY)
@@ -102,6 +118,8 @@ class SessionCalendar:
         return day
 
     def _no_session(self, day: date, position: int) -> str:
+        if day in self.closures:
+            return f"{day} is no session: {self.closures[day]}"
         if not 0 < position < len(self.sessions):
             return _outside(day)
         before, after = self._date(position - 1), self._date(position)

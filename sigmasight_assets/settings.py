@@ -3,9 +3,10 @@
 Nothing else in the package reads environment variables.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -16,6 +17,8 @@ from sqlalchemy.exc import ArgumentError
 from sigmasight_assets.errors import ConfigurationError
 
 PREFIX = "SIGMASIGHT_"
+# Their values hold passwords or tokens, and are shown to nobody.
+SECRETS = frozenset({"database_url", "webhook_url"})
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -36,6 +39,9 @@ class CommonSettings(BaseSettings):
         "", repr=False, description="SQLAlchemy URL of a PostgreSQL server; empty: the embedded one."
     )
     now: datetime | None = Field(None, description="A fixed clock for demos and tests, with its UTC offset.")
+    retry_minutes: float = Field(
+        30, gt=0.0, description="Minutes between two attempts at a session that was not published."
+    )
 
     @field_validator("now")
     @classmethod
@@ -59,6 +65,11 @@ class CommonSettings(BaseSettings):
             raise ValueError("is not a URL such as postgresql://user:password@host:5432/name") from None
         return f"postgresql+psycopg2://{rest}"
 
+    @property
+    def retry_pause(self) -> timedelta:
+        """Time between two attempts at a session that was not published."""
+        return timedelta(minutes=self.retry_minutes)
+
     def clock(self) -> datetime:
         """The current instant in UTC, or the fixed one of ``SIGMASIGHT_NOW``."""
         return (self.now or datetime.now(UTC)).astimezone(UTC)
@@ -78,8 +89,26 @@ class Settings(CommonSettings):
     min_coverage: float = Field(
         0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
     )
+    webhook_url: str = Field(
+        "", repr=False, description="Address that alerts are posted to as JSON; empty: they are only kept."
+    )
     api_port: Port = Field(8000, description="Port of the API on loopback.")
     ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        """The token of a webhook is in its path or query."""
+        problem = "must be an address such as https://host/path, without user and password"
+        try:
+            parts = urlsplit(value)
+            is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            raise ValueError(problem) from None
+        is_plain = value.isascii() and value.isprintable() and " " not in value and "@" not in parts.netloc
+        if value and not (is_complete and is_plain):
+            raise ValueError(problem)
+        return value
 
 
 def load_settings() -> Settings:
@@ -95,7 +124,7 @@ def load_settings() -> Settings:
 def read_settings(kind: type[AnySettings]) -> AnySettings:
     """Settings of this kind from the environment; ``ConfigurationError`` names each wrong variable and its value.
 
-    The value of a URL is left out: it holds a password.
+    The value of a secret is left out.
     """
     try:
         return kind()
@@ -106,7 +135,7 @@ def read_settings(kind: type[AnySettings]) -> AnySettings:
 
 
 def _problem(item: ErrorDetails) -> str:
-    """One line on a wrong value; the database's URL is not repeated, because it holds a password."""
+    """One line on a wrong value; that of a secret is not repeated."""
     name = str(item["loc"][0])
-    hidden = name == "database_url" or item["type"] == "missing"
+    hidden = name in SECRETS or item["type"] == "missing"
     return f"{PREFIX}{name.upper()}: {item['msg']}" + ("" if hidden else f" (got {item['input']!r})")

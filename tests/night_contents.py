@@ -114,7 +114,8 @@ def copy_books(source: Database, target: Database) -> None:
             columns = table.columns.keys()
             values = [f":{column}" for column in columns]
             into = f"INSERT INTO {name} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE VALUES ({', '.join(values)})"
-            writing.execute(sa.text(into), rows)
+            if rows:
+                writing.execute(sa.text(into), rows)
 
 
 PRICES_APART = """

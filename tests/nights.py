@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from sigmasight_assets.market_data.protocol import Listing
+from sigmasight_assets.market_data.protocol import Listing, MarketSource
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.operations.gate import GateRange, plan
 from sigmasight_assets.operations.gate_state import read_gate_state
@@ -26,6 +26,7 @@ from tests.night_contents import find_mixes
 
 STOCKS, SEED = 80, 16
 DAYS = exchange_calendar().between(date(2019, 2, 28), date(2019, 4, 12))
+MIN_COVERAGE = 0.9
 # Enough for every regression and for the covariances.
 HISTORY_START = exchange_calendar().offset(DAYS[0], -150)
 
@@ -81,15 +82,22 @@ def live_through(
 
 def run_symbol_layer(database: Database, sessions: Sequence[date]) -> SymbolLayer:
     """Universe, prices, profiles and products of the sessions, on the evening of the last one."""
-    calendar, market = exchange_calendar(), market_as_of(sessions[-1])
+    market = market_as_of(sessions[-1])
     with database.begin() as connection:
         contracts = [symbol for symbol, held_as in read_held_symbols(connection).items() if held_as == "OPTIONS"]
         options = [Listing(symbol, symbol, "option", None, None) for symbol in contracts]
         import_listings(connection, [*market.listings(), *options])
-    run_id = f"symbols of {sessions[-1]}"
-    prices = update_prices(database, market, calendar, sessions=sessions, history_start=HISTORY_START, run_id=run_id)
+    return run_layer(database, market, sessions, history_start=HISTORY_START)
+
+
+def run_layer(
+    database: Database, market: MarketSource, sessions: Sequence[date], *, history_start: date
+) -> SymbolLayer:
+    """Prices, profiles and products of the sessions, of what is tracked."""
+    calendar, run_id = exchange_calendar(), f"symbols of {sessions[-1]}"
+    prices = update_prices(database, market, calendar, sessions=sessions, history_start=history_start, run_id=run_id)
     profiles = update_profiles(database, market, sessions=sessions, newest_session=sessions[-1])
-    products = publish_symbol_products(database, calendar, sessions=sessions, min_coverage=0.9, run_id=run_id)
+    products = publish_symbol_products(database, calendar, sessions=sessions, min_coverage=MIN_COVERAGE, run_id=run_id)
     assert (products.published, products.failed, products.unsettled) == (list(sessions), [], set())
     return SymbolLayer(prices, profiles, products)
 
@@ -98,7 +106,7 @@ def run_portfolio_layer(database: Database, evening: date) -> list[GateRange]:
     """What the gate starts on an evening, until it has nothing left to start."""
     calendar, now = exchange_calendar(), datetime.combine(evening, time(22), NEW_YORK)
     ranges: list[GateRange] = []
-    while (chosen := plan(read_gate_state(database, calendar, now=now)).range) is not None:
+    while (chosen := plan(read_gate_state(database, now=now)).range) is not None:
         assert chosen not in ranges, "the gate starts the same range for ever"
         ranges.append(chosen)
         sessions = calendar.between(chosen.first, chosen.last)

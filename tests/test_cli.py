@@ -69,14 +69,16 @@ def test_misuse_ends_with_two_and_help_with_zero(tmp_path: Path) -> None:
 def test_the_commands_are_those_that_are_promised() -> None:
     assert {name for name, _ in commands()} == {
         *(f"db {name}" for name in ("up", "down", "migrate", "status", "url")),
-        *(f"universe {name}" for name in ("import", "add", "list")),
+        *(f"universe {name}" for name in ("import", "add", "list", "requests", "cash-out")),
         *(f"portfolio {name}" for name in ("import", "list", "lots", "close", "value")),
         *(f"token {name}" for name in ("create", "list", "revoke")),
-        *("backfill", "status", "up", "down"),
+        *(f"bars {name}" for name in ("list", "accept", "reject")),
+        *(f"session {name}" for name in ("waive", "unwaive", "close", "reopen", "list")),
+        *("backfill", "retry", "status", "up", "down"),
     }
 
 
 @pytest.mark.parametrize(("name", "options"), list(commands()))
 def test_commands_that_list_or_report_speak_json(name: str, options: set[str]) -> None:
-    reports = name.endswith((" list", " lots", "status", "backfill")) or name == "token create"
+    reports = name.endswith((" list", " lots", " requests", "status", "backfill", "retry")) or name == "token create"
     assert ("--json" in options) is reports

@@ -13,6 +13,7 @@ from sigmasight_assets.definitions import build_definitions, defs
 from sigmasight_assets.orchestration.partitions import session_partitions
 from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS
 from sigmasight_assets.orchestration.symbol_checks import CHECKS
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
@@ -30,10 +31,11 @@ def test_it_loads() -> None:
 
 def test_assets_groups_and_dependencies() -> None:
     found = specs()
-    assert set(found) == {*MARKET, *SYMBOL_PRODUCTS, *PRODUCTS}
+    assert set(found) == {*MARKET, *SYMBOL_PRODUCTS, *PRODUCTS, "onboarded_symbols"}
     groups = {name: spec.group_name for name, spec in found.items()}
     assert {name for name, group in groups.items() if group == "symbol_layer"} == {*MARKET, *SYMBOL_PRODUCTS}
     assert {name for name, group in groups.items() if group == "portfolio_layer"} == set(PRODUCTS)
+    assert groups["onboarded_symbols"] == "onboarding"
     parents = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in found.items()}
     assert parents["symbol_prices"] == parents["company_profiles"] == {"symbol_universe"}
     assert parents["symbol_daily_metrics"] == {"symbol_prices", "company_profiles"}
@@ -44,38 +46,43 @@ def test_assets_groups_and_dependencies() -> None:
     assert all(spec.description for spec in found.values())
 
 
-def test_every_asset_has_the_session_partitions_and_runs_a_range_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_night_asset_has_the_session_partitions_and_runs_a_range_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SIGMASIGHT_HISTORY_START", "2025-03-03")
-    assets = build_definitions().resolve_asset_graph().assets_defs
-    assert len(assets) == 5
-    for asset in assets:
+    assets = [asset for asset in build_definitions().resolve_asset_graph().assets_defs if asset.keys]
+    nightly = [asset for asset in assets if asset.partitions_def is not None]
+    assert {asset.op.name for asset in assets} - {asset.op.name for asset in nightly} == {"onboarded_symbols"}
+    assert len(nightly) == 5
+    for asset in nightly:
         assert asset.partitions_def == session_partitions(date(2025, 3, 3))
         assert asset.backfill_policy == dg.BackfillPolicy.single_run()
-        assert asset.op.retry_policy is not None
 
 
-def test_one_vendor_fetch_at_a_time() -> None:
-    pools = {asset.op.name: asset.op.pool for asset in defs.resolve_asset_graph().assets_defs}
-    assert pools == {
-        "symbol_universe": None,
-        "company_profiles": "market_vendor",
-        "symbol_prices": "market_vendor",
-        "symbol_products": None,
-        "portfolio_products": None,
-    }
+def test_no_asset_waits_for_a_pool_and_steps_retry_by_cause() -> None:
+    """Calls of the vendor take turns one by one, and what is tried again is known only when it has failed."""
+    for asset in defs.resolve_asset_graph().assets_defs:
+        assert (asset.op.pool, asset.op.retry_policy) == (None, None)
 
 
-def test_checks_block() -> None:
-    found = {spec.name: spec for asset in defs.resolve_asset_graph().assets_defs for spec in asset.check_specs}
-    assert set(found) == {*CHECKS, "ledger_identity"}
-    assert all(spec.blocking for spec in found.values())
+def test_checks_block_but_for_those_that_only_tell() -> None:
+    found = {spec.key: spec for asset in defs.resolve_asset_graph().assets_defs for spec in asset.check_specs}
+    blocking = {key.name for key, spec in found.items() if spec.blocking}
+    assert blocking == {*CHECKS, "ledger_identity"}
+    assert {key for key, spec in found.items() if not spec.blocking} == set(STANDING_CHECKS)
 
 
 def test_jobs_schedules_and_sensors() -> None:
     repository = defs.get_repository_def()
-    assert {job.name for job in repository.get_all_jobs()} >= {"symbol_layer", "portfolio_layer"}
+    assert {job.name for job in repository.get_all_jobs()} >= {"symbol_layer", "portfolio_layer", "onboarding"}
     assert [item.name for item in repository.schedule_defs] == ["nightly_symbols"]
-    assert [item.name for item in repository.sensor_defs] == ["portfolio_gate"]
+    assert {item.name for item in repository.sensor_defs} == {
+        "failed_runs",
+        "late_sessions",
+        "lost_runs",
+        "onboarding_requests",
+        "portfolio_gate",
+    }
     for name in ("symbol_layer", "portfolio_layer"):
         assert repository.get_job(name).executor_def.name == "in_process"
 

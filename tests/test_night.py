@@ -169,7 +169,7 @@ def wait_for_snapshots(night: Night) -> None:
     """Until the daemon's gate has had everything run that is due."""
 
     def current() -> bool:
-        state = read_gate_state(night.database, exchange_calendar(), now=night.settings.clock())
+        state = read_gate_state(night.database, now=night.settings.clock())
         return plan(state).range is None and NIGHT in state.consumed
 
     until(current, "the gate and the portfolio layer")

@@ -15,7 +15,7 @@ from sigmasight_assets.positions_file import MAX_LINES, OPTIONAL_COLUMNS, REQUIR
 from sigmasight_assets.storage.portfolios import NewLot
 
 TODAY = date(2025, 7, 31)
-KNOWN = frozenset({"AAPL", "BRK-B", "BF.B", "SPY", "3M"})
+TICKERS = ("3M", "AAPL", "BF.B", "BRK-B", "NOPE", "SPY")
 HEADER = "symbol,quantity,entry_price,entry_date"
 LINE = "AAPL,10,100.5,2025-07-01"
 WIDE_HEADER = ",".join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))
@@ -32,7 +32,7 @@ HOUSE = {
 
 def parse(content: str | bytes) -> list[NewLot]:
     data = content if isinstance(content, bytes) else content.encode()
-    return parse_positions(data, known_symbols=KNOWN, today=TODAY)
+    return parse_positions(data, today=TODAY)
 
 
 def problems(content: str | bytes) -> list[str]:
@@ -114,7 +114,7 @@ class TestWhatIsRead:
     def test_the_same_lot_twice_is_two_lots(self) -> None:
         assert len(parse(f"{HEADER}\n{LINE}\n{LINE}\n")) == 2
 
-    @pytest.mark.parametrize("symbol", sorted(KNOWN))
+    @pytest.mark.parametrize("symbol", TICKERS)
     def test_tickers_have_digits_dots_and_hyphens(self, symbol: str) -> None:
         assert parse(row(symbol=symbol))[0].symbol == symbol
 
@@ -165,7 +165,7 @@ class TestWhatIsRead:
     def test_the_example_of_the_documentation(self) -> None:
         document = (Path(__file__).resolve().parents[1] / "docs/positions-file.md").read_text(encoding="utf-8")
         (example,) = re.findall(r"^```\n(symbol,.*?)^```", document, flags=re.MULTILINE | re.DOTALL)
-        lots = parse_positions(example.encode(), known_symbols=frozenset({"SPY", "NKE"}), today=TODAY)
+        lots = parse_positions(example.encode(), today=TODAY)
         assert [lot.investment_class for lot in lots] == ["PUBLIC", "PUBLIC", "OPTIONS", "PRIVATE"]
 
     @given(
@@ -192,7 +192,6 @@ WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"symbol": "AAPL US"}, "symbol 'AAPL US' is not a ticker"),
     ({"symbol": "AÄPL"}, "symbol 'AÄPL' is not a ticker"),
     ({"symbol": "A" * 40}, f"symbol '{'A' * 20}' is not a ticker"),
-    ({"symbol": "NOPE"}, "symbol NOPE is not tracked; add it with `sigmasight universe add NOPE`"),
     ({"quantity": ""}, "quantity is missing"),
     ({"quantity": "0"}, "quantity is zero"),
     ({"quantity": "-0.0000"}, "quantity is zero"),
@@ -242,10 +241,6 @@ WRONG_CONTRACTS: list[tuple[Mapping[str, str], str]] = [
     ),
     ({"symbol": "AAPL250231C00150000"}, "symbol 'AAPL250231C00150000': 250231 is not a date in the form yymmdd"),
     ({"symbol": "AAPL250718C00000000"}, "symbol 'AAPL250718C00000000': the strike is zero"),
-    (
-        {"symbol": "NOPE250718C00150000"},
-        "symbol NOPE is not tracked; add it with `sigmasight universe add NOPE`",
-    ),
     ({"quantity": "0"}, "quantity is zero"),
     ({"entry_price": ""}, "entry_price is missing"),
     ({"entry_price": "0"}, "entry_price is zero"),
@@ -289,9 +284,9 @@ class TestWhatIsRefused:
         assert problems(row(**cells)) == [f"line 2: {problem}"]
 
     def test_every_wrong_cell_of_every_line_is_named(self) -> None:
-        content = f"{HEADER}\nNOPE,x,0,2025-13-01\n{LINE}\nSPY,1,,2025-07-01\n"
+        content = f"{HEADER}\nnope,x,0,2025-13-01\n{LINE}\nSPY,1,,2025-07-01\n"
         assert problems(content) == [
-            "line 2: symbol NOPE is not tracked; add it with `sigmasight universe add NOPE`",
+            "line 2: symbol 'nope' is not a ticker",
             f"line 2: quantity 'x' {NOT_A_NUMBER}",
             "line 2: entry_price is zero",
             f"line 2: entry_date '2025-13-01' {NOT_A_DATE}",

@@ -4,9 +4,7 @@ That Dagster itself answers well is tested with Dagster, in the tests of the orc
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,57 +13,17 @@ import pytest
 
 from sigmasight_assets.errors import ServiceError
 from sigmasight_assets.runs import FORCE_TAG, DagsterClient, RunSummary
+from tests import webservers
+from tests.webservers import Webserver
 
 DAY, NEXT = date(2025, 7, 30), date(2025, 7, 31)
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass
-class Webserver:
-    """Answers every request with ``content`` and keeps what was asked."""
-
-    status: int = 200
-    content: bytes = b""
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
-
-    @property
-    def client(self) -> DagsterClient:
-        return DagsterClient(self.url)
-
-    def answer(self, data: object) -> "Webserver":
-        self.content = json.dumps({"data": data}).encode()
-        return self
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags of the run that was asked for last."""
-        tags = self.requests[-1]["variables"]["params"]["executionMetadata"]["tags"]
-        return {tag["key"]: tag["value"] for tag in tags}
-
-
 @pytest.fixture
 def webserver() -> Iterator[Webserver]:
-    webserver = Webserver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            webserver.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(webserver.status)
-            self.send_header("Content-Length", str(len(webserver.content)))
-            self.end_headers()
-            self.wfile.write(webserver.content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        webserver.url = f"http://{LOOPBACK}:{server.server_port}/graphql"
-        yield webserver
-        server.shutdown()
-        thread.join()
+    with webservers.webserver() as server:
+        yield server
 
 
 CALLS: dict[str, Callable[[DagsterClient], object]] = {
@@ -135,6 +93,24 @@ class TestNoAnswer:
             monkeypatch.delenv(name, raising=False)
         webserver.answer({"runOrError": {"__typename": "Run", "status": "STARTED"}})
         assert webserver.client.run("r1") == RunSummary("r1", "STARTED")
+
+    @pytest.mark.parametrize(
+        ("tags", "summary"),
+        [
+            ({"dagster/will_retry": "false"}, RunSummary("r1", "FAILURE")),
+            ({"dagster/will_retry": "true"}, RunSummary("r1", "FAILURE", will_be_retried=True)),
+            (
+                {"dagster/will_retry": "true", "dagster/auto_retry_run_id": "r2"},
+                RunSummary("r1", "FAILURE", will_be_retried=True, retried_as="r2"),
+            ),
+        ],
+    )
+    def test_a_lost_run_tells_what_takes_its_place(
+        self, webserver: Webserver, tags: dict[str, str], summary: RunSummary
+    ) -> None:
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        webserver.answer({"runOrError": {"__typename": "Run", "status": "FAILURE", "tags": listed}})
+        assert webserver.client.run("r1") == summary
 
 
 class TestRefusals:
@@ -230,6 +206,11 @@ class TestFailureReason:
         ]
         webserver.answer({"logsForRun": {"__typename": "EventConnection", "events": events}})
         assert webserver.client.failure_reason("r1") == "2025-07-30: coverage 0.5\nboom"
+
+    def test_of_a_run_that_was_ended_from_outside_it_is_the_message(self, webserver: Webserver) -> None:
+        events = [{"__typename": "RunFailureEvent", "message": "The worker was lost", "error": None}]
+        webserver.answer({"logsForRun": {"__typename": "EventConnection", "events": events}})
+        assert webserver.client.failure_reason("r1") == "The worker was lost"
 
     @pytest.mark.parametrize(
         "logs", [{"__typename": "RunNotFoundError"}, {"__typename": "EventConnection", "events": []}]

@@ -172,6 +172,48 @@ def host_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     time.tzset()
 
 
+class TestClosures:
+    """2025-07-03 is a Thursday before a holiday, 2025-07-08 a Tuesday."""
+
+    CLOSED = CALENDAR.without({date(2025, 7, 3): "closed by ann", date(2025, 7, 8): "closed by pat"})
+
+    def test_they_are_no_sessions_and_say_why(self) -> None:
+        assert self.CLOSED.between(date(2025, 7, 2), date(2025, 7, 9)) == [
+            date(2025, 7, 2),
+            date(2025, 7, 7),
+            date(2025, 7, 9),
+        ]
+        assert self.CLOSED.offset(date(2025, 7, 2), 2) == date(2025, 7, 9)
+        with pytest.raises(SessionError, match=r"^2025-07-08 is no session: closed by pat$"):
+            self.CLOSED.index(date(2025, 7, 8))
+        assert CALENDAR.is_session(date(2025, 7, 8))
+
+    def test_without_any_it_is_the_same(self) -> None:
+        assert CALENDAR.without({}) is CALENDAR
+
+    @pytest.mark.parametrize(
+        ("first", "last", "days"),
+        [(2, 9, [2, 7, 9]), (3, 8, [7]), (3, 9, [7, 9]), (2, 8, [2, 7]), (7, 7, [7])],
+    )
+    def test_a_range_may_end_at_them(self, first: int, last: int, days: list[int]) -> None:
+        found = self.CLOSED.complete_between(date(2025, 7, first), date(2025, 7, last), new_york(date(2025, 7, 9), 21))
+        assert found == [date(2025, 7, day) for day in days]
+
+    @pytest.mark.parametrize(
+        ("first", "last", "message"),
+        [
+            (8, 8, "2025-07-08 is no session: closed by pat"),
+            (4, 7, "2025-07-04 is not a session"),
+            (2, 4, "2025-07-04 is not a session"),
+            (9, 7, "The range is reversed: 2025-07-09 is after 2025-07-07"),
+            (7, 10, "2025-07-10 is not complete"),
+        ],
+    )
+    def test_other_ranges_are_refused(self, first: int, last: int, message: str) -> None:
+        with pytest.raises(SessionError, match=message):
+            self.CLOSED.complete_between(date(2025, 7, first), date(2025, 7, last), new_york(date(2025, 7, 9), 21))
+
+
 class TestCompletion:
     @pytest.mark.usefixtures("host_zone")
     @pytest.mark.parametrize(

@@ -128,6 +128,37 @@ class TestDatabaseUrl:
         assert PASSWORD not in repr(load_settings())
 
 
+class TestWebhook:
+    @pytest.mark.parametrize("url", ["", "https://hooks.example.com/T0/B1?token=x", "http://127.0.0.1:8099/"])
+    def test_an_address_is_taken_as_it_is(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        monkeypatch.setenv("SIGMASIGHT_WEBHOOK_URL", url)
+        assert load_settings().webhook_url == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"file:///etc/{PASSWORD}",
+            f"ftp://host/{PASSWORD}",
+            f"hooks.example.com/{PASSWORD}",
+            f"https:///{PASSWORD}",
+            f"https://host:port/{PASSWORD}",
+            f"https://host:70000/{PASSWORD}",
+            f"https://[::1/{PASSWORD}",
+            f"https://host/a {PASSWORD}",
+            f"https://h\u00f6st/{PASSWORD}",
+            f"https://user:{PASSWORD}@host/",
+        ],
+    )
+    def test_another_is_refused_without_being_shown(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        message = problem_with(monkeypatch, WEBHOOK_URL=url)
+        assert message.endswith("must be an address such as https://host/path, without user and password")
+        assert PASSWORD not in message
+
+    def test_settings_may_be_logged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SIGMASIGHT_WEBHOOK_URL", f"https://host/{PASSWORD}")
+        assert PASSWORD not in repr(load_settings())
+
+
 class TestClock:
     def test_a_fixed_clock_stands_still_in_utc(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SIGMASIGHT_NOW", "2025-07-31T22:00:00-04:00")

@@ -34,6 +34,13 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False, comment="Deliveries tried"),
         sa.Column(
+            "not_before",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Earliest next delivery",
+        ),
+        sa.Column(
             "delivered_at",
             sa.DateTime(timezone=True),
             nullable=True,
@@ -175,6 +182,12 @@ def upgrade() -> None:
             comment="Close of the bar that was decided on, USD: another one is another bar",
         ),
         sa.Column(
+            "previous_close_price",
+            sa.Numeric(precision=14, scale=4),
+            nullable=True,
+            comment="Close before it, USD, by which the bar is known again in other share units; null: none",
+        ),
+        sa.Column(
             "verdict",
             sa.Text(),
             nullable=False,
@@ -242,9 +255,34 @@ def upgrade() -> None:
             comment="Symbols that changed in a session published before; null: any",
         ),
     )
+    op.drop_index(op.f("ix_publications_layer_session"), table_name="publications")
+    op.create_index(
+        op.f("ix_publications_layer_session_generation"),
+        "publications",
+        ["layer", "session", "generation"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_batch_runs_gated",
+        "batch_runs",
+        ["input_hash", "started_at"],
+        unique=False,
+        postgresql_where=sa.text("input_hash IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_batch_runs_running",
+        "batch_runs",
+        ["started_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'running'"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_batch_runs_running", table_name="batch_runs", postgresql_where=sa.text("status = 'running'"))
+    op.drop_index("ix_batch_runs_gated", table_name="batch_runs", postgresql_where=sa.text("input_hash IS NOT NULL"))
+    op.drop_index(op.f("ix_publications_layer_session_generation"), table_name="publications")
+    op.create_index(op.f("ix_publications_layer_session"), "publications", ["layer", "session"], unique=False)
     op.drop_column("publications", "symbols")
     op.alter_column(
         "batch_runs",

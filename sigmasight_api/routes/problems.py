@@ -33,6 +33,7 @@ DESCRIPTIONS = {
     401: "No valid token",
     403: "Not an admin's token",
     404: "Unknown, deleted or someone else's",
+    409: "It contradicts what is stored, or was decided before",
     422: "A parameter or the body is wrong",
     503: "The database or Dagster does not answer; see Retry-After",
 }

@@ -22,10 +22,11 @@ from sigmasight_assets.commands.common import (
 from sigmasight_assets.errors import ServiceError, SessionError
 from sigmasight_assets.operations.gate import GateDecision, plan
 from sigmasight_assets.operations.gate_state import read_gate_state
-from sigmasight_assets.runs import FORCE_TAG, DagsterClient
+from sigmasight_assets.runs import FORCE_TAG, DagsterClient, RunSummary
 from sigmasight_assets.services.stack import dagster_services
-from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
+from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.settings import Settings, load_settings
+from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import count_exclusions
 from sigmasight_assets.storage.operations import read_refused_sessions, read_run_errors
@@ -72,8 +73,9 @@ def backfill(
 ) -> None:
     """Bring every product of the sessions from --from to --to up to date, through Dagster."""
     settings = load_settings()
-    sessions = requested_sessions(exchange_calendar(), settings, first, last)
     with open_database(settings) as database, _progress(quiet=as_json) as report:
+        with database.begin() as connection:
+            sessions = requested_sessions(read_calendar(connection), settings, first, last)
         report("starting Dagster")
         with dagster_services(settings, database.url, report=report) as graphql_url:
             outcome = run_backfill(database, settings, graphql_url, sessions, force=force, report=report)
@@ -115,7 +117,8 @@ def run_backfill(
     tags = {FORCE_TAG: "true"} if force else {}
     outcome.symbol_run = client.launch_range("symbol_layer", first=sessions[0], last=sessions[-1], tags=tags)
     report(f"symbol layer: {len(sessions)} sessions, run {outcome.symbol_run}")
-    outcome.symbol_run_status = _follow_run(client, outcome.symbol_run)
+    followed = _follow_run(client, outcome.symbol_run, report)
+    outcome.symbol_run, outcome.symbol_run_status = followed.run_id, followed.status
     with database.begin() as connection:
         errors = read_run_errors(connection, outcome.symbol_run)
         refused = read_refused_sessions(connection, outcome.symbol_run)
@@ -130,7 +133,7 @@ def run_backfill(
     outcome.sessions_published = sum(day in done for day in sessions)
     outcome.sessions_failed = [str(day) for day in sessions if day not in done]
     report("portfolio layer: waiting for the gate")
-    decision = _wait_for_gate(database, settings, client, report)
+    decision = wait_for_gate(database, settings, client, report)
     outcome.portfolio_layer = "; ".join(decision.reasons)
     outcome.portfolio_layer_failed = decision.failed_run is not None
     with database.begin() as connection:
@@ -167,23 +170,26 @@ def _progress(*, quiet: bool) -> Iterator[Report]:
             yield lambda text: progress.update(task, description=text)
 
 
-def _follow_run(client: DagsterClient, run_id: str) -> str:
+def _follow_run(client: DagsterClient, run_id: str, report: Report) -> RunSummary:
+    """Wait for the end of the run, or of the one that Dagster starts in its place when its worker is lost."""
     while True:
         summary = client.run(run_id)
-        if summary.is_finished:
-            return summary.status
+        if summary.retried_as is not None:
+            run_id = summary.retried_as
+            report(f"symbol layer: run {summary.run_id} was lost, run {run_id} takes its place")
+        elif summary.is_finished and not summary.will_be_retried:
+            return summary
         time.sleep(POLL_SECONDS)
 
 
-def _wait_for_gate(database: Database, settings: Settings, client: DagsterClient, report: Report) -> GateDecision:
-    """Wait until the planner has nothing to start and no portfolio run is under way; what the planner says then."""
-    calendar = exchange_calendar()
+def wait_for_gate(database: Database, settings: Settings, client: DagsterClient, report: Report) -> GateDecision:
+    """Wait until the planner has nothing to start, now or soon, and no run is under way; what the planner says then."""
     last_change = time.monotonic()
     seen: object = None
     while True:
-        decision = plan(read_gate_state(database, calendar, now=settings.clock()))
+        decision = plan(read_gate_state(database, now=settings.clock()))
         unfinished = [run.run_id for run in client.runs("portfolio_layer") if not run.is_finished]
-        if decision.range is None and not unfinished:
+        if decision.range is None and not decision.is_pending and not unfinished:
             return decision
         with database.begin() as connection:
             progress = (decision.range, unfinished, len(read_consumed(connection)))
@@ -192,7 +198,8 @@ def _wait_for_gate(database: Database, settings: Settings, client: DagsterClient
             if decision.range is not None:
                 report(f"portfolio layer: {decision.range.first} to {decision.range.last}")
         if time.monotonic() - last_change > GATE_PATIENCE_SECONDS:
-            waiting = f"runs {', '.join(unfinished)}" if unfinished else f"a run for {decision.range}"
+            due = f"a run for {decision.range.span}" if decision.range else "; ".join(decision.reasons)
+            waiting = f"runs {', '.join(unfinished)}" if unfinished else due
             raise ServiceError(
                 f"The portfolio layer has made no progress for {GATE_PATIENCE_SECONDS} s, waiting for {waiting}: "
                 "see the sensor portfolio_gate and its runs in the Dagster UI"

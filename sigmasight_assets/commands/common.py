@@ -23,6 +23,7 @@ FAILED, DONE_WITH_GAPS = 1, 3
 # Names and messages may hold what looks like markup: it is shown as it is.
 CONSOLE = Console(soft_wrap=True, markup=False, emoji=False)
 LONGEST_NAME = 100
+LONGEST_REASON = 500
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -40,6 +41,17 @@ def parse_name(text: str) -> str:
     if not (name and name.isprintable() and len(name) <= LONGEST_NAME):
         raise typer.BadParameter(f"{text!r} is not a name of 1 to {LONGEST_NAME} printable characters")
     return name
+
+
+def parse_reason(text: str) -> str:
+    """Why an operator decides as he does, for the audit; a misuse error unless it is one line of text."""
+    reason = text.strip()
+    if not (reason and reason.isprintable() and len(reason) <= LONGEST_REASON):
+        raise typer.BadParameter(f"{text!r} is not a reason of 1 to {LONGEST_REASON} printable characters")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(parser=parse_reason, metavar="R", help="Why, for the audit.")]
 
 
 def database_url(settings: Settings) -> str:

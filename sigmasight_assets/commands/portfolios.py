@@ -1,7 +1,7 @@
 """``sigmasight portfolio``: owners' portfolios."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import typer
 
 from sigmasight_assets.commands.common import CONSOLE, Json, open_database, parse_date, parse_name, show
 from sigmasight_assets.errors import BookError, ImportFileError
-from sigmasight_assets.positions_file import LARGEST_AMOUNT, LARGEST_PRICE, parse_positions
+from sigmasight_assets.positions_file import LARGEST_AMOUNT, LARGEST_PRICE, PRIVATE, parse_positions
 from sigmasight_assets.quant.money import MONEY_DIGITS, PRICE_DIGITS, QUANTITY_DIGITS, to_units
-from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
+from sigmasight_assets.sessions import NEW_YORK
 from sigmasight_assets.settings import Settings, load_settings
+from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.lots import add_valuation, close_lot, require_lot
 from sigmasight_assets.storage.portfolios import (
+    NewLot,
     StoredLot,
     create_portfolio,
     read_lots,
@@ -75,21 +78,32 @@ def import_file(
 ) -> None:
     """Import a portfolio from a CSV file, all of it or nothing."""
     settings = load_settings()
-    exchange_calendar().require_complete(as_of, settings.clock())
     try:
         content = file.read_bytes()
     except OSError as error:
         raise ImportFileError(f"{file} cannot be read:", [str(error.strerror)]) from None
     with open_database(settings) as database, database.begin() as connection:
-        known = frozenset(item.symbol for item in read_universe(connection))
-        lots = parse_positions(content, known_symbols=known, today=settings.clock().astimezone(NEW_YORK).date())
+        read_calendar(connection).require_complete(as_of, settings.clock())
+        lots = parse_positions(content, today=settings.clock().astimezone(NEW_YORK).date())
+        untracked = _untracked(connection, lots)
         if dry_run:
             classes = Counter(lot.investment_class for lot in lots)
             counts = ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
             CONSOLE.print(f"{len(lots)} positions are in order ({counts}); nothing was stored (--dry-run)")
-            return
-        stored = create_portfolio(connection, user=user, name=name, equity=equity, as_of=as_of, lots=lots)
-    CONSOLE.print(f"{len(lots)} positions imported; portfolio {stored.public_id}")
+        else:
+            stored = create_portfolio(connection, user=user, name=name, equity=equity, as_of=as_of, lots=lots)
+            CONSOLE.print(f"{len(lots)} positions imported; portfolio {stored.public_id}")
+    if untracked:
+        CONSOLE.print(
+            f"Not tracked yet, and {'to be ' if dry_run else ''}asked for: {', '.join(untracked)}; "
+            "`sigmasight universe requests` and `status` tell what becomes of them"
+        )
+
+
+def _untracked(connection: sa.Connection, lots: Sequence[NewLot]) -> list[str]:
+    """The symbols among the lots that are to be priced by the market and are not tracked."""
+    known = {item.symbol for item in read_universe(connection)}
+    return sorted({lot.symbol for lot in lots if lot.investment_class != PRIVATE} - known)
 
 
 @app.command("list")

@@ -1,19 +1,24 @@
 """``sigmasight universe``: the tracked symbols."""
 
+import getpass
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sigmasight_assets.commands.common import CONSOLE, Json, open_database, show
+from sigmasight_assets.commands.common import CONSOLE, Json, Reason, open_database, parse_date, show
+from sigmasight_assets.commands.portfolios import parse_price
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.market_data.files import read_listings
 from sigmasight_assets.market_data.protocol import Listing
 from sigmasight_assets.market_data.source import build_source
+from sigmasight_assets.operations.cash_out import cash_out
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import load_settings
-from sigmasight_assets.storage.universe import import_listings, read_universe
+from sigmasight_assets.storage.onboarding import OnboardingRequest, read_requests, request_pending
+from sigmasight_assets.storage.universe import ImportCounts, import_listings, read_universe
 
 app = typer.Typer(no_args_is_help=True, help="The tracked symbols.")
 
@@ -37,7 +42,12 @@ def add(symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="
     if unknown:
         market = load_settings().market
         raise NotFoundError(f"The {market} market does not list {', '.join(unknown)}; check the spelling (BRK-B)")
-    _import([known[symbol] for symbol in dict.fromkeys(symbols)])
+    with open_database() as database, database.begin() as connection:
+        counts = import_listings(connection, [known[symbol] for symbol in dict.fromkeys(symbols)])
+        asked = request_pending(connection, symbols, requested_by=f"operator {getpass.getuser()}")
+    _report(counts)
+    if asked:
+        CONSOLE.print(f"Asked for at once: {', '.join(asked)}; see `sigmasight universe requests`")
 
 
 @app.command("list")
@@ -45,6 +55,34 @@ def list_symbols(as_json: Json = False) -> None:
     """Show every tracked symbol with its status."""
     with open_database() as database, database.begin() as connection:
         show(read_universe(connection), title="Tracked symbols", as_json=as_json)
+
+
+@app.command("requests")
+def list_requests(as_json: Json = False) -> None:
+    """Show the newest requests to bring symbols in at once, newest first."""
+    with open_database() as database, database.begin() as connection:
+        requests = read_requests(connection)
+    show(requests if as_json else [_row(item) for item in requests], title="Onboarding requests", as_json=as_json)
+
+
+@app.command("cash-out")
+def cash_out_symbol(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Delisted ticker.")],
+    on: Annotated[date, typer.Option(parser=parse_date, metavar="D", help="Date of the payment.")],
+    price: Annotated[Any, typer.Option(parser=parse_price, metavar="P", help="USD a share.")],
+    reason: Reason,
+) -> None:
+    """Close every open lot of a delisted symbol at the price that holders were paid."""
+    now = load_settings().clock()
+    with open_database() as database:
+        done = cash_out(database, symbol, on=on, price=price, actor=getpass.getuser(), reason=reason, now=now)
+    CONSOLE.print(f"{done.lots} lots of {done.symbol} in {done.portfolios} portfolios closed on {on} at {price}")
+
+
+def _row(request: OnboardingRequest) -> dict[str, Any]:
+    """What fits people's screens."""
+    asked = f"{request.requested_at:%Y-%m-%d %H:%M:%S} UTC by {request.requested_by}"
+    return {"symbol": request.symbol, "status": request.status, "asked": asked, "outcome": request.sentence}
 
 
 def _market_listings() -> list[Listing]:
@@ -61,5 +99,8 @@ def _missing_funds(listings: list[Listing]) -> list[Listing]:
 
 def _import(listings: list[Listing]) -> None:
     with open_database() as database, database.begin() as connection:
-        counts = import_listings(connection, listings)
+        _report(import_listings(connection, listings))
+
+
+def _report(counts: ImportCounts) -> None:
     CONSOLE.print(f"{counts.added} symbols added, {counts.changed} changed, {counts.unchanged} already tracked")

@@ -94,11 +94,11 @@ class _Verdicts:
 def validate_actions(actions: pa.Table, requests: Sequence[BarRequest], calendar: SessionCalendar) -> ValidatedActions:
     """Separate the actions in ``ACTION_SCHEMA`` that may be stored from those that may not.
 
-    A valid action belongs to a symbol that was asked for and has a session as its ex-date, on or after the first date
-    asked for and however late. It is the only one of its symbol, date and kind: identical copies count as one, of
-    different ones none is taken. A split has a ratio of two positive whole numbers that, reduced, differ and do not
-    exceed 1,000,000; a dividend has a finite amount that is below 1,000,000 dollars and, rounded half to even to six
-    decimals, positive. Null and NaN are both missing.
+    A valid action belongs to a symbol that was asked for and has a session as its ex-date, or a date that operators
+    have closed, on or after the first date asked for and however late. It is the only one of its symbol, date and kind:
+    identical copies count as one, of different ones none is taken. A split has a ratio of two positive whole numbers
+    that, reduced, differ and do not exceed 1,000,000; a dividend has a finite amount that is below 1,000,000 dollars
+    and, rounded half to even to six decimals, positive. Null and NaN are both missing.
 
     Raises ``MarketDataError`` when an action has no symbol or a symbol is asked for twice.
     """
@@ -144,7 +144,9 @@ def _judge_place(
     first = np.array([asked[symbol].first if symbol in asked else None for symbol in rows.symbol], "datetime64[D]")
     verdicts.reject(np.isnat(rows.ex_date), _NO_DATE)
     verdicts.reject(rows.ex_date < first, _BEFORE)
-    verdicts.reject(~np.isin(rows.ex_date, calendar.sessions), _NOT_A_SESSION)
+    # Vendors may go on stating an ex-date that turned out to be no session: it counts for the next one.
+    closed = np.array(sorted(calendar.closures), dtype="datetime64[D]")
+    verdicts.reject(~np.isin(rows.ex_date, np.concatenate([calendar.sessions, closed])), _NOT_A_SESSION)
     verdicts.reject(~(rows.is_split | rows.is_dividend), _KIND)
 
 

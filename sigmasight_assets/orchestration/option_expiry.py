@@ -81,6 +81,19 @@ def find_expired(books: Books, calendar: SessionCalendar, *, last: date) -> Expi
     )
 
 
+def settlement_sessions(
+    calendar: SessionCalendar, symbols: Iterable[str], *, last: date
+) -> dict[str, tuple[str, date]]:
+    """Underlying and settlement session of the contracts among the symbols that a rule settles until ``last``."""
+    contracts = {symbol: found for symbol in symbols if (found := _contract(symbol)) is not None}
+    sessions = _settlement_sessions(calendar, contracts.values(), last=last).tolist()
+    return {
+        symbol: (contract.underlying, day)
+        for (symbol, contract), day in zip(contracts.items(), sessions, strict=True)
+        if day is not None
+    }
+
+
 def _settlement_sessions(calendar: SessionCalendar, contracts: Iterable[OptionContract], *, last: date) -> DateArray:
     """The last session on or before each contract's expiry; NaT where that is after ``last``."""
     expiries = np.array([contract.expiry for contract in contracts], dtype="datetime64[D]")

@@ -11,9 +11,10 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from sigmasight_assets.errors import NotReadyError
 from sigmasight_assets.orchestration.option_expiry import settle_options
+from sigmasight_assets.orchestration.portfolio_inputs import Inputs, parts, read_inputs, without_waived
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
+from sigmasight_assets.orchestration.portfolio_selection import mark_later, select_portfolios
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
 from sigmasight_assets.quant.ledger_identity import identity_violations
@@ -21,15 +22,16 @@ from sigmasight_assets.quant.lots import LedgerState
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.books import Books, read_books, read_ledger_state
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.holders import count_due
 from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, naming_portfolios
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
 from sigmasight_assets.storage.publications import (
     Publication,
     lock_layer,
     next_generation,
-    read_symbol_generations,
     record_publications,
 )
 from sigmasight_assets.storage.published import read_published_betas, read_published_closes
@@ -49,16 +51,27 @@ SLICE_CELLS = 1_000_000
 
 @dataclass
 class PortfolioPublication:
-    """What a range came to; portfolios and snapshots are those of the published sessions, computed or fresh."""
+    """What a range came to; portfolios and snapshots are those of the published sessions, computed or fresh.
+
+    ``computed_ids`` (P,) are the portfolios that were computed, ascending; ``changed`` counts the snapshots that are
+    new or different. ``waived`` are sessions without symbol products that later ones span, by an operator's decision.
+    """
 
     published: list[date] = field(default_factory=list)
     failed: list[date] = field(default_factory=list)
+    waived: list[date] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     portfolios: int = 0
     snapshots: int = 0
+    computed_ids: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     changed: int = 0
     partial: int = 0
     generation: int | None = None
+
+    @property
+    def computed(self) -> int:
+        """How many portfolios were computed, each counted once."""
+        return len(self.computed_ids)
 
 
 def publish_portfolio_products(
@@ -66,16 +79,23 @@ def publish_portfolio_products(
 ) -> PortfolioPublication:
     """Bring snapshots and exposures of the sessions up to date, in order; the first wrong session ends the range.
 
-    Raises ``NotReadyError`` when a session's symbol products or the snapshots before it are missing.
+    Of sessions that have snapshots only those portfolios are computed that are edited or hold a symbol that changed.
+    Raises ``NotReadyError`` when a session's symbol products or the snapshots before it are missing; sessions without
+    symbol products that are waived are left out.
     """
     outcome = PortfolioPublication()
-    for slice_sessions in _slices(database, sessions):
+    with database.begin() as connection:
+        sessions, outcome.waived = without_waived(connection, sessions)
+    for slice_sessions in _slices(database, calendar, sessions):
         with database.bulk() as transaction:
             lock_layer(transaction, "portfolio")
             # Closes and betas are read by two statements, which must see the same publication.
             lock_layer(transaction, "symbol", shared=True)
+            require_calendar(transaction, calendar)
             # Under the lock: the run it waited for may have written the snapshots that these build on.
-            inputs = _require_ready(database, slice_sessions)
+            with database.begin() as connection:
+                inputs = read_inputs(connection, slice_sessions)
+            inputs.require_earlier()
             verdicts = _publish_slice(transaction, calendar, inputs, outcome, run_id=run_id)
         with database.begin() as connection:
             record_verdicts(connection, verdicts, layer="portfolio", run_id=run_id)
@@ -86,79 +106,39 @@ def publish_portfolio_products(
     return outcome
 
 
-def _slices(database: Database, sessions: Sequence[date]) -> Iterator[Sequence[date]]:
-    with database.bulk(read_only=True) as transaction:
-        count = int(transaction.read("SELECT count(*) AS portfolios FROM portfolios")["portfolios"][0].as_py())
-    size = max(1, SLICE_CELLS // max(1, count))
-    for first in range(0, len(sessions), size):
-        yield sessions[first : first + size]
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """Sessions of a slice with their symbol generations, and the generations that all snapshots have consumed."""
-
-    generations: dict[date, int]
-    consumed: dict[date, int]
-
-    @property
-    def sessions(self) -> list[date]:
-        return list(self.generations)
-
-    @property
-    def previous(self) -> date | None:
-        """The last session before the slice that has snapshots."""
-        return max((day for day in self.consumed if day < self.sessions[0]), default=None)
-
-    @property
-    def only_books_changed(self) -> bool:
-        """Whether the symbol figures are those that the stored snapshots were computed from."""
-        return all(self.consumed.get(day) == generation for day, generation in self.generations.items())
-
-    def has_snapshots_after(self, day: date) -> bool:
-        """Whether later snapshots build on those of this day."""
-        return any(later > day for later in self.consumed)
-
-
-def _require_ready(database: Database, sessions: Sequence[date]) -> _Inputs:
-    """The inputs of the sessions; the sessions before them must have their snapshots."""
+def _slices(database: Database, calendar: SessionCalendar, sessions: Sequence[date]) -> Iterator[list[date]]:
+    """Cut sessions so that each slice, with the portfolios it computes, fits the memory."""
     with database.begin() as connection:
-        published = read_symbol_generations(connection)
         consumed = read_consumed(connection)
-    missing = [str(day) for day in sessions if day not in published]
-    if missing:
-        raise NotReadyError(
-            f"The symbol products of {', '.join(missing)} are not published: materialise them first (job symbol_layer)"
-        )
-    # Snapshots build on each other from the first one that exists.
-    earlier = [day for day in published if day < sessions[0] and consumed and day >= min(consumed)]
-    gaps = [str(day) for day in earlier if day not in consumed]
-    if gaps:
-        raise NotReadyError(
-            f"Snapshots of {gaps[0]} come before those of {sessions[0]}: the gate runs {gaps[0]} to {gaps[-1]} first"
-        )
-    return _Inputs({day: published[day] for day in sessions}, consumed)
+    for part in parts(sessions, consumed):
+        left = part
+        while left:
+            size = max(1, SLICE_CELLS // max(1, _count_due(database, calendar, left)))
+            yield left[:size]
+            left = left[size:]
+
+
+def _count_due(database: Database, calendar: SessionCalendar, sessions: Sequence[date]) -> int:
+    """How many portfolios the sessions would compute as things are now."""
+    with database.begin() as connection:
+        inputs = read_inputs(connection, sessions)
+    with database.bulk() as transaction:
+        selection = select_portfolios(transaction, calendar, inputs)
+        return count_due(transaction, last=sessions[-1], only=selection.portfolio_ids)
 
 
 def _publish_slice(
     transaction: BulkTransaction,
     calendar: SessionCalendar,
-    inputs: _Inputs,
+    inputs: Inputs,
     outcome: PortfolioPublication,
     *,
     run_id: str,
 ) -> list[Verdict]:
     sessions = inputs.sessions
-    books = read_books(transaction, last=sessions[-1], previous=inputs.previous, only_stale=inputs.only_books_changed)
-    books, settlements = settle_options(transaction, calendar, books, last=sessions[-1])
-    state = read_ledger_state(transaction, books, inputs.previous)
-    grid, positions = _grid(calendar, books, sessions)
-    closes, betas = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
-    with naming_portfolios(books.portfolio_ids):
-        rows = compute_portfolio_rows(
-            books, state, grid, rows=positions, closes=closes, betas=betas, settlements=settlements
-        )
-    verdicts = _judge(rows, state)
+    selection = select_portfolios(transaction, calendar, inputs)
+    books = read_books(transaction, last=sessions[-1], previous=inputs.previous, only=selection.portfolio_ids)
+    rows, verdicts = _compute(transaction, calendar, inputs, books)
     good = np.logical_and.accumulate([item.passed for item in verdicts])
     changed = find_changed_snapshots(transaction, rows) & good[:, None]
     if changed.any():
@@ -170,11 +150,28 @@ def _publish_slice(
     record_consumed(transaction, kept, run_id=run_id)
     if kept:
         last = max(kept)
-        after = calendar.offset(last, 1) if inputs.has_snapshots_after(last) else None
+        after = calendar.offset(last, 1) if inputs.newest_after(last) else None
         _settle_books(transaction, books, changed[len(kept) - 1], previous=inputs.previous, last=last, after=after)
+        mark_later(transaction, selection, inputs, last=last)
+    outcome.computed_ids = np.union1d(outcome.computed_ids, books.portfolio_ids)
     outcome.changed += int(changed.sum())
     _count(transaction, outcome, kept, sessions)
     return verdicts
+
+
+def _compute(
+    transaction: BulkTransaction, calendar: SessionCalendar, inputs: Inputs, books: Books
+) -> tuple[PortfolioRows, list[Verdict]]:
+    sessions = inputs.sessions
+    books, settlements = settle_options(transaction, calendar, books, last=sessions[-1])
+    state = read_ledger_state(transaction, books, inputs.previous)
+    grid, positions = _grid(calendar, books, sessions)
+    closes, betas = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
+    with naming_portfolios(books.portfolio_ids):
+        rows = compute_portfolio_rows(
+            books, state, grid, rows=positions, closes=closes, betas=betas, settlements=settlements
+        )
+    return rows, _judge(rows, state)
 
 
 def _grid(calendar: SessionCalendar, books: Books, sessions: Sequence[date]) -> tuple[Grid, IntArray]:

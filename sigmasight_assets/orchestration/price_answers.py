@@ -1,8 +1,11 @@
 """What a market source answered for a set of windows: judged, and laid out by session and symbol."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+
+import numpy as np
 
 from sigmasight_assets.market_data.action_validation import ValidatedActions, validate_actions
 from sigmasight_assets.market_data.protocol import (
@@ -16,11 +19,14 @@ from sigmasight_assets.market_data.protocol import (
 )
 from sigmasight_assets.market_data.validation import ValidatedBars, validate_bars
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.bar_decisions import BarDecision, decided_bars
 from sigmasight_assets.storage.grid import Grid
-from sigmasight_assets.storage.prices import PriceWindow, dense_window, without_symbols
+from sigmasight_assets.storage.prices import PriceWindow, dense_window, without_bars, without_symbols
 
 # A symbol that has ceased to trade is answered for as well as one that has not.
 ANSWERED = (Outcome.OK, Outcome.DELISTED)
+# What bars are counted under that an operator has rejected; beside it are the reasons of ``BarReason``.
+REJECTED_BY_OPERATOR = "rejected_by_operator"
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,31 @@ class Answer:
             if self.outcomes[symbol].outcome is Outcome.DELISTED
         }
 
+    @property
+    def silent(self) -> set[str]:
+        """The symbols that the source knows and has no bar of that is valid."""
+        has_bar = set(np.flatnonzero(self.window.has_bar.any(axis=0)).tolist())
+        known = (Outcome.OK, Outcome.EMPTY)
+        return {
+            symbol
+            for column, symbol in enumerate(self.window.grid.symbols)
+            if column not in has_bar and symbol in self.requests and self.outcomes[symbol].outcome in known
+        }
+
     def without(self, symbols: Collection[str]) -> "Answer":
         """The same without some symbols; rejected bars and problems of actions stay, for they are only reported."""
         if not symbols:
             return self
         kept = {symbol: request for symbol, request in self.requests.items() if symbol not in symbols}
         return replace(self, requests=kept, window=without_symbols(self.window, symbols))
+
+    def without_rejected(self, rejections: Sequence[BarDecision]) -> "Answer":
+        """The same without the bars that operators have rejected, which are counted; quarantine holds them already."""
+        dropped = decided_bars(self.window.close, self.window.grid, rejections)
+        if not dropped.any():
+            return self
+        counts = Counter(self.bars.counts) + Counter({REJECTED_BY_OPERATOR: int(dropped.sum())})
+        return replace(self, bars=replace(self.bars, counts=dict(counts)), window=without_bars(self.window, dropped))
 
 
 def ask(source: MarketSource, calendar: SessionCalendar, requests: Sequence[BarRequest], grid: Grid) -> Answer:

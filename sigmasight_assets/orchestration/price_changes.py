@@ -13,6 +13,7 @@ from sigmasight_assets.market_data.protocol import SPLIT
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.suspect import unexplained_moves
 from sigmasight_assets.storage.actions import ActionChange, Terms
+from sigmasight_assets.storage.bar_decisions import BarDecision
 from sigmasight_assets.storage.invalidations import MARK_SCHEMA
 from sigmasight_assets.storage.prices import PriceWindow, changed_returns, changed_values
 
@@ -78,11 +79,15 @@ def _stored_spans(stored: PriceWindow) -> dict[str, tuple[date, date]]:
 
 @dataclass(frozen=True)
 class StoredFacts:
-    """What is stored of the symbols of one answer before it is written: bars, stated actions, and what is published."""
+    """What is stored of the symbols of one answer before it is written: bars, stated actions, and what is published.
+
+    ``rejections`` are operators' decisions on bars of these symbols and sessions that are not to be stored.
+    """
 
     bars: PriceWindow
     actions: pa.Table
     newest_published: date | None
+    rejections: Sequence[BarDecision] = ()
 
 
 def find_marks(

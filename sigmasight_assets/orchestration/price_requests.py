@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.errors import MarketDataError, MarketSetupError
 from sigmasight_assets.market_data.options import OptionContract, parse_occ_symbol
 from sigmasight_assets.market_data.protocol import BarRequest
 from sigmasight_assets.quant.arrays import BoolArray, DateArray
@@ -42,12 +42,12 @@ class _Span:
 
 
 def needed_sessions(calendar: SessionCalendar, sessions: Sequence[date], *, history_start: date) -> DateArray:
-    """The sessions whose bars the asked ones need; ``MarketDataError`` when all lie before the history's start."""
+    """The sessions whose bars the asked ones need; ``MarketSetupError`` when all lie before the history's start."""
     first = max(0, calendar.index(sessions[0]) - HISTORY_SESSIONS)
     window = calendar.sessions[first : calendar.index(sessions[-1]) + 1]
     window = window[window >= np.datetime64(history_start, "D")]
     if not window.size:
-        raise MarketDataError(
+        raise MarketSetupError(
             f"{sessions[-1]} is before SIGMASIGHT_HISTORY_START {history_start}: no price is asked for; set it earlier"
         )
     return window

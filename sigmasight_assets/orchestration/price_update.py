@@ -4,14 +4,14 @@ No Dagster here; the asset in ``assets.market`` calls this.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
-from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.errors import MarketSetupError
 from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.orchestration.price_changes import (
@@ -25,7 +25,9 @@ from sigmasight_assets.orchestration.price_requests import PricePlan, needed_ses
 from sigmasight_assets.quant.arrays import DateArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.actions import ActionChange, log_changed_actions, read_stated_actions, replace_actions
+from sigmasight_assets.storage.bar_decisions import read_bar_decisions_in_bulk
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.invalidations import mark_invalid, newest_published_session
@@ -48,7 +50,10 @@ HISTORY_MISSING = "nothing of it is stored before its whole history is, which ch
 
 @dataclass
 class PriceUpdate:
-    """Counts of one update, and the vendor's answer for each symbol that is not in order."""
+    """Counts of one update, and the vendor's answer for each symbol that is not in order.
+
+    ``silent`` are the symbols that the vendor neither refused nor sent a bar of.
+    """
 
     requested: int = 0
     skipped: int = 0
@@ -62,6 +67,7 @@ class PriceUpdate:
     action_problems: list[tuple[str, str]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     delisted: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
     marked: set[str] = field(default_factory=set)
     changed_symbols: int = 0
     restated_sessions: set[date] = field(default_factory=set)
@@ -98,19 +104,20 @@ def update_prices(
     sessions: Sequence[date],
     history_start: date,
     run_id: str,
+    symbols: Collection[str] | None = None,
 ) -> PriceUpdate:
-    """Fetch and store what the tracked symbols lack up to the last of ``sessions``.
+    """Fetch and store what the tracked symbols, or only ``symbols`` of them, lack up to the last of ``sessions``.
 
     All that an answer changes of a batch of symbols is one transaction: bars, corporate actions, the log of
     restatements, what is known of the symbols, and the marks of published figures that rest on what changed. A symbol
     whose stored bars or corporate actions turn out to be stated otherwise has its whole history fetched again.
 
-    Raises ``MarketDataError`` when nothing is tracked or the source cannot answer at all.
+    Raises ``MarketSetupError`` when nothing is tracked, ``MarketDataError`` when the source cannot answer at all.
     """
     with database.begin() as connection:
-        tracked = read_universe(connection)
+        tracked = [item for item in read_universe(connection) if symbols is None or item.symbol in symbols]
     if not tracked:
-        raise MarketDataError("No symbol is tracked: run `sigmasight universe import FILE` or `universe add SYMBOL`")
+        raise MarketSetupError("No symbol is tracked: run `sigmasight universe import FILE` or `universe add SYMBOL`")
     window = needed_sessions(calendar, sessions, history_start=history_start)
     with database.bulk(read_only=True) as transaction:
         _require_one_source(transaction, source, window)
@@ -124,7 +131,7 @@ def _require_one_source(transaction: BulkTransaction, source: MarketSource, wind
     """Bars of two markets must not meet in one regression."""
     others = read_other_sources(transaction, source.name, first=window[0].item(), last=window[-1].item())
     if others:
-        raise MarketDataError(
+        raise MarketSetupError(
             f"This database holds bars of the {', '.join(others)} market, and SIGMASIGHT_MARKET is {source.name}: "
             "set it back, or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for this market"
         )
@@ -140,14 +147,15 @@ def _update_batch(update: _Update, batch: Sequence[TrackedSymbol]) -> None:
     with update.database.bulk(read_only=True) as transaction:
         stored = _read_stored(transaction, grid)
     plan = plan_requests(batch, stored.bars)
-    answer = ask(update.source, update.calendar, plan.requests, grid)
+    answer = ask(update.source, update.calendar, plan.requests, grid).without_rejected(stored.rejections)
     answers = _with_histories(update, batch, stored, answer)
     contracts = {item.symbol for item in batch if item.asset_type == "option"}
     with update.database.bulk() as transaction:
         lock_layer(transaction, "prices")
+        require_calendar(transaction, update.calendar)
         for each in answers:
-            _store(update, transaction, each, contracts=contracts)
-            record_progress(transaction, _progress(each, plan, first=update.sessions[0].item()))
+            kept = _store(update, transaction, each, contracts=contracts)
+            record_progress(transaction, _progress(kept, plan, first=update.sessions[0].item()))
         record_progress(transaction, _unasked_progress(plan))
     _count_batch(update.counts, batch, plan, answer, answers)
 
@@ -157,6 +165,7 @@ def _read_stored(transaction: BulkTransaction, grid: Grid) -> StoredFacts:
         bars=read_price_window(transaction, grid),
         actions=read_stated_actions(transaction, first=date.min, last=date.max, symbols=grid.symbols),
         newest_published=newest_published_session(transaction),
+        rejections=read_bar_decisions_in_bulk(transaction, grid, verdict="rejected"),
     )
 
 
@@ -180,7 +189,8 @@ def _with_histories(
     items = [item for item in batch if item.symbol in restated]
     requests = plan_histories(items, answer.requests, _first_actions(stored.actions, restated))
     first, last = min(item.first for item in requests), max(item.last for item in requests)
-    sessions = update.calendar.sessions[update.calendar.index(first) : update.calendar.index(last) + 1]
+    # An ex-date may be a date that has been closed since.
+    sessions = np.array(update.calendar.between(first, last), dtype="datetime64[D]")
     history = ask(update.source, update.calendar, requests, Grid(sessions, tuple(item.symbol for item in requests)))
     missing = _missing(history)
     update.counts.problems.update({symbol: f"{said}; {HISTORY_MISSING}" for symbol, said in missing.items()})
@@ -211,9 +221,13 @@ def _missing(history: Answer) -> dict[str, str]:
     return {**silent, **history.problems}
 
 
-def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, contracts: set[str]) -> None:
-    """Write one answer against what is stored now, which another run may have changed since it was planned."""
+def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, contracts: set[str]) -> Answer:
+    """Write one answer against what is stored now, which others may have changed since it was planned.
+
+    Returns the answer without the bars that an operator has rejected by now.
+    """
     stored = _read_stored(transaction, answer.window.grid)
+    answer = answer.without_rejected(stored.rejections)
     changes = _changed_actions(update.source, stored, answer)
     write = replace_changed_bars(
         transaction,
@@ -230,6 +244,7 @@ def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, con
     marks = find_marks(stored, answer.window, changes, without_moves=contracts)
     mark_invalid(transaction, marks, run_id=update.run_id)
     update.counts.add(write, changes, marks)
+    return answer
 
 
 def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
@@ -277,6 +292,7 @@ def _count_batch(
     for each in answers:
         counts.problems.update(each.problems)
         counts.delisted.update(each.delisted)
+        counts.silent.update(each.silent)
     told = [*answer.actions.problems, *(problem for each in answers[1:] for problem in each.actions.problems)]
     counts.action_problems += dict.fromkeys(told)
     counts.refetched += sum(len(each.requests) for each in answers[1:])

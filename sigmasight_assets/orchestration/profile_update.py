@@ -4,7 +4,7 @@ No Dagster here; the asset in ``assets.market`` calls this.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.storage.calendar import require_not_closed
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.profiles import read_captures, store_profiles
 from sigmasight_assets.storage.publications import lock_layer
@@ -33,14 +34,20 @@ class ProfileUpdate:
 
 
 def update_profiles(
-    database: Database, source: MarketSource, *, sessions: Sequence[date], newest_session: date
+    database: Database,
+    source: MarketSource,
+    *,
+    sessions: Sequence[date],
+    newest_session: date,
+    symbols: Collection[str] | None = None,
 ) -> ProfileUpdate:
-    """Give every tracked share and fund a profile captured within six days of each session.
+    """Give every tracked share and fund, or only ``symbols``, a profile captured within six days of each session.
 
     A source whose profiles are those of now is asked once, as of ``newest_session``, whatever the sessions.
     """
     with database.begin() as connection:
-        tracked = [item for item in read_universe(connection) if item.asset_type != "option"]
+        universe = read_universe(connection)
+    tracked = [item for item in universe if item.asset_type != "option" and (symbols is None or item.symbol in symbols)]
     days = sorted(sessions) if source.supplies_dated_profiles else [newest_session]
     with database.bulk(read_only=True) as transaction:
         captures = read_captures(transaction, first=days[0] - LARGEST_AGE, last=days[-1])
@@ -71,6 +78,7 @@ def _capture(
     profiles = answer.profiles.filter(pc.is_in(answer.profiles.column("symbol"), value_set=pa.array(symbols)))
     with database.bulk() as transaction:
         lock_layer(transaction, "prices")
+        require_not_closed(transaction, day)
         update.captured += store_profiles(transaction, profiles, captured_on=day, source=source.name)
     found: list[str] = profiles.column("symbol").to_pylist()
     for symbol in found:

@@ -2,35 +2,41 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from sigmasight_assets.errors import MarketDataError, SessionError, SigmaSightError, StorageError
+from sigmasight_assets.errors import SessionError, SigmaSightError, StorageError
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.lanes import gives_way
 from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.step_retries import next_pause
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket, metered
+from sigmasight_assets.runs import INPUT_HASH_TAG
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, start_batch
+from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, record_retry, start_batch
+from sigmasight_assets.storage.signs_of_life import signs_of_life
 
-INPUT_HASH_TAG = "sigmasight/input_hash"
-# Vendors and the database recover; a session that fails its checks does not do so by itself.
-RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-RETRYABLE = (MarketDataError, StorageError)
+# Who started a run, by the tags that the orchestrator gives it; a run without any was started by hand.
+STARTER_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
 SHOWN = 50
 
 
 @dataclass
 class Step:
-    """A running step: its sessions, the open database, and the counts it leaves in ``batch_runs``."""
+    """A running step: its sessions, the open database, and the counts it leaves in ``batch_runs``.
+
+    ``attempt`` counts from 1.
+    """
 
     database: Database
     sessions: list[date]
     run_id: str
+    attempt: int = 1
     started: float = field(default_factory=time.monotonic)
     counts: dict[str, Any] = field(default_factory=dict)
     market: MeteredMarket | None = None
@@ -43,7 +49,9 @@ class Step:
     @property
     def all_counts(self) -> dict[str, Any]:
         """The counts with those that every step has."""
-        return self.counts if self.market is None else {**self.counts, "vendor_calls": self.market.calls}
+        attempts = {"attempts": self.attempt} if self.attempt > 1 else {}
+        calls = {} if self.market is None else {"vendor_calls": self.market.calls}
+        return {**self.counts, **calls, **attempts}
 
     @property
     def seconds(self) -> float:
@@ -52,31 +60,84 @@ class Step:
 
 
 @contextmanager
-def recorded_step(context: dg.AssetExecutionContext, pipeline: Pipeline, kind: str) -> Iterator[Step]:
-    """Open the step's database and record its end; our own errors become failures that say what to do."""
+def recorded_step(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, kind: str, *, sessions: list[date] | None = None
+) -> Iterator[Step]:
+    """Open the step's database, record that it lives and how it ended; our own errors say what to do.
+
+    What passes by itself is tried again after a pause that depends on the cause. The pause is part of the step: it is
+    alive, and an interruption ends it at once, which it would not when the orchestrator waited. A step without
+    partitions is recorded with the given ``sessions``.
+    """
+    attempt, tags = context.retry_number + 1, context.run.tags
     try:
-        sessions = _asked_sessions(context, pipeline)
+        sessions = sessions or _asked_sessions(context, pipeline)
     except SigmaSightError as error:
+        if _pause(context, error, attempt):
+            raise dg.RetryRequested(max_retries=attempt) from error
         raise dg.Failure(str(error), allow_retries=False) from error
-    step = Step(pipeline.database(), sessions, context.run.run_id)
-    try:
-        with step.database.begin() as connection:
-            input_hash = context.run.tags.get(INPUT_HASH_TAG)
-            start_batch(connection, run_id=step.run_id, kind=kind, sessions=sessions, input_hash=input_hash)
-        yield step
-        _finish(step, kind, error=None)
-    except SigmaSightError as error:
-        _finish(step, kind, error=str(error))
-        raise dg.Failure(str(error), allow_retries=isinstance(error, RETRYABLE)) from error
-    except Exception as error:
-        # Not one of ours: a mistake in the code, which trying again does not mend.
-        _finish(step, kind, error=f"{type(error).__name__}: {error}")
-        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
-    except BaseException as interruption:
-        _finish(step, kind, error=f"interrupted: {type(interruption).__name__}")
-        raise
-    finally:
-        step.database.close()
+    step = Step(pipeline.database(gives_way=gives_way(tags)), sessions, context.run.run_id, attempt)
+    with closing(step.database), signs_of_life(step.database.url, run_id=step.run_id, kind=kind):
+        try:
+            try:
+                _start(context, step, kind)
+                yield step
+                _finish(step, kind, error=None)
+            except SigmaSightError as error:
+                if not _pause(context, error, attempt, step=step, kind=kind):
+                    raise
+                raise dg.RetryRequested(max_retries=attempt) from error
+        except dg.RetryRequested:
+            raise
+        except SigmaSightError as error:
+            _finish(step, kind, error=str(error))
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except Exception as error:
+            # Not one of ours: a mistake in the code, which trying again does not mend.
+            _finish(step, kind, error=f"{type(error).__name__}: {error}")
+            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+        except BaseException as interruption:
+            _finish(step, kind, error=f"interrupted: {type(interruption).__name__}")
+            raise
+
+
+def started_by(tags: Mapping[str, str]) -> str:
+    """The schedule or sensor that started a run with these tags; ``manual`` when it was neither."""
+    return next((tags[name] for name in STARTER_TAGS if name in tags), "manual")
+
+
+def _start(context: dg.AssetExecutionContext, step: Step, kind: str) -> None:
+    tags = context.run.tags
+    with step.database.begin() as connection:
+        start_batch(
+            connection,
+            run_id=step.run_id,
+            kind=kind,
+            sessions=step.sessions,
+            input_hash=tags.get(INPUT_HASH_TAG),
+            started_by=started_by(tags),
+        )
+
+
+def _pause(
+    context: dg.AssetExecutionContext,
+    error: SigmaSightError,
+    attempt: int,
+    *,
+    step: Step | None = None,
+    kind: str = "",
+) -> bool:
+    """Say why the step is tried again and when, and wait until then; False when trying again changes nothing."""
+    pause = next_pause(error, attempt)
+    if pause is None:
+        return False
+    context.log.warning(f"{error}\nAttempt {attempt} failed; the next one follows in {pause:.0f} s.")
+    if step is not None:
+        counts = as_counts(step.all_counts)
+        with suppress(StorageError), step.database.begin() as connection:
+            record_retry(connection, run_id=step.run_id, kind=kind, counts=counts, error=str(error))
+    time.sleep(pause)
+    return True
 
 
 def _asked_sessions(context: dg.AssetExecutionContext, pipeline: Pipeline) -> list[date]:

@@ -12,7 +12,7 @@ from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.figures import FigureChange, figure_change, replace_exclusions, write_change
 from sigmasight_assets.storage.grid import Grid
-from sigmasight_assets.storage.universe import record_factor_date
+from sigmasight_assets.storage.universe import record_factor_date, withdraw_factor_date
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,14 @@ class SymbolChanges:
     changes: list[tuple[Block, FigureChange]]
     differing: dict[str, IntArray]
     computed: dict[str, IntArray]
+
+    def cells(self, shape: tuple[int, int], *products: str) -> BoolArray:
+        """Where (T, S) a row is new, changed or gone, of the products given or of any."""
+        changed = np.zeros(shape, dtype=np.bool_)
+        for block, change in self.changes:
+            if not products or change.figures.product in products:
+                changed[block.cells] |= change.write | change.delete
+        return changed
 
 
 def find_changes(work: SymbolWork, good: Mapping[str, BoolArray]) -> SymbolChanges:
@@ -54,7 +62,7 @@ def write_exclusions(transaction: BulkTransaction, work: SymbolWork, good: Mappi
 
 
 def write_changes(transaction: BulkTransaction, work: SymbolWork, changes: SymbolChanges, *, generation: int) -> None:
-    """Write the rows and remember the newest session of each symbol that has exposures."""
+    """Write the rows and keep the newest session with exposures of each symbol up to date."""
     targets = work.window.targets
     for block, change in changes.changes:
         names = tuple(targets.symbols[column] for column in block.columns)
@@ -64,15 +72,16 @@ def write_changes(transaction: BulkTransaction, work: SymbolWork, changes: Symbo
 
 
 def _record_factor_dates(transaction: BulkTransaction, work: SymbolWork, changes: SymbolChanges) -> None:
-    """Advance the newest session with exposures of the symbols whose Market Beta was written."""
-    written = np.zeros(work.shape, dtype=np.bool_)
+    """Move the newest session with exposures of the symbols whose Market Beta was written or is gone."""
+    written, gone = np.zeros((2, *work.shape), dtype=np.bool_)
     for block, change in changes.changes:
         if change.figures.product == "market_beta":
-            written[block.cells] = change.write
-    last = len(written) - 1 - written[::-1].argmax(axis=0)
-    for row in np.unique(last[written.any(axis=0)]):
-        selected = np.flatnonzero(written.any(axis=0) & (last == row))
-        record_factor_date(transaction, work.window.targets.sessions[row].item(), _names(work, selected))
+            written[block.cells], gone[block.cells] = change.write, change.delete
+    for cells, record in ((written, record_factor_date), (gone, withdraw_factor_date)):
+        last = len(cells) - 1 - cells[::-1].argmax(axis=0)
+        for row in np.unique(last[cells.any(axis=0)]):
+            selected = np.flatnonzero(cells.any(axis=0) & (last == row))
+            record(transaction, work.window.targets.sessions[row].item(), _names(work, selected))
 
 
 def _names(work: SymbolWork, columns: Iterable[int]) -> list[str]:

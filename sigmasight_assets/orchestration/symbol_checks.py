@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 
+from sigmasight_assets.operations.check_assets import BARS_VALID, BETA_STABLE, BETAS_FINITE, COVERAGE, FACTOR_FUNDS
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow
 from sigmasight_assets.orchestration.symbol_work import SymbolWork
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray
@@ -14,11 +15,6 @@ from sigmasight_assets.quant.factors import BETA_CAP, FACTOR_ETFS, Reason
 from sigmasight_assets.quant.regression import SymbolExposures
 from sigmasight_assets.storage.operations import Verdict
 
-COVERAGE = "coverage"
-FACTOR_FUNDS = "factor_etfs_priced"
-BARS_VALID = "bars_valid"
-BETAS_FINITE = "betas_finite"
-BETA_STABLE = "market_beta_stable"
 CHECKS = {
     COVERAGE: "Enough of the symbols active at the session have a bar",
     FACTOR_FUNDS: "All eight factor ETFs have a bar",

@@ -16,11 +16,17 @@ from sigmasight_assets.orchestration import symbol_slices
 from sigmasight_assets.orchestration.symbol_changes import (
     SymbolChanges,
     find_changes,
-    write_changes,
     write_exclusions,
 )
 from sigmasight_assets.orchestration.symbol_checks import judge_symbols
 from sigmasight_assets.orchestration.symbol_fingerprints import REGRESSIONS
+from sigmasight_assets.orchestration.symbol_ledger import (
+    changed_symbols,
+    merged,
+    republications,
+    symbols_with_actions,
+    write_and_carry,
+)
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_slices import (
     PublicationRun,
@@ -32,8 +38,9 @@ from sigmasight_assets.orchestration.symbol_window import LOOKBACK_SESSIONS, rea
 from sigmasight_assets.orchestration.symbol_work import SymbolWork, prepare_work
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import SessionCalendar
-from sigmasight_assets.storage.actions import publish_actions
+from sigmasight_assets.storage.actions import publish_actions, read_pending_actions
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.figures import PRODUCT_TABLES
 from sigmasight_assets.storage.invalidations import (
     MARK_SCHEMA,
@@ -44,7 +51,7 @@ from sigmasight_assets.storage.invalidations import (
 )
 from sigmasight_assets.storage.publications import (
     SYMBOL_PRODUCTS,
-    Publication,
+    complete_sessions,
     next_generation,
     read_newest_coverage,
     read_products,
@@ -85,14 +92,20 @@ class _Group:
         }
 
 
-def settle_invalidations(run: PublicationRun, outcome: SymbolPublication) -> None:
+def settle_invalidations(
+    run: PublicationRun, outcome: SymbolPublication, *, only: AbstractSet[str] | None = None
+) -> None:
     """Republish what is marked and clear the marks; symbols for which that fails are left in ``outcome.unsettled``.
 
-    Marks that are set meanwhile are settled too.
+    Marks that are set meanwhile are settled too; with ``only`` those of other symbols stay.
     """
     while True:
         with run.database.bulk(read_only=True) as transaction:
-            marks = [item for item in read_invalidations(transaction) if item.symbol not in outcome.unsettled]
+            marks = [
+                item
+                for item in read_invalidations(transaction)
+                if item.symbol not in outcome.unsettled and (only is None or item.symbol in only)
+            ]
             published = read_products(transaction, "symbol")
         if not marks:
             return
@@ -145,6 +158,7 @@ def _republish_group(run: PublicationRun, names: AbstractSet[str], outcome: Symb
     """
     with run.database.bulk() as transaction:
         lock_symbol_layer(transaction)
+        require_calendar(transaction, run.calendar)
         marks = [item for item in read_invalidations(transaction) if item.symbol in names]
         published = read_products(transaction, "symbol")
         work = _prepare_group(transaction, run, marks, published)
@@ -161,7 +175,7 @@ def _republish_group(run: PublicationRun, names: AbstractSet[str], outcome: Symb
         group = _Group(marks, published, work, find_changes(work, good))
         write_exclusions(transaction, work, good)
         outcome.cells_computed += work.cells_computed
-        if ledger := _publish_group(transaction, group, run_id=run.run_id):
+        if ledger := _publish_group(transaction, run.calendar, group, run_id=run.run_id):
             outcome.add_republished(*ledger, symbols=names, rows=group.changes.computed)
         return _clear_or_widen(transaction, group, run_id=run.run_id)
 
@@ -181,36 +195,33 @@ def _prepare_group(
     return prepare_work(transaction, window.part(np.arange(len(sessions)), columns), products=SYMBOL_PRODUCTS)
 
 
-def _publish_group(transaction: BulkTransaction, group: _Group, *, run_id: str) -> tuple[int, list[date]] | None:
+def _publish_group(
+    transaction: BulkTransaction, calendar: SessionCalendar, group: _Group, *, run_id: str
+) -> tuple[int, list[date]] | None:
     """Write rows, corporate actions and ledger under one generation.
 
     Returns it with its sessions; None, and no generation is taken, if nothing differs.
     """
-    rows = group.rows
-    moved = {day for item in group.marks for day in _first_with_action(item, group.published)}
-    if not rows and not moved:
+    work, universe = group.work, len(read_universe_in_bulk(transaction))
+    complete = complete_sessions(group.published)
+    pending = read_pending_actions(transaction, work.window.grid.symbols)
+    own_rows = changed_symbols(work.window.targets, group.changes.cells(work.shape))
+    moved = symbols_with_actions(pending, complete)
+    if not own_rows and not moved:
         # Actions that no published session has reached are published with the first that does.
         return None
     generation = next_generation(transaction)
-    if not publish_actions(transaction, generation, group.work.window.grid.symbols):
-        moved = set()
-    due = sorted(rows.keys() | moved)
-    if not due:
-        return None
-    write_changes(transaction, group.work, group.changes, generation=generation)
-    coverage = read_newest_coverage(transaction)
-    ledger = [
-        Publication(
-            session=day,
-            products=tuple(name for name in SYMBOL_PRODUCTS if name in group.published[day]),
-            rows_written=sum(rows.get(day, {}).values()),
-            coverage=coverage[day],
-            counts=rows.get(day, {}),
-        )
-        for day in due
-    ]
+    publish_actions(transaction, generation, work.window.grid.symbols)
+    carried = write_and_carry(transaction, calendar, work, group.changes, generation=generation, wanted=complete)
+    ledger = republications(
+        merged(own_rows, moved, carried),
+        published=group.published,
+        coverage=read_newest_coverage(transaction),
+        counts=group.rows,
+        universe=universe,
+    )
     record_publications(transaction, generation, "symbol", ledger, run_id=run_id)
-    return generation, due
+    return generation, [item.session for item in ledger]
 
 
 def _clear_or_widen(transaction: BulkTransaction, group: _Group, *, run_id: str) -> list[Invalidation]:
@@ -261,4 +272,5 @@ def _republish_universe(run: PublicationRun, funds: Sequence[Invalidation], outc
         outcome.unsettled.update(names)
         return
     with run.database.bulk() as transaction:
+        lock_symbol_layer(transaction)
         clear_invalidations(transaction, funds)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import date
 
 from sigmasight_assets.orchestration.symbol_invalidations import settle_invalidations
+from sigmasight_assets.orchestration.symbol_ledger import CLOSES
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
-from sigmasight_assets.orchestration.symbol_slices import CLOSES, PublicationRun, publish_slice, slices
+from sigmasight_assets.orchestration.symbol_slices import PublicationRun, publish_slice, slices
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.onboarding_claims import complete_published, fail_refused
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
 
@@ -41,4 +43,9 @@ def publish_symbol_products(
             known_marks = outcome.unsettled if CLOSES in products else None
             done = publish_slice(run, part, products=products, force=force, known_marks=known_marks)
         outcome.add(done)
+    if CLOSES in products:
+        # What was asked for meanwhile and has come with this run needs no run of its own.
+        with database.begin() as connection:
+            complete_published(connection, run_id=run_id)
+            fail_refused(connection, run_id=run_id)
     return outcome

@@ -14,7 +14,6 @@ import numpy as np
 from sigmasight_assets.orchestration.symbol_changes import (
     SymbolChanges,
     find_changes,
-    write_changes,
     write_exclusions,
 )
 from sigmasight_assets.orchestration.symbol_checks import coverage, good_sessions, judge_sessions
@@ -23,20 +22,33 @@ from sigmasight_assets.orchestration.symbol_covariances import (
     covariance_change,
     write_covariances,
 )
+from sigmasight_assets.orchestration.symbol_ledger import (
+    CLOSES,
+    Names,
+    changed_symbols,
+    merged,
+    named,
+    republications,
+    symbols_with_actions,
+    write_and_carry,
+)
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow, read_symbol_window
 from sigmasight_assets.orchestration.symbol_work import SymbolWork, prepare_work
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.sessions import SessionCalendar
-from sigmasight_assets.storage.actions import publish_actions
+from sigmasight_assets.storage.actions import publish_actions, read_pending_actions
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import PRODUCT_TABLES
 from sigmasight_assets.storage.invalidations import read_invalidations
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
 from sigmasight_assets.storage.publications import (
     Publication,
+    complete_sessions,
     lock_layer,
     next_generation,
+    read_newest_coverage,
     read_products,
     record_publications,
 )
@@ -45,8 +57,6 @@ from sigmasight_assets.storage.universe import read_universe, read_universe_in_b
 # Cells (sessions x symbols) at a time: bounds the memory of a long backfill to about 1.5 GB.
 SLICE_CELLS = 640_000
 SLICE_SESSIONS = 128
-# The product that holds the published closes.
-CLOSES = "symbol_daily_metrics"
 
 
 @dataclass(frozen=True)
@@ -118,11 +128,12 @@ def publish_slice(
     """
     with run.database.bulk() as transaction:
         lock_symbol_layer(transaction)
+        require_calendar(transaction, run.calendar)
         marked = frozenset(item.symbol for item in read_invalidations(transaction))
         if known_marks is not None and not marked <= known_marks:
             return None
         judged = _judged_slice(transaction, run, sessions, products=products, force=force)
-        generation = _write_slice(transaction, judged, products=products, marked=marked, run_id=run.run_id)
+        generation = _write_slice(transaction, run, judged, products=products, marked=marked)
     with run.database.begin() as connection:
         record_verdicts(connection, judged.verdicts, layer="symbol", run_id=run.run_id)
     return PublishedSlice(judged, generation)
@@ -150,27 +161,55 @@ def _judged_slice(
 
 
 def _write_slice(
-    transaction: BulkTransaction, judged: JudgedSlice, *, products: Sequence[str], marked: frozenset[str], run_id: str
+    transaction: BulkTransaction,
+    run: PublicationRun,
+    judged: JudgedSlice,
+    *,
+    products: Sequence[str],
+    marked: frozenset[str],
 ) -> int | None:
     """Write what differs; returns the generation, None when none was needed."""
-    work, differing = judged.work, judged.differing
+    work = judged.work
     write_exclusions(transaction, work, dict.fromkeys(judged.changes.differing, judged.good))
-    affected = _affected_sessions(transaction, work.window, differing, good=judged.good, products=products)
+    published = read_products(transaction, "symbol")
+    affected = _affected_sessions(published, judged, products=products)
     if not affected.any():
         return None
     generation = next_generation(transaction)
-    write_changes(transaction, work, judged.changes, generation=generation)
     if judged.covariances is not None:
-        selected = differing["factor_covariances"] > 0
+        selected = judged.differing["factor_covariances"] > 0
         write_covariances(transaction, work.window, judged.covariances, selected, generation=generation)
+    actions = []
     if CLOSES in products:
         # Splits and dividends take effect together with the closes stated in their units.
-        names = [name for name in work.window.grid.symbols if name not in marked] if marked else None
-        publish_actions(transaction, generation, names)
-    record_publications(
-        transaction, generation, "symbol", _ledger_rows(work, differing, affected, products), run_id=run_id
-    )
+        unmarked = [name for name in work.window.grid.symbols if name not in marked] if marked else None
+        actions = read_pending_actions(transaction, unmarked)
+        publish_actions(transaction, generation, unmarked)
+    names = _write_rows(transaction, run, judged, published, generation=generation)
+    days = work.window.targets.sessions[affected].tolist()
+    now_complete = complete_sessions(published | {day: published.get(day, set()) | {*products} for day in days})
+    names = merged(names, symbols_with_actions(actions, now_complete))
+    ledger = _ledger_rows(transaction, judged, affected, names, published, products=products)
+    record_publications(transaction, generation, "symbol", ledger, run_id=run.run_id)
     return generation
+
+
+def _write_rows(
+    transaction: BulkTransaction,
+    run: PublicationRun,
+    judged: JudgedSlice,
+    published: Mapping[date, AbstractSet[str]],
+    *,
+    generation: int,
+) -> Names:
+    """Write the rows that differ; returns the symbols of which figures in force differ, by session."""
+    work, universe = judged.work, len(judged.work.window.grid.symbols)
+    own = changed_symbols(work.window.targets, judged.changes.cells(work.shape))
+    # Sessions that name no symbol, because there are too many, need not be told of more.
+    wanted = complete_sessions(published) - {day for day, symbols in own.items() if named(symbols, universe) is None}
+    return merged(
+        own, write_and_carry(transaction, run.calendar, work, judged.changes, generation=generation, wanted=wanted)
+    )
 
 
 def _previous_betas(transaction: BulkTransaction, window: SymbolWindow) -> FloatArray:
@@ -186,32 +225,38 @@ def _previous_betas(transaction: BulkTransaction, window: SymbolWindow) -> Float
 
 
 def _affected_sessions(
-    transaction: BulkTransaction,
-    window: SymbolWindow,
-    differing: Mapping[str, IntArray],
-    *,
-    good: BoolArray,
-    products: Sequence[str],
+    published: Mapping[date, AbstractSet[str]], judged: JudgedSlice, *, products: Sequence[str]
 ) -> BoolArray:
     """Good sessions (T,) with changed rows or with a product that was never published."""
-    published = read_products(transaction, "symbol")
-    affected = np.sum(list(differing.values()), axis=0) > 0
-    for row, session in enumerate(window.targets.sessions.tolist()):
+    affected = np.sum(list(judged.differing.values()), axis=0) > 0
+    for row, session in enumerate(judged.work.window.targets.sessions.tolist()):
         affected[row] |= not set(products) <= published.get(session, set())
-    return np.asarray(affected & good)
+    return np.asarray(affected & judged.good)
 
 
 def _ledger_rows(
-    work: SymbolWork, differing: Mapping[str, IntArray], affected: BoolArray, products: Sequence[str]
+    transaction: BulkTransaction,
+    judged: JudgedSlice,
+    affected: BoolArray,
+    names: Names,
+    published: Mapping[date, AbstractSet[str]],
+    *,
+    products: Sequence[str],
 ) -> list[Publication]:
-    sessions = work.window.targets.sessions.tolist()
-    return [
+    """Of the affected sessions, and of complete ones for which symbols are named all the same."""
+    work, differing, complete = judged.work, judged.differing, complete_sessions(published)
+    sessions, universe = work.window.targets.sessions.tolist(), len(work.window.grid.symbols)
+    own = [
         Publication(
             session=sessions[row],
             products=tuple(products),
             rows_written=sum(int(counts[row]) for counts in differing.values()),
             coverage=coverage(work, row),
             counts={name: int(counts[row]) for name, counts in differing.items()},
+            symbols=named(names.get(sessions[row], set()), universe) if sessions[row] in complete else None,
         )
         for row in np.flatnonzero(affected).tolist()
     ]
+    others = {day: names[day] for day in names.keys() & complete - {item.session for item in own}}
+    newest = read_newest_coverage(transaction) if others else {}
+    return own + republications(others, published=published, coverage=newest, counts={}, universe=universe)

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.errors import MarketSetupError
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.quant.returns import simple_returns
 from sigmasight_assets.quant.suspect import unexplained_moves
 from sigmasight_assets.sessions import ONE_DAY, SessionCalendar
 from sigmasight_assets.storage.actions import read_stated_actions
+from sigmasight_assets.storage.bar_decisions import BarDecision, decided_bars, read_bar_decisions_in_bulk
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.prices import read_price_window
@@ -97,12 +98,12 @@ def read_symbol_window(
     """Read the window of the sessions, which need not be contiguous; the factor ETFs must be among the symbols.
 
     ``symbols`` must have been read under the lock of the prices: a bar is suspect only while it is the symbol's
-    newest. Raises ``MarketDataError`` when a factor ETF is not tracked.
+    newest and no operator has accepted it. Raises ``MarketSetupError`` when a factor ETF is not tracked.
     """
     names = tuple(item.symbol for item in symbols)
     missing = [name for name in FACTOR_ETFS if name not in names]
     if missing:
-        raise MarketDataError(
+        raise MarketSetupError(
             f"The factor ETFs {', '.join(missing)} are not tracked: run `sigmasight universe add {' '.join(missing)}`"
         )
     positions = np.array([calendar.index(day) for day in sessions])
@@ -111,7 +112,8 @@ def read_symbol_window(
     prices = read_price_window(transaction, grid, columns=("close_price",))
     actions = read_stated_actions(transaction, first=grid.sessions[0].item(), last=grid.sessions[-1].item())
     returns = simple_returns(prices.adj_close)
-    suspect = suspect_bars(prices.close, symbols, grid, actions)
+    accepted = read_bar_decisions_in_bulk(transaction, grid, verdict="accepted")
+    suspect = suspect_bars(prices.close, symbols, grid, actions, accepted)
     funds = [names.index(name) for name in FACTOR_ETFS]
     return SymbolWindow(
         grid=grid,
@@ -130,11 +132,17 @@ def read_symbol_window(
     )
 
 
-def suspect_bars(closes: IntArray, symbols: Sequence[TrackedSymbol], grid: Grid, actions: pa.Table) -> BoolArray:
-    """Bars (N, S) that no corporate action explains and that no later bar of the symbol confirms.
+def suspect_bars(
+    closes: IntArray,
+    symbols: Sequence[TrackedSymbol],
+    grid: Grid,
+    actions: pa.Table,
+    accepted: Sequence[BarDecision] = (),
+) -> BoolArray:
+    """Bars (N, S) that no corporate action explains, no later bar of the symbol confirms and no operator has accepted.
 
     ``closes`` (N, S) in 1e-4 USD, 0 where there is no bar. ``actions`` has the columns ``symbol`` and ``ex_date``; an
-    ex-date that is no session counts for the next one.
+    ex-date that is no session counts for the next one. ``accepted`` are operators' decisions for bars.
     """
     columns = pc.fill_null(pc.index_in(actions.column("symbol"), value_set=pa.array(grid.symbols, pa.string())), -1)
     column = columns.to_numpy().astype(np.int64)
@@ -144,7 +152,7 @@ def suspect_bars(closes: IntArray, symbols: Sequence[TrackedSymbol], grid: Grid,
     has_action[row[inside], column[inside]] = True
     newest = np.array([np.datetime64(item.last_price_date or "NaT", "D") for item in symbols], dtype="datetime64[D]")
     suspect: BoolArray = unexplained_moves(closes, has_action) & (grid.sessions[:, None] == newest)
-    return suspect
+    return suspect & ~decided_bars(closes, grid, accepted)
 
 
 def return_anchors(sessions: DateArray, rows: IntArray) -> IntArray:

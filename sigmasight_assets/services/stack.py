@@ -8,14 +8,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from sigmasight_assets.errors import ServiceError
+from sigmasight_assets.errors import ServiceError, StorageError
 from sigmasight_assets.services.dagster_probe import DagsterProbe
 from sigmasight_assets.services.home import Home, read_text, write_atomically
 from sigmasight_assets.services.locks import file_lock, lock_holder
@@ -23,6 +23,8 @@ from sigmasight_assets.services.ports import LOOPBACK, accepts, free_port, requi
 from sigmasight_assets.services.processes import end_recorded, signals_deferred
 from sigmasight_assets.services.supervisor import Report, Service, Supervisor
 from sigmasight_assets.settings import PREFIX, Settings
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.step_lives import end_lost_steps
 
 LOCATION = "sigmasight"
 DEFINITIONS_MODULE = "sigmasight_assets.definitions"
@@ -142,15 +144,19 @@ class DagsterServices:
         self._supervisor.start(self._code_server(code_port))
         self._supervisor.start(self._webserver(workspace), self._daemon(workspace, began))
         if not self._settings.database_url:
-            self._cancel_earlier_runs(began)
+            self._end_earlier_runs(began)
         write_atomically(_address_file(self._home), self.graphql_url)
 
-    def _cancel_earlier_runs(self, began: float) -> None:
-        """Runs of services that were killed would stay STARTED and keep their pool slots.
+    def _end_earlier_runs(self, began: float) -> None:
+        """End runs of services that were killed at once, without waiting for their signs of life.
 
-        Only in the embedded database, which is this home's alone: a shared one has workers elsewhere, whose runs
-        end by ``max_runtime_seconds``.
+        Only in the embedded database, which is this home's alone and whose workers have all ended: a shared one may
+        have workers elsewhere, and the sensor ``lost_runs`` tells which of them are alive.
         """
+        # A database without tables has nothing to end.
+        database = Database(self._database_url)
+        with closing(database), suppress(StorageError), database.begin() as connection:
+            end_lost_steps(connection)
         canceled = DagsterProbe(self.graphql_url).cancel_unfinished(began)
         if canceled:
             self._report(f"Ended {len(canceled)} runs that an earlier stop left unfinished: {', '.join(canceled)}")

@@ -31,6 +31,11 @@ COLUMNS = (
 )
 IS_STATED = "withdrawn_at IS NULL"
 IS_PUBLISHED = "generation IS NOT NULL AND withdrawn_generation IS NULL"
+# What a publication does to an action: the column it writes, and of which rows.
+PENDING = {
+    "generation": f"{IS_STATED} AND generation IS NULL",
+    "withdrawn_generation": f"withdrawn_at IS NOT NULL AND {IS_PUBLISHED}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,19 @@ def _read(
     return rows.cast(ACTION_ROWS)
 
 
+def read_pending_actions(
+    transaction: BulkTransaction, symbols: Sequence[str] | None = None
+) -> list[tuple[str, date, str]]:
+    """Symbol, ex-date and kind of what ``publish_actions`` would touch, of all symbols or of those given."""
+    chosen, parameters = ("", ()) if symbols is None else (" AND symbol = ANY($1)", (list(symbols),))
+    pending = " OR ".join(f"({condition})" for condition in PENDING.values())
+    rows = transaction.read(
+        f"SELECT DISTINCT symbol, ex_date, kind FROM corporate_actions WHERE ({pending}){chosen} ORDER BY 1, 2, 3",
+        parameters,
+    )
+    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+
+
 def publish_actions(transaction: BulkTransaction, generation: int, symbols: Sequence[str] | None = None) -> int:
     """From ``generation`` on figures take into account what is stated and disregard what was withdrawn.
 
@@ -104,10 +122,7 @@ def publish_actions(transaction: BulkTransaction, generation: int, symbols: Sequ
     """
     chosen, parameters = ("", ()) if symbols is None else (" AND symbol = ANY($2)", (list(symbols),))
     touched = 0
-    for column, condition in (
-        ("generation", f"{IS_STATED} AND generation IS NULL"),
-        ("withdrawn_generation", f"withdrawn_at IS NOT NULL AND {IS_PUBLISHED}"),
-    ):
+    for column, condition in PENDING.items():
         rows = transaction.read(
             f"UPDATE corporate_actions SET {column} = $1 WHERE {condition}{chosen} RETURNING action_id",
             (generation, *parameters),

@@ -39,6 +39,7 @@ PORTFOLIOS_SQL = """
 SELECT portfolio_id, as_of, (stated_equity * 100000000)::bigint AS stated_equity, book_version, stale_from
 FROM portfolios
 WHERE as_of <= $1::date AND ($2::date IS NULL OR stale_from IS NULL OR stale_from > $2::date)
+  AND ($3::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($3::bigint[]))
 ORDER BY portfolio_id
 """
 FLOWS_SQL = """
@@ -49,14 +50,14 @@ WHERE portfolio_id = ANY($1)
 STATE_SQL = """
 SELECT portfolio_id, (equity * 100000000)::bigint AS equity, (cumulative_pnl * 100000000)::bigint AS cumulative_pnl
 FROM portfolio_snapshots
-WHERE session = $1
+WHERE session = $1 AND portfolio_id = ANY($2)
 """
 # A lot that was never priced has no price; a private lot's price is its value.
 MARKS_SQL = """
 SELECT position_id, (market_value * 100000000)::bigint AS market_value,
        coalesce(price_used * 10000, 0)::bigint AS price_used, split_numerator, split_denominator
 FROM position_values
-WHERE session = $1 AND (price_used IS NOT NULL OR status = 'priced')
+WHERE session = $1 AND portfolio_id = ANY($2) AND (price_used IS NOT NULL OR status = 'priced')
 """
 
 
@@ -106,19 +107,17 @@ class Books:
 
 
 def read_books(
-    transaction: BulkTransaction, *, last: date, previous: date | None = None, only_stale: bool = False
+    transaction: BulkTransaction, *, last: date, previous: date | None = None, only: IntArray | None = None
 ) -> Books:
-    """The books of portfolios that exist on ``last``; with ``only_stale`` those whose snapshots await recomputation.
+    """The books of portfolios that exist on ``last``; with ``only`` those, and others that are stale by then.
 
     Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
     Options are open until their owner closes them; ``orchestration.option_expiry`` ends them. Raises
     ``PublicationError`` naming the portfolios with an amount beyond 92 billion USD.
     """
-    rows = transaction.read(PORTFOLIOS_SQL, (last, previous))
-    if only_stale:
-        rows = rows.filter(pc.is_valid(rows.column("stale_from")))
+    rows = transaction.read(PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only)))
     portfolio_ids = numpy_column(rows, "portfolio_id")
-    keys = (portfolio_ids.tolist() or [0],)
+    keys = (_key_list(portfolio_ids),)
     table = _LotTable(transaction.read(LOTS_SQL, keys))
     flows = transaction.read(FLOWS_SQL, keys)
     position_ids = numpy_column(table.rows, "position_id")
@@ -144,6 +143,11 @@ def read_books(
         dividends=published_dividends(actions, table.symbols),
         valuations=valuations,
     )
+
+
+def _key_list(keys: IntArray) -> list[int]:
+    """Never empty, because an empty list has no type; 0 is nobody's key."""
+    return keys.tolist() or [0]
 
 
 class _LotTable:
@@ -213,12 +217,13 @@ def read_ledger_state(transaction: BulkTransaction, books: Books, previous: date
     state = LedgerState.initial(books.portfolios, books.lots)
     if previous is None:
         return state
-    rows = transaction.read(STATE_SQL, (previous,))
+    keys = _key_list(books.portfolio_ids)
+    rows = transaction.read(STATE_SQL, (previous, keys))
     cells, known = _positions_of(numpy_column(rows, "portfolio_id"), books.portfolio_ids)
     state.session[cells] = np.datetime64(previous, "D")
     state.equity[cells] = numpy_column(rows, "equity")[known]
     state.cumulative_pnl[cells] = numpy_column(rows, "cumulative_pnl")[known]
-    marks = transaction.read(MARKS_SQL, (previous,))
+    marks = transaction.read(MARKS_SQL, (previous, keys))
     order = np.argsort(books.position_ids)
     found, known = _positions_of(numpy_column(marks, "position_id"), books.position_ids[order])
     lots = order[found]

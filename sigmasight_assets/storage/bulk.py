@@ -14,11 +14,13 @@ import psycopg2
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_manager import Error as DriverError
+from adbc_driver_manager import OperationalError as DriverOperationalError
 from numpy.typing import NDArray
 from psycopg2.extensions import make_dsn
 
-from sigmasight_assets.errors import StorageError
-from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, without_password
+from sigmasight_assets.errors import StorageError, TransientStorageError
+from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, session_options, without_password
+from sigmasight_assets.storage.sqlstates import is_passing
 
 
 class BulkTransaction:
@@ -83,14 +85,14 @@ class BulkConnections:
         self._opening = threading.Lock()
 
     def open(self) -> Any:
-        """A new connection; ``StorageError`` when the database is away."""
+        """A new connection; ``TransientStorageError`` when the database is away."""
         try:
             with self._opening:
                 if self._first is None:
                     self._first = self._connect()
             return self._first.adbc_clone()
         except (DriverError, psycopg2.ProgrammingError) as error:
-            raise StorageError(
+            raise TransientStorageError(
                 f"The database {without_password(self._url)} does not answer. "
                 "Start the embedded one with `sigmasight db up`, or check SIGMASIGHT_DATABASE_URL."
             ) from error
@@ -109,7 +111,8 @@ class BulkConnections:
         parts = sa.make_url(self._url)
         pairs = {**parts.translate_connect_args(username="user", database="dbname"), **parts.query}
         # It stays open for its types alone, so it must not sit in a transaction.
-        return dbapi.connect(make_dsn(**{**pairs, "connect_timeout": CONNECT_TIMEOUT_SECONDS}), autocommit=True)
+        own = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": session_options(self._url)}
+        return dbapi.connect(make_dsn(**{**pairs, **own}), autocommit=True)
 
 
 @contextmanager
@@ -130,10 +133,16 @@ def bulk_transaction(connections: BulkConnections, *, read_only: bool = False) -
         with suppress(DriverError):
             connection.rollback()
         if isinstance(error, DriverError):
-            raise StorageError(f"The database refused a bulk transfer: {error}") from error
+            kind = TransientStorageError if _is_passing(error) else StorageError
+            raise kind(f"The database refused a bulk transfer: {error}") from error
         raise
     finally:
         connection.close()
+
+
+def _is_passing(error: DriverError) -> bool:
+    """A lost connection may come without a SQLSTATE."""
+    return is_passing(error.sqlstate) if error.sqlstate else isinstance(error, DriverOperationalError)
 
 
 def decimal_array(

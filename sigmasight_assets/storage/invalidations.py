@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.ledger_tables import publications
+from sigmasight_assets.storage.tables import figure_invalidations, symbol_daily_metrics, symbol_universe
 
 MARK_SCHEMA = pa.schema(
     [
@@ -71,11 +75,58 @@ def mark_invalid(transaction: BulkTransaction, marks: pa.Table, *, run_id: str) 
             transaction.execute(MARK.format(marks=scratch), (run_id,))
 
 
+def mark_bar_invalid(
+    connection: sa.Connection, symbol: str, session: date, *, has_new_returns: bool, run_id: str
+) -> bool:
+    """Mark one symbol because of one bar, unless the session is later than all published ones; whether it is marked."""
+    newest = sa.select(sa.func.max(publications.c.session)).where(publications.c.layer == "symbol")
+    published_until = connection.execute(newest).scalar_one()
+    if published_until is None or session > published_until:
+        return False
+    row = {"symbol": symbol, "first_session": session, "last_session": session, "has_new_returns": has_new_returns}
+    statement = insert(figure_invalidations).values(**row, run_id=run_id, marked_at=sa.func.clock_timestamp())
+    known, given = figure_invalidations.c, statement.excluded
+    both = {
+        "first_session": sa.func.least(known.first_session, given.first_session),
+        "last_session": sa.func.greatest(known.last_session, given.last_session),
+        "has_new_returns": sa.or_(known.has_new_returns, given.has_new_returns),
+        "run_id": given.run_id,
+        "marked_at": given.marked_at,
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=both))
+    return True
+
+
 def read_invalidations(transaction: BulkTransaction) -> list[Invalidation]:
     """The marks in force, by symbol."""
     columns = ", ".join(Invalidation.__dataclass_fields__)
     rows = transaction.read(f"SELECT {columns} FROM figure_invalidations ORDER BY symbol")
     return [Invalidation(**row) for row in rows.to_pylist()]
+
+
+def read_marked_symbols(connection: sa.Connection) -> dict[str, datetime]:
+    """The symbols with a mark, and since when."""
+    marks = figure_invalidations.c
+    query = sa.select(marks.symbol, marks.marked_at).order_by(marks.symbol)
+    return {row.symbol: row.marked_at for row in connection.execute(query)}
+
+
+def read_outdated_symbols(connection: sa.Connection) -> dict[str, date]:
+    """The marked symbols that have published figures, and the first session from which these may be outdated."""
+    newest = sa.select(sa.func.max(publications.c.session)).where(publications.c.layer == "symbol").scalar_subquery()
+    marks, metrics = figure_invalidations.c, symbol_daily_metrics.c
+    query = (
+        sa.select(marks.symbol, marks.first_session)
+        .join_from(figure_invalidations, symbol_universe, symbol_universe.c.symbol == marks.symbol, isouter=True)
+        .where(
+            sa.or_(
+                symbol_universe.c.last_factor_date.is_not(None),
+                sa.exists().where(metrics.symbol == marks.symbol, metrics.metrics_date == newest),
+            )
+        )
+        .order_by(marks.symbol)
+    )
+    return {row.symbol: row.first_session for row in connection.execute(query)}
 
 
 def clear_invalidations(transaction: BulkTransaction, items: Sequence[Invalidation]) -> None:

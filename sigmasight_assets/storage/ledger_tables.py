@@ -116,7 +116,7 @@ publications = sa.Table(
     sa.CheckConstraint(f"layer IN {LAYERS}", name="layer"),
     comment="What was published when: the only source of truth about completeness",
 )
-sa.Index(None, publications.c.layer, publications.c.session)
+sa.Index(None, publications.c.layer, publications.c.session, publications.c.generation)
 
 snapshot_inputs = sa.Table(
     "snapshot_inputs",
@@ -147,6 +147,13 @@ batch_runs = sa.Table(
     comment="Steps that ran, kept longer than the orchestrator's own history",
 )
 sa.Index(None, batch_runs.c.started_at)
+sa.Index(
+    "ix_batch_runs_gated",
+    batch_runs.c.input_hash,
+    batch_runs.c.started_at,
+    postgresql_where=batch_runs.c.input_hash.is_not(None),
+)
+sa.Index("ix_batch_runs_running", batch_runs.c.started_at, postgresql_where=batch_runs.c.status == "running")
 
 data_quality_results = sa.Table(
     "data_quality_results",

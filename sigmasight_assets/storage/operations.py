@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from sigmasight_assets.storage.ledger_tables import batch_runs, data_quality_results
 from sigmasight_assets.storage.publications import Layer
@@ -41,7 +41,13 @@ class BatchRun:
 
 
 def start_batch(
-    connection: sa.Connection, *, run_id: str, kind: str, sessions: Sequence[date], input_hash: str | None = None
+    connection: sa.Connection,
+    *,
+    run_id: str,
+    kind: str,
+    sessions: Sequence[date],
+    input_hash: str | None = None,
+    started_by: str = "manual",
 ) -> None:
     """Record that a step of a run has begun; a retried step begins again."""
     fresh = {
@@ -49,7 +55,9 @@ def start_batch(
         "last_session": sessions[-1],
         "input_hash": input_hash,
         "status": "running",
+        "started_by": started_by,
         "started_at": sa.func.now(),
+        "seen_at": sa.func.now(),
         "finished_at": None,
         "counts": None,
         "error": None,
@@ -71,6 +79,15 @@ def finish_batch(
     )
 
 
+def record_retry(connection: sa.Connection, *, run_id: str, kind: str, counts: dict[str, Any], error: str) -> None:
+    """Record why the last attempt of a step failed that goes on running, to be tried again."""
+    connection.execute(
+        sa.update(batch_runs)
+        .where(batch_runs.c.run_id == run_id, batch_runs.c.kind == kind)
+        .values(counts=counts, error=error, seen_at=sa.func.now())
+    )
+
+
 def record_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict], *, layer: Layer, run_id: str) -> None:
     """Keep the verdicts; those of earlier runs stay for the history."""
     if verdicts:
@@ -89,26 +106,6 @@ def record_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict], *, l
                 for item in verdicts
             ],
         )
-
-
-def read_failed_verdicts(connection: sa.Connection, layer: Layer) -> dict[date, list[Verdict]]:
-    """Blocking verdicts of each session's newest judgement that did not pass."""
-    newest = (
-        sa.select(data_quality_results.c.session, data_quality_results.c.check_name, data_quality_results.c.detail)
-        .add_columns(data_quality_results.c.passed)
-        .ext(distinct_on(data_quality_results.c.session, data_quality_results.c.check_name))
-        .where(data_quality_results.c.layer == layer, data_quality_results.c.is_blocking)
-        .order_by(
-            data_quality_results.c.session,
-            data_quality_results.c.check_name,
-            data_quality_results.c.result_id.desc(),
-        )
-    )
-    failed: dict[date, list[Verdict]] = {}
-    for session, check, detail, passed in connection.execute(newest):
-        if not passed:
-            failed.setdefault(session, []).append(Verdict(check, session, passed=False, detail=detail))
-    return failed
 
 
 def read_batches(connection: sa.Connection, *, limit: int = 20) -> list[BatchRun]:
@@ -133,17 +130,6 @@ def read_refused_sessions(connection: sa.Connection, run_id: str) -> set[date] |
         sa.select(columns.session, columns.passed, columns.is_blocking).where(columns.run_id == run_id)
     ).all()
     return {row.session for row in rows if row.is_blocking and not row.passed} if rows else None
-
-
-def read_failed_input_hashes(connection: sa.Connection) -> dict[str, str]:
-    """Run ids by the input hash of gated runs that failed and were not repeated with success."""
-    newest = (
-        sa.select(batch_runs.c.input_hash, batch_runs.c.run_id, batch_runs.c.status)
-        .ext(distinct_on(batch_runs.c.input_hash))
-        .where(batch_runs.c.input_hash.is_not(None))
-        .order_by(batch_runs.c.input_hash, batch_runs.c.started_at.desc())
-    )
-    return {key: run_id for key, run_id, status in connection.execute(newest) if status == "failed"}
 
 
 def as_counts(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Edits of single lots are in ``lots``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sigmasight_assets.errors import BookError, NotFoundError, StorageError
 from sigmasight_assets.storage.book_tables import capital_flows, portfolios, positions, private_valuations, users
+from sigmasight_assets.storage.onboarding import request_held
 from sigmasight_assets.storage.tokens import ensure_user
 
 
@@ -99,7 +100,10 @@ def create_portfolio(
 
 
 def insert_lots(connection: sa.Connection, portfolio_id: int, lots: Sequence[NewLot]) -> list[int]:
-    """Store lots and their first valuations and return their numbers; the caller calls ``mark_edited``."""
+    """Store lots and their first valuations and return their numbers; the caller calls ``mark_edited``.
+
+    Symbols of theirs that nobody tracks yet are asked for.
+    """
     if not lots:
         return []
     rows = [{"portfolio_id": portfolio_id, **{name: getattr(lot, name) for name in LOT_FIELDS}} for lot in lots]
@@ -112,6 +116,7 @@ def insert_lots(connection: sa.Connection, portfolio_id: int, lots: Sequence[New
     ]
     if valuations:
         connection.execute(sa.insert(private_valuations), valuations)
+    request_held(connection, portfolio_id)
     return position_ids
 
 
@@ -212,6 +217,19 @@ def read_held_symbols(connection: sa.Connection) -> dict[str, str]:
         )
     )
     return {row.symbol: row.investment_class for row in connection.execute(query.distinct())}
+
+
+def read_investment_classes(connection: sa.Connection, symbols: Collection[str]) -> dict[str, set[str]]:
+    """The investment classes, other than PRIVATE, in which each of the symbols is held."""
+    query = sa.select(positions.c.symbol, positions.c.investment_class).where(
+        positions.c.symbol.in_(symbols),
+        positions.c.investment_class.in_(("PUBLIC", "OPTIONS")),
+        positions.c.exit_date.is_(None),
+    )
+    classes: dict[str, set[str]] = {}
+    for row in connection.execute(query.distinct()):
+        classes.setdefault(row.symbol, set()).add(row.investment_class)
+    return classes
 
 
 def read_book_marks(connection: sa.Connection) -> tuple[date | None, list[tuple[int, int, date]]]:

@@ -98,6 +98,16 @@ def without_symbols(window: PriceWindow, symbols: Collection[str]) -> PriceWindo
     )
 
 
+def without_bars(window: PriceWindow, dropped: BoolArray) -> PriceWindow:
+    """The window as if there were no bar where ``dropped`` (N, S)."""
+    return PriceWindow(
+        window.grid,
+        {name: np.where(dropped, 0, values) for name, values in window.prices.items()},
+        np.where(dropped, np.nan, window.adj_close),
+        np.where(dropped, 0, window.volume),
+    )
+
+
 def replace_changed_bars(
     transaction: BulkTransaction,
     stored: PriceWindow,

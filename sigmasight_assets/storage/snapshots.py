@@ -83,8 +83,9 @@ class PortfolioRows:
 def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> BoolArray:
     """Where (T, P) a snapshot is new or differs from the stored one."""
     stored = transaction.read(
-        "SELECT session, portfolio_id, fingerprint FROM portfolio_snapshots WHERE session BETWEEN $1 AND $2",
-        (rows.sessions[0].item(), rows.sessions[-1].item()),
+        "SELECT session, portfolio_id, fingerprint FROM portfolio_snapshots "
+        "WHERE session BETWEEN $1 AND $2 AND portfolio_id = ANY($3)",
+        (rows.sessions[0].item(), rows.sessions[-1].item(), rows.books.portfolio_ids.tolist() or [0]),
     )
     exists = rows.ledger.snapshots.exists
     same = np.zeros(exists.shape, dtype=np.bool_)

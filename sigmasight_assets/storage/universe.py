@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from sigmasight_assets.market_data.protocol import Listing
 from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.publications import LOCKS
 from sigmasight_assets.storage.tables import symbol_universe
 
 DESCRIPTION = ("name", "asset_type", "sector", "industry")
@@ -45,7 +46,10 @@ class ImportCounts:
 
 
 def import_listings(connection: sa.Connection, listings: Sequence[Listing]) -> ImportCounts:
-    """Add the listed symbols and update the descriptions of those already tracked; nothing is removed."""
+    """Add the listed symbols and update the descriptions of those already tracked; nothing is removed.
+
+    When there is something to write, it waits for the slice or batch that holds the prices.
+    """
     known = {item.symbol: item for item in read_universe(connection)}
     added = [item for item in listings if item.symbol not in known]
     changed = [item for item in listings if item.symbol in known and _differs(item, known[item.symbol])]
@@ -53,6 +57,8 @@ def import_listings(connection: sa.Connection, listings: Sequence[Listing]) -> I
         {"symbol": item.symbol, **{name: getattr(item, name) for name in DESCRIPTION}} for item in (*added, *changed)
     ]
     if rows:
+        # A price update changes the same rows in another order.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCKS["prices"])))
         statement = insert(symbol_universe)
         update = {name: statement.excluded[name] for name in DESCRIPTION}
         connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=update), rows)
@@ -94,13 +100,13 @@ PROGRESS_COLUMNS = {
     "has_ended": "boolean",
 }
 
-# Every session from history_from to last_price_date was asked for: an older window that does not reach history_from
-# leaves it, and one that begins after the last price, with a gap before it, takes its place.
+# Every session from history_from to last_price_date was asked for: an older window that ends before the day before
+# history_from leaves it, and one that begins after the last price, with a gap before it, takes its place.
 RECORD_PROGRESS = """
 WITH known AS (
     SELECT tracked.symbol, tracked.status AS old_status, tracked.status_reason AS old_reason,
            CASE WHEN tracked.last_price_date < progress.asked_from THEN progress.asked_from
-                WHEN progress.asked_to < tracked.history_from THEN tracked.history_from
+                WHEN progress.asked_to + 1 < tracked.history_from THEN tracked.history_from
                 ELSE least(tracked.history_from, progress.asked_from) END AS history_from,
            least(tracked.first_trade_date, progress.first_date) AS first_trade_date,
            greatest(tracked.last_price_date, progress.last_date) AS last_price_date,
@@ -141,6 +147,16 @@ def record_progress(transaction: BulkTransaction, progress: pa.Table) -> None:
     """
     with transaction.scratch_table("price_progress", PROGRESS_COLUMNS, progress.cast(PROGRESS_SCHEMA)):
         transaction.execute(RECORD_PROGRESS)
+
+
+def withdraw_factor_date(transaction: BulkTransaction, session: date, symbols: Sequence[str]) -> None:
+    """Take ``last_factor_date`` back from a session at which the symbols' exposures are gone, to their newest left."""
+    transaction.execute(
+        "UPDATE symbol_universe AS tracked SET last_factor_date = "
+        "(SELECT max(session) FROM symbol_market_beta AS beta WHERE beta.symbol = tracked.symbol) "
+        "WHERE symbol = ANY($2) AND last_factor_date = $1",
+        (session, list(symbols)),
+    )
 
 
 def record_factor_date(transaction: BulkTransaction, session: date, symbols: Sequence[str]) -> None:

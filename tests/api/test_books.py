@@ -93,6 +93,7 @@ def test_a_version_is_read_once() -> None:
     cache = HoldingsCache(reader)
     assert cache.get(1, (1, None)) is cache.get(1, (1, None))
     assert reader.reads == [1]
+    assert cache.uses == (1, 1)
 
 
 @pytest.mark.parametrize("newer", [(2, 7), (1, 8)])

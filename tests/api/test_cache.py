@@ -153,3 +153,13 @@ def test_the_status_tells_durations_and_ages(loader: WatchedLoader, database: Da
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
     cache.refresh()
     assert cache.status().age_seconds == 0.0
+
+
+def test_it_counts_how_requests_got_their_view(loader: WatchedLoader, database: Database) -> None:
+    cache = ViewCache(loader)
+    cache.view_for(["BBB"])
+    view = cache.refresh()
+    cache.view_for(["BBB"], at_least=view.generation)
+    cache.count("hit")
+    cache.view_for(["BBB"], at_least=publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2)))
+    assert cache.status().uses == {"hit": 2, "wait": 1, "fallback": 1}

@@ -7,6 +7,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sigmasight_api.errors import ForbiddenError, InvalidRequestError, UnauthenticatedError, problem_of, unavailable
 from sigmasight_assets.errors import (
     ConfigurationError,
+    DecisionError,
     NotFoundError,
     ServiceError,
     SessionError,
@@ -20,6 +21,7 @@ from sigmasight_assets.errors import (
         (UnauthenticatedError("who?"), 401),
         (ForbiddenError("not you"), 403),
         (NotFoundError("nothing there"), 404),
+        (DecisionError("decided already"), 409),
         (SessionError("a Sunday"), 422),
         (InvalidRequestError("upside down"), 422),
         (ServiceError("Dagster is away"), 503),

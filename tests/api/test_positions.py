@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sigmasight_api.books import Lot
-from sigmasight_api.positions import lots_held, position_answers
+from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.schemas import Position
 from tests.api.handmade import AS_OF, BOUGHT, EARLIER, TODAY, lot, market, private, split_units
 
@@ -24,7 +24,7 @@ SOLD: dict[str, Any] = {"exit_price": Decimal("0"), "exit_date": date(2025, 2, 3
 
 
 def answer(item: Lot) -> Position:
-    (found,) = position_answers([item], VIEW, snapshot_session=None)
+    (found,) = position_answers([item], VIEW, snapshot_session=None, reasons={})
     return found
 
 
@@ -42,6 +42,7 @@ def test_a_lot_is_shown_with_its_terms_and_its_value() -> None:
         "exit_price": None,
         "exit_date": None,
         "status": "priced",
+        "status_reason": None,
         "close": "10.0000",
         "close_session": AS_OF,
         "split_numerator": 3,
@@ -88,6 +89,29 @@ def test_what_has_no_value_has_no_close_and_no_units() -> None:
     )
 
 
+def test_only_a_lot_without_a_value_says_why() -> None:
+    reasons = dict.fromkeys(("AAA", "UNHEARD", EXPIRED), "error: no such ticker")
+    late, early = private("HOUSE", on_2025_08_01="12"), private("HOUSE", on_2025_06_30="12")
+    sold, ended = lot("UNHEARD", 1, **SOLD), lot(EXPIRED, 1, "OPTIONS")
+    lots = [lot("AAA"), lot("UNHEARD"), lot("ELSE"), late, early, sold, ended, lot("OLD")]
+    found = position_answers(lots, VIEW, snapshot_session=None, reasons=reasons)
+    assert [item.status_reason for item in found] == [
+        None,
+        "error: no such ticker",
+        "no published close within 5 sessions",
+        "no valuation up to 2025-07-31",
+        *[None] * 4,
+    ]
+    (before,) = position_answers([late], replace(VIEW, as_of=None), snapshot_session=None, reasons={})
+    assert before.status_reason == "no valuation"
+
+
+def test_symbols_that_lack_a_close_are_those_of_open_lots() -> None:
+    view = market({"AAA": 1.0, "BARE": 1.0}, {"AAA": 100_000, "BARE": 0})
+    lots = [lot("AAA"), lot("BARE"), lot("UNHEARD"), lot("SOLD", 1, **SOLD), private("HOUSE", on_2025_06_30="1")]
+    assert symbols_without_close(lots, view) == {"BARE", "UNHEARD"}
+
+
 def test_held_are_the_open_lots_whose_options_have_not_ended() -> None:
     lots = [lot("AAA"), lot("AAA", 1, **SOLD), lot(EXPIRED, 1, "OPTIONS"), lot(CALL, 1, "OPTIONS", settled_on=AS_OF)]
     assert lots_held(lots, VIEW, snapshot_session=None) == [lots[0], lots[3]]
@@ -96,6 +120,6 @@ def test_held_are_the_open_lots_whose_options_have_not_ended() -> None:
 
 def test_lots_keep_their_order_and_their_own_values() -> None:
     lots = [lot("OLD"), lot("AAA", 1, **SOLD), lot("AAA", 2), private("HOUSE", on_2025_06_30="9"), lot("AAA", 4)]
-    found = position_answers(lots, VIEW, snapshot_session=None)
+    found = position_answers(lots, VIEW, snapshot_session=None, reasons={})
     assert [item.position_id for item in found] == [item.position_id for item in lots]
     assert [item.market_value for item in found] == ["5.00", None, "30.00", "9.00", "60.00"]

@@ -1,13 +1,20 @@
 """Tests of the operators' routes: the cache's state, starting runs, and what became of them."""
 
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from sigmasight_assets.commands.status import as_document
+from sigmasight_assets.operations.status import read_status
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.onboarding import request_onboarding
 from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.api.conftest import Api
-from tests.api.market import SESSIONS, add_token, publish, random_figures
+from tests.api.market import NOW, SESSIONS, add_portfolio, add_token, publish, random_figures
+from tests.operations.ledger_rows import run_step
 
 RUN = "/api/v1/admin/symbol-batch/run"
 
@@ -105,3 +112,149 @@ def test_the_status_lists_runs_sessions_and_failed_checks(api: Api, database: Da
     assert shown == [(str(SESSIONS[-1]), generations[2], True), (str(SESSIONS[-2]), generations[1], True)]
     (failed,) = document["failed"]["items"]
     assert (failed["session"], failed["check_name"]) == (str(SESSIONS[-4]), "coverage")
+
+
+def test_the_cache_counts_how_it_served(api: Api, database: Database, admin: str) -> None:
+    def counts() -> dict[str, int]:
+        names = ("view_hits", "view_waits", "database_fallbacks", "holdings_hits", "holdings_misses")
+        document = api.get("/api/v1/admin/cache/status", admin).json()
+        return {name: document[name] for name in names}
+
+    publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+    api.refresh()
+    token, book = add_token(database, "ann"), add_portfolio(database, "ann", {"AAA": "10"})
+    path = f"/api/v1/analytics/portfolio/{book.public_id}/factor-exposures"
+    before = counts()
+    for _ in range(3):
+        assert api.get(path, token).status_code == 200
+    after = counts()
+    assert {name: after[name] - before[name] for name in after} == {
+        "view_hits": 3,
+        "view_waits": 0,
+        "database_fallbacks": 0,
+        "holdings_hits": 2,
+        "holdings_misses": 1,
+    }
+
+
+def test_history_lists_steps_by_kind_status_and_session(api: Api, database: Database, admin: str) -> None:
+    def listed(query: str = "") -> list[str]:
+        document = api.get(f"/api/v1/admin/batch/history{query}", admin).json()
+        assert document["total"] == len(document["items"]) or "limit" in query
+        return [item["run_id"] for item in document["items"]]
+
+    run_step(database, "r1", *SESSIONS[-3:], kind="symbol_prices", ended_ago=9, counts={"vendor_calls": 6})
+    run_step(database, "r2", SESSIONS[-2], error="not published", ended_ago=6)
+    run_step(database, "r3", SESSIONS[-1], kind="portfolio_products", ended_ago=None)
+    assert listed() == ["r3", "r2", "r1"]
+    assert listed("?kind=symbol_prices") == ["r1"]
+    assert listed("?status=failed") == ["r2"]
+    assert listed(f"?session={SESSIONS[-2]}") == ["r2", "r1"]
+    assert listed(f"?session={SESSIONS[-2]}&kind=symbol_products") == ["r2"]
+    assert listed("?limit=1&offset=1") == ["r2"]
+    first = api.get("/api/v1/admin/batch/history?kind=symbol_prices", admin).json()["items"][0]
+    assert (first["started_by"], first["vendor_calls"], first["seconds"]) == ("manual", 6, pytest.approx(60.0))
+    running = api.get("/api/v1/admin/batch/history?status=running", admin).json()["items"][0]
+    assert (running["seconds"], running["finished_at"], running["vendor_calls"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["kind=%00", "kind=a'--", "kind=" + "a" * 41, "status=done", "session=2025-07-32", "session=1704412800", "limit=0"],
+)
+def test_wrong_filters_are_refused(api: Api, admin: str, query: str) -> None:
+    assert api.get(f"/api/v1/admin/batch/history?{query}", admin).status_code == 422
+
+
+def test_failures_are_those_of_now(api: Api, database: Database, admin: str) -> None:
+    path = "/api/v1/admin/batch/failures"
+    assert api.get(path, admin).json() == {"items": [], "total": 0}
+    for session in SESSIONS[:-1]:
+        publish(database, session, random_figures(["AAA"], seed=1))
+    run_step(database, "r1", SESSIONS[-1], kind="symbol_prices", error="no answer", ended_ago=10)
+    document = api.get(path, admin).json()
+    (failure,) = document["items"]
+    assert (failure["kind"], failure["severity"], failure["session"]) == (
+        "session_not_published",
+        "critical",
+        str(SESSIONS[-1]),
+    )
+    assert (failure["asset"], failure["check"], failure["run_id"], failure["attempts"]) == (
+        "symbol_prices",
+        None,
+        "r1",
+        1,
+    )
+    assert failure["detail"] == "symbol_prices failed in run r1: no answer"
+    assert failure["next_attempt"]
+    assert api.get(f"{path}?offset=1", admin).json() == {"items": [], "total": 1}
+    publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+    assert api.get(path, admin).json() == {"items": [], "total": 0}
+
+
+def test_freshness_counts_sessions(api: Api, database: Database, admin: str) -> None:
+    publish(database, SESSIONS[-3], random_figures(["AAA"], seed=1))
+    document = api.get("/api/v1/admin/data/freshness", admin).json()
+    assert document["clock"] == "2025-08-01T02:00:00Z"
+    symbols, books = document["layers"]
+    assert symbols == {
+        "layer": "symbol",
+        "product": None,
+        "newest": str(SESSIONS[-3]),
+        "behind": 2,
+        "severity": "critical",
+        "reason": f"2 sessions behind: {SESSIONS[-2]} is not published",
+    }
+    assert (books["layer"], books["behind"], books["severity"]) == ("portfolio", 0, "ok")
+    assert {item["product"]: item["behind"] for item in document["products"]} == {
+        "symbol_prices": None,
+        **dict.fromkeys(SYMBOL_PRODUCTS, 2),
+        "portfolio_snapshots": 0,
+        "portfolio_factor_exposures": 0,
+    }
+
+
+@pytest.mark.parametrize("query", ["sessions=0", "sessions=1001", "sessions=all"])
+def test_a_wrong_number_of_sessions_is_refused(api: Api, admin: str, query: str) -> None:
+    assert api.get(f"/api/v1/admin/status?{query}", admin).status_code == 422
+
+
+def test_the_status_is_that_of_the_command(api: Api, database: Database, admin: str) -> None:
+    """One story: whatever the command prints for programs is in the answer, but for the names of two fields."""
+    for session in SESSIONS[:-1]:
+        publish(database, session, random_figures(["AAA"], seed=1))
+    run_step(database, "r1", SESSIONS[-1], kind="symbol_prices", error="no answer", ended_ago=10)
+    run_step(database, "r2", SESSIONS[-2], ended_ago=5, counts={"rows_computed": 3, "vendor_calls": 2})
+    with database.begin() as connection:
+        request_onboarding(connection, ["NEW"], requested_by="owner ann")
+    document = api.get("/api/v1/admin/status?sessions=3", admin).json()
+    assert [(item["session"], item["state"]) for item in document["sessions"]] == [
+        (str(SESSIONS[-1]), "failed"),
+        (str(SESSIONS[-2]), "published"),
+        (str(SESSIONS[-3]), "published"),
+    ]
+    found = read_status(database, clock=datetime.fromisoformat(NOW), pause=timedelta(minutes=30), sessions=3)
+    printed = json.loads(json.dumps(as_document(found), default=str))
+    assert document["next_snapshots"] == printed["next"]
+    assert document["next_symbols"] == printed["next_symbols"]
+    for theirs, ours in (("failures", "failed_now"), ("freshness", "freshness"), ("runs", "runs")):
+        assert len(document[theirs]) == len(printed[ours])
+        for left, right in zip(document[theirs], printed[ours], strict=True):
+            assert {**left, **instants(right)} == {**right, **instants(right)}
+    assert [item["symbol"] for item in document["onboarding"]] == ["NEW"]
+    assert document["runs"][0]["vendor_calls"] == 2
+
+
+def instants(row: dict[str, Any]) -> dict[str, Any]:
+    """Fields that are instants, which are written otherwise, or that go on while one looks."""
+    return {name: row[name] for name in ("started_at", "next_attempt") if name in row}
+
+
+REPORTS = ("/status", "/data/freshness", "/batch/history", "/batch/failures", "/cache/status")
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_reports_are_for_admins(api: Api, database: Database, path: str) -> None:
+    owner = add_token(database, "ann")
+    assert api.get(f"/api/v1/admin{path}").status_code == 401
+    assert api.get(f"/api/v1/admin{path}", owner).status_code == 403

@@ -1,19 +1,21 @@
 """Tests of the answers about one symbol: its figures, and every status with its reason."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sigmasight_api.symbols import symbol_answer, symbol_status
+from sigmasight_api.symbols import symbol_answer, symbol_status, unpriced_reason
 from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.storage.onboarding import OnboardingRequest
 from sigmasight_assets.storage.tables import PROFILE_FIGURES
 from tests.api.handmade import split_units
 
 AS_OF = date(2025, 7, 31)
 EARLIER = date(2025, 7, 29)
+ASKED = datetime(2025, 7, 31, tzinfo=UTC)
 
 
 def tracked(symbol: str = "AAA", **changes: Any) -> dict[str, Any]:
@@ -147,3 +149,78 @@ def test_whoever_has_no_exposures_is_told_why(
     answer = symbol_status("NEW", row, market(reasons=reasons))
     assert (answer.status, answer.reason) == (status, reason)
     assert answer.factors_date == (None if row is None else EARLIER)
+
+
+def request(status: str, *, attempts: int = 0, error: str | None = None) -> OnboardingRequest:
+    """The newest request of a symbol."""
+    return OnboardingRequest(
+        request_id=1,
+        symbol="NEW",
+        status=status,
+        priority=0,
+        attempts=attempts,
+        requested_by="ann",
+        requested_at=ASKED,
+        not_before=ASKED,
+        run_id=None,
+        started_at=None,
+        finished_at=None,
+        generation=None,
+        error=error,
+    )
+
+
+WAITING = request("pending", attempts=1, error="the vendor is away")
+WORKED_ON = request("processing", attempts=1)
+GIVEN_UP = request("failed", attempts=1, error="unknown: no such ticker")
+AGAIN = "waiting to be onboarded, attempt 2 of 3: the vendor is away"
+
+
+@pytest.mark.parametrize(
+    ("row", "asked", "status", "reason"),
+    [
+        (None, WAITING, "pending", AGAIN),
+        (tracked("NEW", status="pending"), WAITING, "pending", AGAIN),
+        (tracked("NEW"), WAITING, "pending", AGAIN),
+        (tracked("NEW", status="error", status_reason="unknown"), WAITING, "pending", AGAIN),
+        (None, WORKED_ON, "processing", "being onboarded"),
+        (tracked("NEW"), WORKED_ON, "processing", "being onboarded"),
+        (None, GIVEN_UP, "error", "unknown: no such ticker"),
+        (tracked("NEW", status="pending"), GIVEN_UP, "error", "unknown: no such ticker"),
+        (tracked("NEW", status="error", status_reason="later"), GIVEN_UP, "error", "later"),
+        (tracked("NEW"), GIVEN_UP, "processing", "its figures are not published yet"),
+        (tracked("NEW"), request("completed"), "processing", "its figures are not published yet"),
+        (None, request("completed"), "unknown", "not tracked"),
+    ],
+)
+def test_who_was_asked_for_is_told_how_that_stands(
+    row: dict[str, Any] | None, asked: OnboardingRequest, status: str, reason: str
+) -> None:
+    answer = symbol_status("NEW", row, market(), request=asked)
+    assert (answer.status, answer.reason) == (status, reason)
+
+
+def test_a_symbol_with_figures_is_ready_whatever_was_asked() -> None:
+    for asked in (WAITING, WORKED_ON, GIVEN_UP):
+        assert symbol_status("AAA", tracked(), market(), request=asked).status == "ready"
+
+
+@pytest.mark.parametrize(
+    ("row", "asked", "reason"),
+    [
+        (None, None, "pending: the next night takes it up"),
+        (None, WAITING, f"pending: {AGAIN}"),
+        (None, WORKED_ON, "processing: being onboarded"),
+        (None, GIVEN_UP, "error: unknown: no such ticker"),
+        (tracked("NEW", status="pending"), None, "pending: no price yet"),
+        (tracked("NEW", status="pending"), GIVEN_UP, "error: unknown: no such ticker"),
+        (tracked("NEW", status="error", status_reason="no such ticker"), None, "error: no such ticker"),
+        (tracked("NEW", status="delisted", status_reason="merged"), None, "error: merged"),
+        (tracked("NEW"), None, "no published close within 5 sessions"),
+        (tracked("NEW"), request("completed"), "no published close within 5 sessions"),
+    ],
+)
+def test_why_a_held_symbol_has_no_close(
+    row: dict[str, Any] | None, asked: OnboardingRequest | None, reason: str
+) -> None:
+    assert unpriced_reason(row, asked) == reason

@@ -1,13 +1,21 @@
 """Tests of what a backfill refuses before it starts anything, and of how it says it ended."""
 
+import threading
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
-from sigmasight_assets.commands.backfill import BackfillOutcome, print_outcome, requested_sessions
+from sigmasight_assets.commands.backfill import BackfillOutcome, print_outcome, requested_sessions, wait_for_gate
 from sigmasight_assets.errors import SessionError
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.operations import finish_batch
+from sigmasight_assets.storage.portfolios import create_portfolio
+from tests.operations.ledger_rows import consume, publish, run_step
+from tests.orchestration.contents import execute
+from tests.webservers import webserver
 
 
 @pytest.fixture
@@ -74,3 +82,25 @@ def test_people_are_told_what_is_missing_and_why(capsys: pytest.CaptureFixture[s
     assert "1 of 2 sessions published" in told
     assert "without market_beta: no_data_from_source, 2 rows: AOS" in told
     assert "2025-07-08 coverage: [5 of 9]" in told
+
+
+def test_a_run_that_only_our_own_records_know_is_waited_for(settings: Settings, database: Database) -> None:
+    """Its step has consumed what there is and has not ended: the gate starts what was edited meanwhile after it."""
+    day = date(2025, 7, 30)
+    with database.begin() as connection:
+        create_portfolio(connection, user="ann", name="main", equity=Decimal(100), as_of=day, lots=[])
+    consume(database, publish(database, day), day)
+    run_step(database, "r1", day, kind="portfolio_products", ended_ago=None)
+
+    def end() -> None:
+        execute(database, "UPDATE portfolios SET stale_from = NULL")
+        with database.begin() as connection:
+            finish_batch(connection, run_id="r1", kind="portfolio_products", counts={})
+
+    later = threading.Timer(1.0, end)
+    later.start()
+    with webserver() as dagster:
+        dagster.answer({"runsOrError": {"__typename": "Runs", "results": []}})
+        decision = wait_for_gate(database, settings, dagster.client, lambda _: None)
+    later.join()
+    assert decision.reasons == ("snapshots are current up to 2025-07-30",)

@@ -10,6 +10,12 @@ import pytest
 from sigmasight_assets.commands.portfolios import parse_equity
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import read_lots, read_portfolios
+from sigmasight_assets.storage.publications import (
+    SYMBOL_PRODUCTS,
+    Publication,
+    next_generation,
+    record_publications,
+)
 from tests.commands.conftest import NO_ANSWER, NO_SERVER, Sigmasight, words
 from tests.contents import contents
 
@@ -58,8 +64,24 @@ class TestImport:
             "2 positions are in order (2 PUBLIC); nothing was stored (--dry-run)\n",
         )
         assert contents(database) == before
-        Path(file).write_text(f"{GOOD}NOPE,1,1,2025-07-01\n")
-        assert "line 4: symbol NOPE" in refused("portfolio", "import", file, *arguments(), "--dry-run").err
+        Path(file).write_text(f"{GOOD}nope,1,1,2025-07-01\n")
+        assert "line 4: symbol 'nope'" in refused("portfolio", "import", file, *arguments(), "--dry-run").err
+
+    def test_symbols_that_are_not_tracked_are_named_and_asked_for(
+        self, sigmasight: Sigmasight, database: Database, file: str
+    ) -> None:
+        with database.bulk() as transaction:
+            rows = [Publication(date(2025, 7, 31), SYMBOL_PRODUCTS, rows_written=1, coverage=1.0, counts={})]
+            record_publications(transaction, next_generation(transaction), "symbol", rows, run_id="night")
+        Path(file).write_text(f"{GOOD}NEW,1,1,2025-07-01\n")
+        dry = sigmasight("portfolio", "import", file, *arguments(), "--dry-run")
+        assert dry.out.splitlines()[1].startswith("Not tracked yet, and to be asked for: NEW; `sigmasight universe req")
+        assert "requests: none" in sigmasight("universe", "requests").out
+        assert "and asked for: NEW;" in sigmasight("portfolio", "import", file, *arguments()).out
+        items = json.loads(sigmasight("universe", "requests", "--json").out)["items"]
+        # Those that were tracked already and have no price yet are asked for as well.
+        assert {item["symbol"] for item in items} == {"NEW", "SPY", "TLT"}
+        assert {(item["status"], item["requested_by"]) for item in items} == {("pending", "owner ann")}
 
     def test_every_class_is_counted_and_stored(self, sigmasight: Sigmasight, database: Database, file: str) -> None:
         Path(file).write_text(
@@ -71,7 +93,8 @@ class TestImport:
         )
         outcome = sigmasight("portfolio", "import", file, *arguments(), "--dry-run")
         counts = "4 positions are in order (1 OPTIONS, 1 PRIVATE, 2 PUBLIC); nothing was stored (--dry-run)\n"
-        assert (outcome.code, outcome.out) == (0, counts)
+        assert (outcome.code, outcome.out.splitlines(keepends=True)[0]) == (0, counts)
+        assert "asked for: SPY250801P00600000;" in outcome.out
         assert sigmasight("portfolio", "import", file, *arguments()).code == 0
         with database.begin() as connection:
             lots = read_lots(connection, read_portfolios(connection)[0].portfolio_id)
@@ -85,12 +108,12 @@ class TestImport:
         ]
 
     def test_wrong_lines_are_all_named(self, refused: Sigmasight, file: str) -> None:
-        Path(file).write_text(f"{GOOD}NOPE,nan,1,2025-07-01\nSPY,1,1,2025-08-01\n")
+        Path(file).write_text(f"{GOOD}nope,nan,1,2025-07-01\nSPY,1,1,2025-08-01\n")
         outcome = refused("portfolio", "import", file, *arguments())
         assert outcome.code == 1
         assert outcome.err.splitlines() == [
             "error: 3 problems, nothing was imported:",
-            "line 4: symbol NOPE is not tracked; add it with `sigmasight universe add NOPE`",
+            "line 4: symbol 'nope' is not a ticker",
             "line 4: quantity 'nan' is not a number with at most 4 decimal places",
             "line 5: entry_date 2025-08-01 is in the future",
         ]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.operations import Verdict, record_verdicts
+from sigmasight_assets.storage.onboarding import request_onboarding
+from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch
 from sigmasight_assets.storage.portfolios import create_portfolio, mark_edited
 from sigmasight_assets.storage.publications import (
     SYMBOL_PRODUCTS,
@@ -54,9 +55,24 @@ def test_without_anything_it_names_the_newest_sessions(sigmasight: Sigmasight) -
         *("2025-07-31", "2025-07-30", "2025-07-29", "2025-07-28", "2025-07-25"),
         *("2025-07-24", "2025-07-23", "2025-07-22", "2025-07-21", "2025-07-18"),
     ]
-    nothing = {"coverage": None, "symbol_generation": None, "snapshots": "none", "failed": None}
+    nothing = {
+        "state": "not_published",
+        "coverage": None,
+        "symbol_generation": None,
+        "published_at": None,
+        "stale_symbols": 0,
+        "snapshots": "none",
+        "failed": None,
+        "waived": None,
+        "closed": None,
+        "next_step": None,
+    }
     assert set(map(str, by_session(answer).values())) == {str(nothing)}
     assert answer["next"] == "no portfolio needs a snapshot"
+    assert answer["next_symbols"] == "the symbol layer has not published any session yet (job symbol_layer)"
+    lists = ("running", "runs", "failed_now", "onboarding")
+    assert [answer[name] for name in lists] == [[], [], [], []]
+    assert answer["alerts_undelivered"] == 0
 
 
 def test_sessions_are_those_that_are_complete(sigmasight: Sigmasight, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +88,7 @@ def test_it_follows_a_session_from_prices_to_snapshots(sigmasight: Sigmasight, d
         again = Verdict("coverage", TUESDAY, passed=False, detail="0.6 < 0.98")
         record_verdicts(connection, [failed, again], layer="symbol", run_id="r1")
     waiting = status(sigmasight, "--sessions", "4")
-    assert waiting["next"] == "the symbol layer has not published any session yet (job symbol_layer)"
+    assert waiting["next"].startswith("the symbol layer has not published any session yet (job symbol_layer)")
 
     first = publish(database, MONDAY, TUESDAY)
     publish(database, WEDNESDAY, products=SYMBOL_PRODUCTS[:3])
@@ -80,8 +96,11 @@ def test_it_follows_a_session_from_prices_to_snapshots(sigmasight: Sigmasight, d
     assert answer["next"] == "the gate starts snapshots of 2025-07-28 to 2025-07-29"
     published = {"coverage": "98.77%", "symbol_generation": first, "snapshots": "none", "failed": None}
     rows = by_session(answer)
-    assert rows[MONDAY] == rows[TUESDAY] == published
-    assert rows[WEDNESDAY]["failed"] == "coverage: 0.5 < 0.98: AAA, [/]"
+    assert published.items() <= rows[MONDAY].items()
+    assert published.items() <= rows[TUESDAY].items()
+    assert (rows[MONDAY]["state"], rows[MONDAY]["next_step"]) == ("published", "the gate starts its snapshots")
+    assert rows[WEDNESDAY]["failed"] == "symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]"
+    assert [item["subject"] for item in answer["failed_now"]] == ["2025-07-30"]
     assert (rows[WEDNESDAY]["symbol_generation"], rows[THURSDAY]["failed"]) == (None, None)
 
     consume(database, {MONDAY: first, TUESDAY: first})
@@ -104,8 +123,36 @@ def test_people_read_the_same(sigmasight: Sigmasight, database: Database) -> Non
     generation = publish(database, THURSDAY)
     outcome = sigmasight("status", "--sessions", "1")
     assert outcome.code == 0
-    assert f"2025-07-31 │ 98.77% │ {generation} │ none" in " ".join(outcome.out.split())
+    assert f"2025-07-31 │ 98.77% │ {generation} │ none │ published │" in " ".join(outcome.out.split())
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    assert "Failed right now:\n  nothing\n" in outcome.out
     assert outcome.out.endswith("next: no portfolio needs a snapshot\n")
+
+
+def test_people_read_what_failed_and_what_ran(sigmasight: Sigmasight, database: Database) -> None:
+    publish(database, MONDAY, TUESDAY)
+    with database.begin() as connection:
+        failed = Verdict("coverage", WEDNESDAY, passed=False, detail="0.5 < 0.98: AAA, [/]")
+        record_verdicts(connection, [failed], layer="symbol", run_id="r1")
+        start_batch(connection, run_id="r1", kind="symbol_products", sessions=[WEDNESDAY], started_by="nightly_symbols")
+        counts = {"rows_computed": 7, "rows_fresh": 1, "rows_failed": 0, "vendor_calls": 3}
+        finish_batch(connection, run_id="r1", kind="symbol_products", counts=counts, error="[/] not published")
+        start_batch(connection, run_id="r2", kind="symbol_prices", sessions=[WEDNESDAY, THURSDAY])
+        request_onboarding(connection, ["NEW"], requested_by="owner ann")
+        connection.exec_driver_sql(
+            "INSERT INTO alerts (alert_key, severity, payload, attempts) VALUES ('run:r1', 'critical', '{}', 2)"
+        )
+    outcome = sigmasight("status", "--sessions", "2")
+    assert outcome.code == 0
+    text = outcome.out
+    assert "Under way:\n  r2 symbol 2025-07-30 to 2025-07-31 running, " in text
+    assert "  r1 symbol 2025-07-30 failed, " in text
+    assert "by nightly_symbols (computed 7, fresh 1, failed 0, vendor calls 3): [/] not published\n" in text
+    assert "  2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]; run r2 is under way\n" in text
+    assert "  critical: session_not_published 2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: " in text
+    assert "Onboarding:\n  NEW: waiting to be onboarded\n" in text
+    assert "alerts that the webhook has not taken: 1\n" in text
+    assert "next symbol run: run r2 of the symbol layer is under way\n" in text
 
 
 @pytest.mark.parametrize(

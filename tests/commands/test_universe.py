@@ -1,5 +1,6 @@
 """Tests of ``sigmasight universe``."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.storage.database import Database
 from tests.commands.conftest import NO_ANSWER, NO_SERVER, Sigmasight, words
 from tests.contents import contents
+from tests.storage.onboarding_queue import ask, claimed, failed, publish_a_session, requests
 
 HEADER = "symbol,name,sector,sub_industry"
 
@@ -98,6 +100,24 @@ class TestAdd:
         assert (outcome.code, outcome.out) == (0, "2 symbols added, 0 changed, 0 already tracked\n")
         assert list(tracked(sigmasight)) == ["SPY", "TLT"]
 
+    def test_once_sessions_are_published_they_are_asked_for_at_once(
+        self, sigmasight: Sigmasight, database: Database
+    ) -> None:
+        publish_a_session(database)
+        outcome = sigmasight("universe", "add", "TLT", "SPY")
+        assert outcome.out == (
+            "2 symbols added, 0 changed, 0 already tracked\n"
+            "Asked for at once: SPY, TLT; see `sigmasight universe requests`\n"
+        )
+        found = requests(database)
+        assert {symbol: (item.status, item.priority) for symbol, item in found.items()} == {
+            "SPY": ("pending", 0),
+            "TLT": ("pending", 0),
+        }
+        assert found["SPY"].requested_by == f"operator {getpass.getuser()}"
+        assert "Asked for at once: SPY" in sigmasight("universe", "add", "SPY").out
+        assert requests(database) == found
+
     @pytest.mark.parametrize("names", [["NOPE"], ["SPY", "NOPE", "spy"], [""], ["[/]"]])
     def test_unknown_ones_are_named_and_nothing_is_added(self, refused: Sigmasight, names: list[str]) -> None:
         outcome = refused("universe", "add", *names)
@@ -111,7 +131,29 @@ class TestAdd:
         assert "Missing argument 'SYMBOL...'" in words(outcome.err)
 
 
-@pytest.mark.parametrize("arguments", [["import"], ["add", "SPY"], ["list"]])
+class TestRequests:
+    def test_none(self, sigmasight: Sigmasight) -> None:
+        assert sigmasight("universe", "requests").out == "Onboarding requests: none\n"
+        assert json.loads(sigmasight("universe", "requests", "--json").out) == {"items": [], "total": 0}
+
+    def test_newest_first_with_what_became_of_them(self, sigmasight: Sigmasight, database: Database) -> None:
+        ask(database, "BAD")
+        claimed(database, run_id="r1")
+        failed(database, "r1", is_final=True, BAD="unknown: no such ticker")
+        ask(database, "NEW", priority=10)
+        items = json.loads(sigmasight("universe", "requests", "--json").out)["items"]
+        shown = ("symbol", "status", "priority", "attempts", "requested_by", "error")
+        assert [[item[name] for name in shown] for item in items] == [
+            ["NEW", "pending", 10, 0, "a test", None],
+            ["BAD", "failed", 0, 1, "a test", "unknown: no such ticker"],
+        ]
+        told = words(sigmasight("universe", "requests").out)
+        assert told.index("NEW") < told.index("BAD")
+        assert "waiting to be onboarded" in told
+        assert "unknown: no such ticker" in told
+
+
+@pytest.mark.parametrize("arguments", [["import"], ["add", "SPY"], ["list"], ["requests"]])
 def test_a_database_that_is_away_or_empty_is_told(
     refused: Sigmasight, database_url: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:

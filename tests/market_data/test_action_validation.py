@@ -41,6 +41,12 @@ def test_nothing_sent(calendar: SessionCalendar) -> None:
     assert (rows(judged), judged.problems) == ([], [])
 
 
+def test_an_ex_date_that_operators_have_closed_is_kept(calendar: SessionCalendar) -> None:
+    judged = judge(calendar.without({EX_DATE: "closed"}), dividend(0.24), split(4, 1))
+    assert [row[1] for row in rows(judged)] == [EX_DATE, EX_DATE]
+    assert judged.problems == []
+
+
 def test_valid_actions_keep_their_order_and_are_exact(calendar: SessionCalendar) -> None:
     judged = judge(
         calendar,

@@ -1,7 +1,10 @@
-"""What every market source promises, on each of them: computed, from files, and from files with real prices."""
+"""What every market source promises, on each of them: computed, from files, from files with real prices, and that of
+whole nights while nothing disturbs it.
+"""
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ from sigmasight_assets.market_data.protocol import (
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.market_data.validation import validate_bars
 from sigmasight_assets.sessions import SessionCalendar
+from tests.e2e.market import DisturbedMarket
 
 FIRST, LAST = date(2024, 7, 2), date(2024, 7, 5)
 INDEPENDENCE_DAY = date(2024, 7, 4)
@@ -35,11 +39,13 @@ class Case:
     symbols: tuple[str, ...]
 
 
-@pytest.fixture(params=["simulated", "small_files", "real_files"])
-def case(request: pytest.FixtureRequest) -> Case:
-    if request.param == "simulated":
+@pytest.fixture(params=["simulated", "disturbed", "small_files", "real_files"])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    if request.param in ("simulated", "disturbed"):
         market: SimulatedMarket = request.getfixturevalue("simulated")
-        return Case(market, ("SPY", "TLT", market.listings()[20].symbol))
+        disturbed = DisturbedMarket(market, tmp_path / "nothing", today=LAST)
+        source = market if request.param == "simulated" else disturbed
+        return Case(source, ("SPY", "TLT", market.listings()[20].symbol))
     fixture, symbols = {
         "small_files": ("small_market", ("SPY", "NEW")),
         "real_files": ("real_market", ("SPY", "TLT", "AAPL")),

@@ -1,138 +1,30 @@
-"""The gate's planner: a table of situations, and what holds in all of them."""
+"""The gate's planner: the table of situations in ``gate_cases``, and what becomes of earlier runs."""
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sigmasight_assets.operations.gate import GateDecision, GateRange, GateState, plan
-
-MON, TUE, WED, THU, FRI = (date(2025, 7, day) for day in range(21, 26))
-WEEK = (MON, TUE, WED, THU, FRI)
-ALL_PUBLISHED = {day: 10 + position for position, day in enumerate(WEEK)}
-
-
-def state(**changes: object) -> GateState:
-    """A week of sessions that is published and consumed, with what a case changes."""
-    current = GateState(sessions=WEEK, symbol_generations=ALL_PUBLISHED, consumed=ALL_PUBLISHED)
-    return replace(current, **changes)  # type: ignore[arg-type]
-
-
-def without(*days: date) -> dict[date, int]:
-    return {day: generation for day, generation in ALL_PUBLISHED.items() if day not in days}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A situation, the range that must run, and words that the reasons must hold."""
-
-    name: str
-    state: GateState
-    runs: tuple[date, date] | None
-    says: tuple[str, ...] = ()
-
-
-CASES = [
-    Case("no portfolios", state(sessions=()), None, ("no portfolio needs a snapshot",)),
-    Case(
-        "nothing published",
-        state(symbol_generations={}, consumed={}),
-        None,
-        ("has not published any session yet", "symbol_layer"),
-    ),
-    Case("everything current", state(), None, ("snapshots are current up to 2025-07-25",)),
-    Case("nothing computed yet", state(consumed={}), (MON, FRI)),
-    Case("a new session is ready", state(consumed=without(FRI)), (FRI, FRI)),
-    Case("three new sessions are one range", state(consumed=without(WED, THU, FRI)), (WED, FRI)),
-    Case(
-        "the new session is not ready",
-        state(symbol_generations=without(FRI), consumed=without(FRI)),
-        None,
-        ("2025-07-25 waits", "market_beta", "the symbol layer has not run for it"),
-    ),
-    Case(
-        "the new session failed its checks",
-        state(
-            symbol_generations=without(FRI),
-            consumed=without(FRI),
-            failed_checks={FRI: "coverage: 12 of 500 active symbols have a bar", THU: "of another session"},
-        ),
-        None,
-        ("2025-07-25 waits", "coverage: 12 of 500 active symbols have a bar"),
-    ),
-    Case(
-        "a hole holds back what comes after it",
-        state(
-            symbol_generations=without(WED),
-            consumed={MON: 10},
-            failed_checks={WED: "factor_etfs_priced: no bar of SPY"},
-        ),
-        (TUE, TUE),
-        ("2025-07-23 waits", "factor_etfs_priced: no bar of SPY"),
-    ),
-    Case(
-        "a hole after everything that is ready",
-        state(symbol_generations=without(WED), consumed={MON: 10, TUE: 11}),
-        None,
-        ("2025-07-23 waits",),
-    ),
-    Case("a correction of an old session", state(symbol_generations={**ALL_PUBLISHED, TUE: 99}), (TUE, FRI)),
-    Case(
-        "an edited book runs from its date",
-        state(stale_books=[(7, 3, WED)]),
-        (WED, FRI),
-    ),
-    Case("the earliest of two edited books counts", state(stale_books=[(7, 3, THU), (8, 2, TUE)]), (TUE, FRI)),
-    Case("an edit of a day without session", state(stale_books=[(7, 3, MON - timedelta(days=1))]), (MON, FRI)),
-    Case(
-        "an edit of a day to come",
-        state(stale_books=[(7, 3, FRI + timedelta(days=3))]),
-        None,
-        ("snapshots are current up to 2025-07-25",),
-    ),
-    Case(
-        "sessions before the first published one are not needed",
-        state(symbol_generations=without(MON, TUE), consumed={}),
-        (WED, FRI),
-    ),
-    Case(
-        "sessions before the first portfolio are not needed",
-        state(sessions=(THU, FRI), consumed={}),
-        (THU, FRI),
-    ),
-    Case(
-        "sessions before the first snapshots are not needed while there is a hole among them",
-        state(symbol_generations=without(TUE), consumed=without(MON, TUE)),
-        None,
-        ("snapshots are current up to 2025-07-25",),
-    ),
-    Case(
-        "sessions before the first snapshots run once all of them are published",
-        state(consumed=without(MON, TUE)),
-        (MON, FRI),
-    ),
-    Case(
-        "the way out of a hole names all that is missing up to the next published session",
-        state(symbol_generations=without(TUE, WED), consumed={MON: 10}),
-        None,
-        ("`sigmasight backfill --from 2025-07-22 --to 2025-07-23`",),
-    ),
-    Case(
-        "the way out of a hole at the end names everything to the newest session",
-        state(symbol_generations=without(WED, THU, FRI), consumed={MON: 10, TUE: 11}),
-        None,
-        ("`sigmasight backfill --from 2025-07-23 --to 2025-07-25`",),
-    ),
-    Case(
-        "published sessions lie beyond the newest complete one",
-        state(sessions=(MON, TUE), symbol_generations={FRI: 14}, consumed={}),
-        None,
-        ("2025-07-25", "2025-07-22"),
-    ),
-]
+from sigmasight_assets.operations.gate import GateState, plan
+from sigmasight_assets.operations.gate_runs import LaunchedRun
+from sigmasight_assets.storage.gated_runs import GatedRun
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from tests.operations.gate_cases import CASES, Case
+from tests.operations.gate_states import (
+    ALL_PUBLISHED,
+    FRI,
+    MON,
+    NOW,
+    THU,
+    TUE,
+    WED,
+    bounds,
+    refused,
+    required,
+    running,
+    state,
+    without,
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -143,136 +35,105 @@ def test_plan(case: Case) -> None:
     for words in case.says:
         assert words in reasons
     assert decision.range is not None or reasons
+    assert decision.is_pending is case.is_pending
+    assert decision.failed_run is None
 
 
-def bounds(decision: GateDecision) -> tuple[date, date] | None:
-    return (decision.range.first, decision.range.last) if decision.range else None
+def test_reasons_are_many_but_not_endless() -> None:
+    days = [date(2025, 1, 6) + timedelta(days=7 * week) for week in range(30)]
+    holes = {day: refused("coverage", f"{place} of 500") for place, day in enumerate(days) if place}
+    decision = plan(state(sessions=days, symbol_generations={days[0]: 1}, consumed={days[0]: 1}, holes=holes))
+    assert len(decision.reasons) == 11
+    assert decision.reasons[0] == "2025-01-13 waits: symbol_daily_metrics, check coverage: 1 of 500"
+    assert decision.reasons[9].startswith(f"{days[10]} waits")
+    assert decision.reasons[10] == "and 19 more sessions wait"
+    assert list(decision.blocked) == days[1:]
+    assert decision.blocked[days[29]] == "symbol_daily_metrics, check coverage: 29 of 500"
 
 
-def test_failed_run_is_reported_and_not_repeated() -> None:
+def test_each_blocked_session_has_its_own_way_out() -> None:
+    decision = plan(state(symbol_generations=without(TUE, WED), consumed={MON: 10}))
+    assert decision.blocked[WED].endswith("`sigmasight backfill --from 2025-07-23 --to 2025-07-23`")
+    assert decision.blocked[FRI] == "snapshots of 2025-07-22 come first"
+    assert MON not in decision.blocked
+
+
+class TestEarlierRuns:
+    """What the planner makes of earlier runs; the table of their cases is in ``test_gate_runs``."""
+
+    def test_a_failed_run_is_reported_and_not_repeated(self) -> None:
+        decision = plan(after(failed("the disk is full")))
+        assert decision.range is None
+        assert decision.failed_run == "run-17"
+        assert not decision.is_pending
+        assert decision.reasons == (
+            (
+                "2025-07-25: run run-17 failed for these same inputs: the disk is full; "
+                "mend the cause, then `sigmasight retry`"
+            ),
+        )
+        assert decision.blocked[FRI].startswith("run run-17 failed")
+
+    def test_a_failed_run_of_other_inputs_does_not_matter(self) -> None:
+        other = state(consumed=without(FRI), runs={"0123456789abcdef": failed("the disk is full")})
+        assert bounds(plan(other)) == (FRI, FRI)
+
+    @pytest.mark.parametrize(
+        "new_inputs",
+        [
+            {"symbol_generations": {**ALL_PUBLISHED, FRI: 99}},
+            {"stale_books": [(7, 4, FRI)]},
+            {"stale_books": [(7, 3, FRI), (8, 1, FRI)]},
+            {"snapshot_generation": 9},
+        ],
+        ids=["a new publication", "a new edit of the book", "another edited book", "new earlier snapshots"],
+    )
+    def test_new_inputs_after_a_failure_run_again(self, new_inputs: dict[str, object]) -> None:
+        wanted = after(failed("the disk is full"), state(consumed=without(FRI), stale_books=[(7, 3, FRI)]))
+        assert plan(wanted).failed_run == "run-17"
+        assert bounds(plan(replace(wanted, **new_inputs))) == (FRI, FRI)  # type: ignore[arg-type]
+
+    def test_a_failure_does_not_hide_the_hole_behind_it(self) -> None:
+        wanted = state(symbol_generations=without(THU), consumed=without(WED, THU, FRI))
+        reasons = plan(after(failed("the disk is full"), wanted)).reasons
+        assert "run-17" in reasons[0]
+        assert "2025-07-24 waits" in reasons[1]
+
+    def test_a_run_at_work_is_waited_for_whatever_its_inputs(self) -> None:
+        decision = plan(state(consumed=without(FRI), running=[running("portfolio_products")]))
+        assert decision.range is None
+        assert decision.is_pending
+        assert decision.reasons == ("2025-07-25: run run-5 is under way",)
+
+    def test_a_run_at_work_on_symbols_is_not(self) -> None:
+        assert bounds(plan(state(consumed=without(FRI), running=[running("symbol_products")]))) == (FRI, FRI)
+
+    def test_a_canceled_run_is_started_as_another_attempt(self) -> None:
+        wanted = state(consumed=without(FRI))
+        first = required(plan(wanted))
+        assert first.attempt == 0
+        canceled = LaunchedRun("run-17", "CANCELED", NOW, NOW, first.input_hash, first.run_key)
+        second = required(plan(wanted, [canceled]))
+        assert second == replace(first, attempt=1)
+        assert second.run_key == f"{first.run_key}:1"
+
+
+def failed(error: str) -> GatedRun:
+    return GatedRun("run-17", "failed", error, started_at=NOW - timedelta(hours=1), seen_at=NOW - timedelta(hours=1))
+
+
+def after(run: GatedRun, wanted: GateState | None = None) -> GateState:
+    """The state with this run recorded for what it asks for."""
+    wanted = wanted or state(consumed=without(FRI))
+    return replace(wanted, runs={required(plan(wanted)).input_hash: run})
+
+
+def test_an_edit_of_days_to_come_is_no_input() -> None:
     wanted = state(consumed=without(FRI))
-    chosen = required(plan(wanted))
-    decision = plan(replace(wanted, failed_runs={chosen.input_hash: "run-17"}))
-    assert decision.range is None
-    assert "run run-17 failed for these same inputs" in decision.reasons[0]
-    assert "2025-07-25 to 2025-07-25" in decision.reasons[0]
+    edited = replace(wanted, stale_books=[(7, 3, FRI + timedelta(days=3))])
+    assert required(plan(edited)).run_key == required(plan(wanted)).run_key
 
 
-def test_failed_run_of_other_inputs_does_not_matter() -> None:
-    assert bounds(plan(state(consumed=without(FRI), failed_runs={"0123456789abcdef": "run-17"}))) == (FRI, FRI)
-
-
-@pytest.mark.parametrize(
-    "new_inputs",
-    [
-        {"symbol_generations": {**ALL_PUBLISHED, FRI: 99}},
-        {"stale_books": [(7, 4, FRI)]},
-        {"stale_books": [(7, 3, FRI), (8, 1, FRI)]},
-    ],
-    ids=["a new publication", "a new edit of the book", "another edited book"],
-)
-def test_new_inputs_after_a_failure_run_again(new_inputs: dict[str, object]) -> None:
-    wanted = state(consumed=without(FRI), stale_books=[(7, 3, FRI)])
-    failed = {required(plan(wanted)).input_hash: "run-17"}
-    decision = plan(replace(wanted, failed_runs=failed, **new_inputs))  # type: ignore[arg-type]
-    assert bounds(decision) == (FRI, FRI)
-
-
-def test_failure_does_not_hide_the_hole_behind_it() -> None:
-    wanted = state(symbol_generations=without(THU), consumed=without(WED, THU, FRI))
-    failed = {required(plan(wanted)).input_hash: "run-17"}
-    reasons = plan(replace(wanted, failed_runs=failed)).reasons
-    assert "run-17" in reasons[0]
-    assert "2025-07-24 waits" in reasons[1]
-
-
-def required(decision: GateDecision) -> GateRange:
-    assert decision.range is not None
-    return decision.range
-
-
-@st.composite
-def states(draw: st.DrawFn) -> GateState:
-    """Any week: some sessions published, some of those consumed (perhaps at an older generation), some books edited."""
-    published = draw(st.dictionaries(st.sampled_from(WEEK), st.integers(1, 30)))
-    consumed = {
-        day: generation if draw(st.booleans()) else generation - 1
-        for day, generation in published.items()
-        if draw(st.booleans())
-    }
-    books = draw(st.dictionaries(st.integers(1, 4), st.tuples(st.integers(1, 9), st.sampled_from(WEEK))))
-    return GateState(
-        sessions=WEEK[draw(st.integers(0, 4)) :],
-        symbol_generations=published,
-        consumed=consumed,
-        stale_books=[(book, version, day) for book, (version, day) in books.items()],
-    )
-
-
-@given(states())
-def test_range_is_the_ready_and_stale_part(state: GateState) -> None:
-    decision = plan(state)
-    if decision.range is None:
-        assert decision.reasons
-        return
-    chosen = decision.range
-    inside = [day for day in state.sessions if chosen.first <= day <= chosen.last]
-    assert inside[0] == chosen.first
-    assert inside[-1] == chosen.last
-    assert all(day in state.symbol_generations for day in inside)
-    assert is_stale(state, chosen.first)
-    start = min(state.symbol_generations)
-    first_snapshot = min(state.consumed, default=start)
-    if any(day not in state.symbol_generations for day in state.sessions if start <= day < first_snapshot):
-        start = first_snapshot
-    before = [day for day in state.sessions if start <= day < chosen.first]
-    assert not any(is_stale(state, day) for day in before)
-    after = [day for day in state.sessions if day > chosen.last]
-    assert not after or after[0] not in state.symbol_generations
-
-
-def is_stale(state: GateState, day: date) -> bool:
-    return state.consumed.get(day) != state.symbol_generations[day] or any(
-        edited <= day for _, _, edited in state.stale_books
-    )
-
-
-@given(states())
-def test_nothing_is_left_to_do_after_the_range_has_run(state: GateState) -> None:
-    decision = plan(state)
-    if decision.range is None:
-        return
-    done = [day for day in state.sessions if decision.range.first <= day <= decision.range.last]
-    later = replace(
-        state,
-        consumed={**state.consumed, **{day: state.symbol_generations[day] for day in done}},
-        stale_books=[book for book in state.stale_books if book[2] > decision.range.last],
-    )
-    assert plan(later).range is None
-
-
-@given(states(), st.data())
-def test_run_key_is_that_of_the_inputs(state: GateState, data: st.DataObject) -> None:
-    decision = plan(state)
-    if decision.range is None:
-        return
-    chosen = decision.range
-    assert re.fullmatch(rf"portfolio:{chosen.first}:{chosen.last}:[0-9a-f]{{16}}", chosen.run_key)
-    reordered = replace(
-        state,
-        stale_books=data.draw(st.permutations(state.stale_books)),
-        symbol_generations=dict(data.draw(st.permutations(list(state.symbol_generations.items())))),
-        failed_checks={MON: "of no importance"},
-    )
-    assert required(plan(reordered)).run_key == chosen.run_key
-    day = data.draw(st.sampled_from([day for day in state.sessions if chosen.first <= day <= chosen.last]))
-    corrected = replace(state, symbol_generations={**state.symbol_generations, day: 31})
-    assert required(plan(corrected)).run_key != chosen.run_key
-    edited = replace(state, stale_books=[*state.stale_books, (5, 1, day)])
-    assert required(plan(edited)).run_key != chosen.run_key
-
-
-@given(st.lists(st.tuples(st.integers(1, 999), st.integers(1, 999)), min_size=2, max_size=2, unique=True))
-def test_run_keys_of_books_and_versions_are_not_confused(books: list[tuple[int, int]]) -> None:
-    first, second = (required(plan(state(stale_books=[(book, version, FRI)]))).run_key for book, version in books)
-    assert first != second
+def test_all_products_are_named_when_none_is_published() -> None:
+    reasons = plan(state(symbol_generations=without(FRI), consumed=without(FRI))).reasons
+    assert all(name in reasons[0] for name in SYMBOL_PRODUCTS)

@@ -15,6 +15,7 @@ from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.book_tables import positions
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.lots import add_valuation
+from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.portfolios import NewLot, add_capital_flow, create_portfolio
 from sigmasight_assets.storage.tables import company_profiles
 from sigmasight_assets.storage.universe import import_listings
@@ -56,13 +57,25 @@ def enter_books(
         _store_market(database, calendar)
         publish_symbols(database, DAYS)
         _store_portfolios(database)
+        answer_requests(database)
         if then is not None:
             then(database)
 
     return states.enter(name, fill)
 
 
-def _store_market(database: Database, calendar: SessionCalendar) -> None:
+def answer_requests(database: Database) -> None:
+    """Let what is held and not tracked have been looked for in vain: the gate would wait for it."""
+    with database.begin() as connection:
+        connection.execute(
+            sa.update(symbol_onboarding_queue)
+            .where(symbol_onboarding_queue.c.status == "pending")
+            .values(status="failed", finished_at=sa.func.now(), error="not known")
+        )
+
+
+def books_market(calendar: SessionCalendar) -> ScriptedMarket:
+    """The market of these books, to be changed at will."""
     market = copied(SimulatedMarket(calendar, stocks=4), first=HISTORY_START, last=DAYS[-1])
     shares = (HALTING, FADING, SOLID, SHORTED)
     for symbol, model in zip((*shares, MOVING), (*market.descriptions[8:], market.descriptions[8]), strict=True):
@@ -77,6 +90,11 @@ def _store_market(database: Database, calendar: SessionCalendar) -> None:
     market.descriptions += [stock(symbol) for symbol in (*shares, MOVING, UNKNOWN)]
     market.descriptions += [Listing(symbol, symbol, "option", None, None) for symbol in CONTRACTS]
     _announce_actions(market)
+    return market
+
+
+def _store_market(database: Database, calendar: SessionCalendar) -> None:
+    market = books_market(calendar)
     with database.begin() as connection:
         import_listings(connection, market.listings())
         _store_profiles(connection)

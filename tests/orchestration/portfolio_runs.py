@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from sigmasight_assets.operations.gate import GateRange, plan
 from sigmasight_assets.operations.gate_state import read_gate_state
@@ -15,9 +16,12 @@ from sigmasight_assets.orchestration.portfolio_publication import (
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.decisions import record_action
+from sigmasight_assets.storage.operations_tables import session_decisions
 from tests.orchestration.book_oracle import World, expected_rows, read_world
 from tests.orchestration.books import (
     DAYS,
+    answer_requests,
     publish_symbols,
 )
 from tests.orchestration.contents import (
@@ -31,6 +35,7 @@ FACTOR_NAMES = [factor.name for factor in FACTORS]
 SNAPSHOT_TABLES = ("portfolio_snapshots", "position_values", "portfolio_factor_exposures")
 ROW_TABLES = (*SNAPSHOT_TABLES, "option_expiries")
 NOT_CONTENT = ["generation", "run_id", "published_at", "computed_at", "stale_from", "symbol_generation", "created_at"]
+ACTION_KINDS = {"waived": "waive_session", "closed": "close_session"}
 NOW = datetime(2025, 6, 4, 22, 0, tzinfo=NEW_YORK)
 
 
@@ -52,7 +57,8 @@ def run_gate_until(database: Database, now: datetime) -> GateRange | None:
 
 
 def next_range(database: Database, *, now: datetime = NOW) -> GateRange | None:
-    return plan(read_gate_state(database, exchange_calendar(), now=now)).range
+    answer_requests(database)
+    return plan(read_gate_state(database, now=now)).range
 
 
 def portfolio_id(database: Database, name: str) -> int:
@@ -130,6 +136,14 @@ def forget_symbols(database: Database, day: date) -> None:
         ("publications", "session"),
     ):
         execute(database, f"DELETE FROM {table} WHERE {column} = :day", day=day)
+
+
+def waive(database: Database, day: date, *, kind: str = "waived") -> None:
+    """Decide, as an operator, that later sessions need not wait for this one."""
+    with database.begin() as connection:
+        action_id = record_action(connection, kind=ACTION_KINDS[kind], actor="test", reason="never came", session=day)
+        row = {"session": day, "kind": kind, "action_id": action_id}
+        connection.execute(sa.insert(session_decisions).values(row))
 
 
 def correct_close(database: Database, symbol: str, day: date, *, last: date = DAYS[-1]) -> None:

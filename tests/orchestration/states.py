@@ -49,6 +49,13 @@ class States:
             self._keep(name)
         return self.database
 
+    def bring_back_live(self, name: str) -> None:
+        """Bring a state back in one transaction, while others read and see either the old rows or the kept ones."""
+        with self.database.begin() as connection:
+            for table in reversed(TABLES):
+                connection.execute(sa.text(f"DELETE FROM public.{table}"))
+            self._insert(connection, name)
+
     def _keep(self, name: str) -> None:
         with self.database.begin() as connection:
             connection.execute(sa.text(f"CREATE SCHEMA {name}"))
@@ -58,9 +65,12 @@ class States:
 
     def _bring_back(self, name: str) -> None:
         with self.database.begin() as connection:
-            for table in self._kept[name]:
-                insert = f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {name}.{table}"
-                connection.execute(sa.text(insert))
+            self._insert(connection, name)
+
+    def _insert(self, connection: sa.Connection, name: str) -> None:
+        for table in self._kept[name]:
+            insert = f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE SELECT * FROM {name}.{table}"
+            connection.execute(sa.text(insert))
 
     def _has_rows(self, table: str) -> bool:
         with self.database.begin() as connection:

@@ -1,9 +1,15 @@
-"""The two jobs: which assets each runs, under which name others start it."""
+"""The jobs: which assets each runs, under which name others start it."""
+
+import pytest
+import yaml  # type: ignore[import-untyped]
 
 from sigmasight_api.operators import SYMBOL_JOB
 from sigmasight_assets.definitions import defs
-from sigmasight_assets.orchestration.jobs import JOBS, PORTFOLIO_LAYER, SYMBOL_LAYER
+from sigmasight_assets.orchestration.jobs import JOBS, ONBOARDING, PORTFOLIO_LAYER, SYMBOL_LAYER
+from sigmasight_assets.orchestration.lanes import LANE_TAG
 from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS
+from sigmasight_assets.services.stack import CHECKOUT
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
 
@@ -21,5 +27,23 @@ def test_portfolio_layer_is_both_products() -> None:
 
 
 def test_names_are_those_that_others_launch() -> None:
-    assert [job.name for job in JOBS] == ["symbol_layer", "portfolio_layer"]
+    assert [job.name for job in JOBS] == ["symbol_layer", "portfolio_layer", "onboarding"]
     assert SYMBOL_JOB == SYMBOL_LAYER
+
+
+@pytest.mark.parametrize(
+    ("job", "lane", "priority"),
+    [(SYMBOL_LAYER, "symbol", None), (PORTFOLIO_LAYER, "portfolio", "10"), (ONBOARDING, "onboarding", "20")],
+)
+def test_every_job_has_a_lane_of_its_own(job: str, lane: str, priority: str | None) -> None:
+    tags = defs.resolve_job_def(job).run_tags
+    assert (tags[LANE_TAG], tags.get("dagster/priority")) == (lane, priority)
+
+
+def test_lanes_leave_a_place_to_each_other() -> None:
+    """Whatever waits in one lane, all others find theirs: the total is that of the four lanes."""
+    settings = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text(encoding="utf-8"))["concurrency"]
+    (limit,) = settings["runs"]["tag_concurrency_limits"]
+    assert (limit["key"], limit["value"]) == (LANE_TAG, {"applyLimitPerUniqueValue": True})
+    lanes = {defs.resolve_job_def(job.name).run_tags[LANE_TAG] for job in JOBS} | {NIGHTLY_SYMBOLS[LANE_TAG]}
+    assert settings["runs"]["max_concurrent_runs"] == limit["limit"] * len(lanes)

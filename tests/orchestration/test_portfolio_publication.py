@@ -64,7 +64,7 @@ def test_range_equals_the_plain_roll_forward(books: Database) -> None:
     outcome = run(books)
     assert_equal_to_oracle(books)
     assert (outcome.published, outcome.failed) == (DAYS, [])
-    assert outcome.portfolios == len(EXPECTED_PORTFOLIOS)
+    assert outcome.portfolios == outcome.computed == len(EXPECTED_PORTFOLIOS)
     stored = rows_of(books, "SELECT * FROM portfolio_snapshots")
     assert outcome.snapshots == outcome.changed == len(stored)
     assert outcome.partial == sum(row["is_partial"] for row in stored)
@@ -163,7 +163,7 @@ def test_ledger_rows_and_consumed_generations(done: Database) -> None:
 def test_rerun_changes_nothing(done: Database) -> None:
     before = contents(done, PORTFOLIO_TABLES)
     outcome = run(done)
-    assert (outcome.generation, outcome.changed) == (None, 0)
+    assert (outcome.generation, outcome.changed, outcome.computed) == (None, 0, 0)
     assert (outcome.snapshots, outcome.portfolios) == (len(before["portfolio_snapshots"]), len(EXPECTED_PORTFOLIOS))
     assert contents(done, PORTFOLIO_TABLES) == before
     outcome = run(done, DAYS[4:6])

@@ -1,6 +1,7 @@
 """What comes back from a source: judged, laid out, and told apart by symbol."""
 
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from sigmasight_assets.market_data.protocol import DIVIDEND, BarRequest
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.bar_decisions import BarDecision
 from sigmasight_assets.storage.grid import Grid
 from tests.orchestration.markets import ScriptedMarket
 from tests.orchestration.price_runs import DAYS, LISTED_LATER
@@ -59,6 +61,31 @@ def test_without_some_symbols(answer: Answer) -> None:
     assert list(rest.requests) == ["BBB", "NEW"]
     assert (rest.problems, list(rest.answered_from)) == ({}, ["BBB", "NEW"])
     assert days_with_bars(rest, "NEW") == days_with_bars(answer, "NEW")
+
+
+def test_without_what_operators_have_rejected(answer: Answer) -> None:
+    def rejected(symbol: str, day: date, close: float) -> BarDecision:
+        told: dict[str, Any] = {
+            "verdict": "rejected",
+            "actor": "ann",
+            "reason": "r",
+            "acted_at": datetime(2025, 7, 1, tzinfo=UTC),
+        }
+        return BarDecision(symbol, day, int(close * 10_000), None, **told)
+
+    assert answer.without_rejected([]) is answer
+    # Another close, no bar, and nobody's.
+    others = [rejected("AAA", DAYS[5], 1.0), rejected("NEW", DAYS[3], 1.0), rejected("ZZZ", DAYS[5], 105.0)]
+    assert answer.without_rejected(others) is answer
+    kept = answer.without_rejected([*others, rejected("AAA", DAYS[8], 108.0), rejected("BBB", DAYS[2], 103.0)])
+    assert days_with_bars(kept, "AAA") == DAYS[2:8]
+    assert days_with_bars(kept, "BBB") == DAYS[3:9]
+    assert kept.bars.counts == {"rejected_by_operator": 2}
+    column = kept.window.grid.symbols.index("AAA")
+    assert np.isnan(kept.window.adj_close[8, column])
+    assert {values[8, column] for values in (*kept.window.prices.values(), kept.window.volume)} == {0}
+    assert (kept.requests, kept.outcomes, kept.actions) == (answer.requests, answer.outcomes, answer.actions)
+    assert days_with_bars(answer, "AAA") == DAYS[2:9]
 
 
 def test_nobody_is_asked_for_nothing(market: ScriptedMarket, calendar: SessionCalendar) -> None:

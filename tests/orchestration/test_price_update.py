@@ -11,7 +11,7 @@ from sigmasight_assets.errors import MarketDataError, SessionError
 from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration import price_update
-from sigmasight_assets.orchestration.price_update import PriceUpdate
+from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import lock_layer
@@ -347,3 +347,34 @@ def test_bars_of_two_markets_do_not_meet(tracked: Database, market: ScriptedMark
     with pytest.raises(MarketDataError, match=r"holds bars of the elsewhere market, .* use another SIGMASIGHT_HOME"):
         run(tracked, market)
     assert contents(tracked, PRICE_TABLES) == before
+
+
+def test_an_update_of_some_symbols_leaves_the_others(
+    tracked: Database, market: ScriptedMarket, calendar: SessionCalendar
+) -> None:
+    update = update_prices(
+        tracked,
+        market,
+        calendar,
+        sessions=(TODAY,),
+        history_start=HISTORY_START,
+        run_id="run-1",
+        symbols=["BBB", "UNTRACKED"],
+    )
+    assert set(market.asked()) == {"BBB"}
+    assert (update.requested, update.skipped) == (1, 0)
+    assert {symbol: item.status for symbol, item in symbols(tracked).items()} == {
+        "AAA": "pending",
+        "BBB": "active",
+        "NEW": "pending",
+    }
+
+
+def test_who_is_known_and_sends_no_bar_is_told_apart(tracked: Database, market: ScriptedMarket) -> None:
+    market.bars = {key: values for key, values in market.bars.items() if key[0] != "BBB"}
+    for day in [day for symbol, day in market.bars if symbol == "NEW"]:
+        market.bars["NEW", day] = (10.0, 9.0, 8.0, 9.5, 9.5, 100.0)
+    market.bars["AAA", date(2020, 1, 2)] = bar(1.0)
+    update = run(tracked, market)
+    assert update.silent == {"NEW"}
+    assert set(update.problems) == {"BBB"}

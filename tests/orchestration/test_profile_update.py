@@ -187,3 +187,14 @@ def test_simulated_market(database: Database, calendar: SessionCalendar) -> None
     assert [tuple(row.values()) for row in rows_of(database, sql, day=MONDAY)] == [
         (row["symbol"], row["market_cap"], row["provider_beta"]) for row in sorted(truth, key=lambda row: row["symbol"])
     ]
+
+
+def test_an_update_of_some_symbols_leaves_the_others(tracked: Database, market: ScriptedMarket) -> None:
+    found = update_profiles(
+        tracked, market, sessions=[MONDAY], newest_session=TODAY, symbols=["AAA", "NEW", CONTRACT, "UNTRACKED"]
+    )
+    assert found == ProfileUpdate(captured=1, already_fresh=0, without_profile={"NEW": "no profile"})
+    assert asked(market) == [(MONDAY, ["AAA", "NEW"])]
+    update_profiles(tracked, market, sessions=[MONDAY], newest_session=TODAY, symbols=[])
+    assert asked(market) == []
+    assert captured(tracked) == [("AAA", MONDAY)]

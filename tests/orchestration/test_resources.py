@@ -8,6 +8,8 @@ from sigmasight_assets.errors import SessionError
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage.database import Database
+from tests.operations.ledger_rows import decide
 from tests.orchestration.conftest import TARGETS
 
 pytestmark = pytest.mark.usefixtures("evening")
@@ -15,12 +17,12 @@ URL = "postgresql+psycopg2://someone@127.0.0.1:9/nothing"
 
 
 @pytest.fixture
-def pipeline() -> Pipeline:
-    return Pipeline(database_url=URL)
+def pipeline(database: Database) -> Pipeline:
+    return Pipeline(database_url=database.url)
 
 
-def test_nothing_connects_before_the_first_use(pipeline: Pipeline) -> None:
-    database = pipeline.database()
+def test_nothing_connects_before_the_first_use() -> None:
+    database = Pipeline(database_url=URL).database()
     assert database.url == URL
     database.close()
 
@@ -36,6 +38,22 @@ def test_sessions_of_one_key_and_of_a_range(pipeline: Pipeline) -> None:
     assert pipeline.complete_sessions("2025-06-04", "2025-06-04") == [date(2025, 6, 4)]
     assert pipeline.complete_sessions("2025-05-19", "2025-06-04") == TARGETS
     assert pipeline.complete_sessions("2025-05-23", "2025-05-27") == [date(2025, 5, 23), date(2025, 5, 27)]
+
+
+def test_a_closed_date_is_refused_alone_and_left_out_of_a_range(pipeline: Pipeline, database: Database) -> None:
+    decide(database, date(2025, 6, 4), "closed")
+    decide(database, date(2025, 6, 2), "closed")
+    for first, last in (("2025-06-04", "2025-06-04"), ("2025-06-02", "2025-06-02")):
+        with pytest.raises(SessionError, match=f"{first} is no session: closed by ann on .*the vendor has a hole"):
+            pipeline.complete_sessions(first, last)
+    days = [date(2025, 5, 30), date(2025, 6, 3)]
+    assert pipeline.complete_sessions("2025-05-30", "2025-06-03") == days
+    assert pipeline.complete_sessions("2025-05-30", "2025-06-04") == days
+    assert pipeline.complete_sessions("2025-06-02", "2025-06-04") == days[1:]
+    # A closed end does not make a range of what is not complete yet.
+    decide(database, date(2025, 6, 6), "closed")
+    with pytest.raises(SessionError, match="2025-06-05 is not complete"):
+        pipeline.complete_sessions("2025-06-03", "2025-06-06")
 
 
 @pytest.mark.parametrize(

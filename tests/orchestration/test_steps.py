@@ -1,23 +1,31 @@
 """What every step does around its work: refuse, record, explain, and try again only what can get better."""
 
+import time
 from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
 import pytest
 
-from sigmasight_assets.errors import MarketDataError, NotReadyError, StorageError
+from sigmasight_assets.errors import (
+    MarketDataError,
+    MarketSetupError,
+    NotReadyError,
+    PublicationError,
+    StorageError,
+    TransientStorageError,
+)
 from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
-from sigmasight_assets.orchestration import steps
+from sigmasight_assets.orchestration import step_retries, steps
 from sigmasight_assets.orchestration.assets import market as market_assets
 from sigmasight_assets.orchestration.steps import (
-    RETRIES,
-    RETRYABLE,
     check_results,
     failed_sessions_text,
     markdown_table,
     materializations,
+    started_by,
 )
+from sigmasight_assets.storage import signs_of_life
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict
 from tests.orchestration.conftest import HISTORY_START, TARGETS
@@ -108,18 +116,14 @@ class Flaky(ScriptedMarket):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The policy without its waits."""
-    policy = dg.RetryPolicy(max_retries=RETRIES.max_retries, delay=0.01)
-    monkeypatch.setattr(market_assets, "RETRIES", policy)
-
-
-def test_policy() -> None:
-    assert (RETRIES.max_retries, RETRIES.delay, RETRIES.backoff) == (2, 2, dg.Backoff.EXPONENTIAL)
-    assert set(RETRYABLE) == {MarketDataError, StorageError}
+    """As many attempts as ever, with hardly a pause between them."""
+    for name in ("DATABASE_PAUSES", "MARKET_PAUSES"):
+        pauses = getattr(step_retries, name)
+        monkeypatch.setattr(step_retries, name, (0.01,) * len(pauses))
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("error", [MarketDataError("HTTP 503"), StorageError("the database is away")])
+@pytest.mark.parametrize("error", [MarketDataError("HTTP 503"), TransientStorageError("the database is away")])
 def test_vendors_and_database_are_tried_again(
     deploy: Deploy, priced: Database, awkward: ScriptedMarket, error: Exception
 ) -> None:
@@ -127,7 +131,22 @@ def test_vendors_and_database_are_tried_again(
     assert run.success
     assert run.retries == 2
     (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
-    assert (batch["status"], batch["error"]) == ("succeeded", None)
+    assert (batch["status"], batch["error"], batch["counts"]["attempts"]) == ("succeeded", None, 3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_each_attempt_tells_why_the_one_before_failed(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket
+) -> None:
+    """The orchestrator's events name the cause, and each attempt finds the row of the step running."""
+    errors = [TransientStorageError("deadlock detected"), MarketDataError("HTTP 503")]
+    run = deploy(priced, market=Flaky(awkward, errors)).run(JOB, MON, assets=PRICES)
+    assert run.success
+    causes = [event.step_retry_data.error for event in run.events(dg.DagsterEventType.STEP_UP_FOR_RETRY)]
+    assert [cause.cause.message.strip() for cause in causes if cause and cause.cause] == [
+        "sigmasight_assets.errors.TransientStorageError: deadlock detected",
+        "sigmasight_assets.errors.MarketDataError: HTTP 503",
+    ]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -140,15 +159,18 @@ def test_vendor_that_stays_away_fails_the_run_after_two_more_attempts(
     assert (run.retries, run.failure) == (2, "HTTP 503")
     (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
     assert (batch["kind"], batch["status"], batch["error"]) == ("symbol_prices", "failed", "HTTP 503")
+    assert batch["counts"] == {"vendor_calls": 1, "attempts": 3}
     assert batch["finished_at"] is not None
     assert contents(priced, PRICE_TABLES) == before
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (NotReadyError("the products of Monday are missing"), "the products of Monday are missing"),
+        (PublicationError("coverage 0.4"), "coverage 0.4"),
+        (StorageError("the disk is full"), "the disk is full"),
+        (MarketSetupError("nothing is tracked"), "nothing is tracked"),
         (ValueError("shapes do not fit"), "ValueError: shapes do not fit"),
         (OverflowError("portfolio 3: too much money"), "OverflowError: portfolio 3: too much money"),
     ],
@@ -163,18 +185,89 @@ def test_nothing_else_is_tried_again(
     assert (batch["status"], batch["error"]) == ("failed", message)
 
 
+class Watched(ScriptedMarket):
+    """Keeps the state of the step's record at each of its calls, the first of which fails."""
+
+    def __init__(self, market: ScriptedMarket, database: Database) -> None:
+        super().__init__(market.bars, market.descriptions)
+        self.database = database
+        self.records: list[dict[str, object]] = []
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        self.records += rows_of(self.database, "SELECT status, error, finished_at, started_by FROM batch_runs")
+        if len(self.records) == 1:
+            raise MarketDataError("HTTP 503")
+        return super().fetch_bars(requests)
+
+
+def test_a_step_that_pauses_is_running_and_says_why(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during = []
+    monkeypatch.setattr(
+        time, "sleep", lambda seconds: during.append((seconds, *rows_of(priced, "SELECT * FROM batch_runs")))
+    )
+    market = Watched(awkward, priced)
+    assert deploy(priced, market=market).run(JOB, MON, assets=PRICES).success
+    ((pause, record),) = [item for item in during if len(item) == 2]
+    assert pause == step_retries.MARKET_PAUSES[0]
+    assert (record["status"], record["error"], record["finished_at"]) == ("running", "HTTP 503", None)
+    fresh = {"status": "running", "error": None, "finished_at": None, "started_by": "manual"}
+    assert market.records == [fresh, fresh]
+
+
+@pytest.mark.parametrize(
+    ("tags", "starter"),
+    [
+        ({}, "manual"),
+        ({"dagster/partition": "2025-06-02", "dagster/backfill": "abc"}, "manual"),
+        ({"dagster/schedule_name": "nightly_symbols"}, "nightly_symbols"),
+        ({"dagster/sensor_name": "portfolio_gate", "dagster/retry_number": "1"}, "portfolio_gate"),
+    ],
+)
+def test_who_started_a_run(tags: dict[str, str], starter: str) -> None:
+    assert started_by(tags) == starter
+
+
+def test_the_record_names_who_started_the_run(deploy: Deploy, priced: Database, awkward: ScriptedMarket) -> None:
+    tags = {"dagster/schedule_name": "nightly_symbols"}
+    assert deploy(priced, market=awkward).run(JOB, MON, assets=PRICES, tags=tags).success
+    assert rows_of(priced, "SELECT started_by FROM batch_runs") == [{"started_by": "nightly_symbols"}]
+
+
+class Slow(ScriptedMarket):
+    """Answers once the step has given another sign of life."""
+
+    def __init__(self, market: ScriptedMarket, database: Database) -> None:
+        super().__init__(market.bars, market.descriptions)
+        self.database = database
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        deadline = time.monotonic() + 30
+        while not rows_of(self.database, "SELECT 1 AS seen FROM batch_runs WHERE seen_at > started_at"):
+            assert time.monotonic() < deadline, "the step gives no sign of life"
+            time.sleep(0.01)
+        return super().fetch_bars(requests)
+
+
+def test_a_running_step_gives_signs_of_life(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signs_of_life, "INTERVAL_SECONDS", 0.05)
+    assert deploy(priced, market=Slow(awkward, priced)).run(JOB, MON, assets=PRICES).success
+
+
 @pytest.mark.usefixtures("impatient")
 def test_database_that_is_away_is_named(deploy: Deploy, awkward: ScriptedMarket) -> None:
     nowhere = Database("postgresql+psycopg2://someone:secret@127.0.0.1:9/nothing")
     run = deploy(nowhere, market=awkward).run(JOB, MON, assets=PRICES)
     assert not run.success
-    assert run.retries == 2
+    assert run.retries == len(step_retries.DATABASE_PAUSES)
     assert "127.0.0.1:9/nothing does not answer" in run.failure
     assert "check SIGMASIGHT_DATABASE_URL" in run.failure
     assert "secret" not in run.failure
 
 
-@pytest.mark.usefixtures("impatient")
 def test_interrupted_step_is_recorded_as_failed(
     deploy: Deploy, priced: Database, awkward: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +276,20 @@ def test_interrupted_step_is_recorded_as_failed(
 
     monkeypatch.setattr(market_assets, "update_prices", interrupted)
     run = deploy(priced, market=awkward).run(JOB, MON, assets=PRICES)
-    assert not run.success
+    assert (run.success, run.retries) == (False, 0)
+    (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
+    assert (batch["status"], batch["error"]) == ("failed", "interrupted: DagsterExecutionInterruptedError")
+
+
+def test_an_interruption_ends_the_pause_before_the_next_attempt(
+    deploy: Deploy, priced: Database, awkward: ScriptedMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    run = deploy(priced, market=Flaky(awkward, [MarketDataError("HTTP 503")])).run(JOB, MON, assets=PRICES)
+    assert (run.success, run.retries) == (False, 0)
     (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
     assert (batch["status"], batch["error"]) == ("failed", "interrupted: DagsterExecutionInterruptedError")
 

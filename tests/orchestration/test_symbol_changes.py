@@ -40,6 +40,17 @@ def test_counts_by_product_and_session(work: SymbolWork) -> None:
     assert found.computed["market_beta"].tolist() == [0, 0, 0]
 
 
+def test_changed_cells_of_some_or_all_products(work: SymbolWork) -> None:
+    found = find_changes(work, EVERY)
+    # The lost bar takes the rows of every product with it.
+    assert np.argwhere(found.cells(work.shape, "market_beta")).tolist() == [[2, 41]]
+    of_rates = found.cells(work.shape, "ir_beta")
+    assert of_rates.sum(axis=1).tolist() == [1, 100, 1]
+    assert (found.cells(work.shape, "market_beta", "ir_beta") == of_rates).all()
+    every = np.logical_or.reduce([found.cells(work.shape, name) for name in EVERY])
+    assert (found.cells(work.shape) == every).all()
+
+
 def test_sessions_that_may_not_change_do_not(work: SymbolWork) -> None:
     good = {"ir_beta": np.array([True, False, False]), "market_beta": np.array([True, True, False])}
     found = find_changes(work, good)
@@ -88,3 +99,21 @@ def test_newest_session_with_exposures_is_remembered(database: Database) -> None
     dates = {row["symbol"]: row["last_factor_date"] for row in rows_of(database, "SELECT * FROM symbol_universe")}
     _, second, third = window.targets.sessions.tolist()
     assert (dates[SYMBOLS[40]], dates[SYMBOLS[41]], dates[SYMBOLS[42]]) == (third, second, None)
+
+
+def test_newest_session_goes_back_when_its_exposures_are_lost(database: Database) -> None:
+    window = symbol_window()
+    before = first_work(window)
+    stored = stored_after(before)
+    track(database)
+    # One loses its newest bar, one an older bar, and one all three.
+    window.close_units[window.rows[2], 41] = 0
+    window.close_units[window.rows[1], 42] = 0
+    window.close_units[window.rows, 43] = 0
+    after = build_work(window, stored, products=SYMBOL_PRODUCTS)
+    with database.bulk() as transaction:
+        write_changes(transaction, before, find_changes(before, EVERY), generation=1)
+        write_changes(transaction, after, find_changes(after, EVERY), generation=2)
+    dates = {row["symbol"]: row["last_factor_date"] for row in rows_of(database, "SELECT * FROM symbol_universe")}
+    _, second, third = window.targets.sessions.tolist()
+    assert [dates[SYMBOLS[column]] for column in (40, 41, 42, 43)] == [third, second, third, None]

@@ -6,13 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sigmasight_assets.operations.check_assets import BARS_VALID, BETA_STABLE, BETAS_FINITE, COVERAGE, FACTOR_FUNDS
 from sigmasight_assets.orchestration.symbol_checks import (
-    BARS_VALID,
-    BETA_STABLE,
-    BETAS_FINITE,
     CHECKS,
-    COVERAGE,
-    FACTOR_FUNDS,
     FRESH,
     coverage,
     good_sessions,

@@ -7,7 +7,9 @@ import pytest
 
 from sigmasight_assets.orchestration import symbol_checks, symbol_publication, symbol_slices
 from sigmasight_assets.orchestration.symbol_invalidations import affected_sessions, settle_invalidations
-from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
+from sigmasight_assets.orchestration.symbol_slices import PublicationRun
+from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.invalidations import Invalidation
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
@@ -235,3 +237,14 @@ def test_affected_sessions_reach_as_far_as_the_longest_window(calendar: SessionC
     last = calendar.sessions[-3].item()
     late = Invalidation("AAA", last, last, True, None, MARKED)
     assert affected_sessions(late, {last: {"market_beta"}}, calendar) == [last]
+
+
+def test_settling_some_symbols_leaves_the_marks_of_others(published: Database) -> None:
+    first, other = stocks(published, 2)
+    for symbol in (first, other):
+        restate(published, symbol, TARGETS[5], "volume = volume + 1")
+        mark(published, symbol, TARGETS[5])
+    outcome = SymbolPublication()
+    run = PublicationRun(published, exchange_calendar(), min_coverage=0.98, run_id="second")
+    settle_invalidations(run, outcome, only=frozenset([first, "UNTRACKED"]))
+    assert (outcome.republished_symbols, marks(published)) == ({first}, [other])

@@ -1,6 +1,7 @@
 """The price window of the symbol products, and the base sessions of calendar returns against pandas' calendar."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from sigmasight_assets.orchestration.symbol_window import (
 )
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.bar_decisions import BarDecision
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.universe import read_universe_in_bulk
@@ -145,6 +147,26 @@ def test_suspect_bars_are_unexplained_moves_of_the_newest_bars() -> None:
     symbols[3] = tracked("LATER", last_price_date=date(2025, 6, 6))
     found = suspect_bars(closes[:3], symbols, Grid(sessions[:3], names), actions)
     assert {names[column]: int(row) for row, column in np.argwhere(found)} == {"LATER": 2}
+
+
+def test_accepted_bars_are_suspect_no_longer() -> None:
+    sessions = np.array(["2025-06-05", "2025-06-06"], dtype="datetime64[D]")
+    names = ("MOVED", "OTHER", "RIGHT")
+    symbols = [tracked(name, last_price_date=date(2025, 6, 6)) for name in names]
+    none = pa.table({"symbol": pa.array([], pa.string()), "ex_date": pa.array([], pa.date32())})
+    told: dict[str, Any] = {
+        "verdict": "accepted",
+        "actor": "ann",
+        "reason": "r",
+        "acted_at": datetime(2025, 6, 7, tzinfo=UTC),
+    }
+    # MOVED was another bar when it was accepted.
+    accepted = [
+        BarDecision(symbol, date(2025, 6, 6), close, 100, **told) for symbol, close in (("MOVED", 31), ("RIGHT", 30))
+    ]
+    closes = np.array([[100] * 3, [30] * 3])
+    found = suspect_bars(closes, symbols, Grid(sessions, names), none, accepted)
+    assert [names[column] for _, column in np.argwhere(found)] == ["MOVED", "OTHER"]
 
 
 def test_stored_actions_explain_moves(priced: Database, calendar: SessionCalendar) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import re
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import psutil
@@ -22,6 +24,9 @@ from sigmasight_assets.services.stack import (
     service_environment,
 )
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.operations import start_batch
+from tests.conftest import NewDatabase
 from tests.services.conftest import StartedDagster
 
 DAGSTER_NAMES = ("dagster-code-server", "dagster-webserver", "dagster-daemon")
@@ -131,3 +136,21 @@ class TestFailures:
         with pytest.raises(ServiceError, match=re.escape("postgresql+psycopg2://u:***@127.0.0.1")) as failure:
             services.start()
         assert "hunter2" not in str(failure.value)
+
+
+@pytest.mark.usefixtures("small_modules")
+@pytest.mark.parametrize("is_shared", [False, True], ids=["embedded", "shared"])
+def test_steps_that_a_killed_worker_left_running_are_ended_at_the_start(
+    home: Home, new_database: NewDatabase, schema_template: str, is_shared: bool
+) -> None:
+    """In an embedded database no worker can be alive; in a shared one the signs of life tell."""
+    with new_database(schema_template) as url, closing(Database(url)) as database:
+        with database.begin() as connection:
+            start_batch(connection, run_id="killed", kind="symbol_prices", sessions=[date(2025, 7, 31)])
+        settings = Settings(home=home.root, database_url=url if is_shared else "")
+        services = DagsterServices(settings, url, ui_port=free_port(), module="small_definitions")
+        services.start()
+        services.stop()
+        with database.begin() as connection:
+            (status,) = connection.execute(text("SELECT status FROM batch_runs")).scalars()
+        assert status == ("running" if is_shared else "failed")

@@ -13,6 +13,7 @@ from sigmasight_assets.storage.actions import (
     Terms,
     log_changed_actions,
     publish_actions,
+    read_pending_actions,
     read_published_actions,
     read_stated_actions,
     replace_actions,
@@ -55,6 +56,11 @@ def store(database: Database, *changes: ActionChange, run_id: str = "r1") -> Non
 def publish(database: Database, generation: int, symbols: Sequence[str] | None = None) -> int:
     with database.bulk() as transaction:
         return publish_actions(transaction, generation, symbols)
+
+
+def pending(database: Database, symbols: Sequence[str] | None = None) -> list[tuple[str, date, str]]:
+    with database.bulk(read_only=True) as transaction:
+        return read_pending_actions(transaction, symbols)
 
 
 def stated(database: Database, first: date = date.min, last: date = date.max, **chosen: Any) -> list[Row]:
@@ -107,6 +113,25 @@ def test_symbols_are_published_one_by_one(database: Database) -> None:
     assert publish(database, 4, []) == 0
     assert publish(database, 5) == 1
     assert [item["generation"] for item in stored(database)] == [3, 3, 5]
+
+
+def test_pending_is_what_the_next_publication_touches(database: Database) -> None:
+    assert pending(database) == []
+    store(database, *ALL)
+    assert pending(database) == [("AAA", JUNE, "dividend"), ("AAA", JUNE, "split"), ("BBB", MARCH, "dividend")]
+    assert pending(database, ["BBB", "CCC"]) == [("BBB", MARCH, "dividend")]
+    assert pending(database, []) == []
+    publish(database, 3)
+    assert pending(database) == []
+    store(database, ActionChange("AAA", JUNE, "dividend", QUARTER, THIRD))
+    # Told once, although one row goes and another comes.
+    assert pending(database) == [("AAA", JUNE, "dividend")]
+    store(database, ActionChange("AAA", JUNE, "dividend", THIRD, None))
+    assert pending(database) == [("AAA", JUNE, "dividend")]
+    publish(database, 4)
+    store(database, new("AAA", JUNE, THIRD))
+    store(database, ActionChange("AAA", JUNE, "dividend", THIRD, None))
+    assert pending(database) == []
 
 
 def test_changed_terms_are_a_withdrawn_row_and_a_new_one(database: Database) -> None:

@@ -45,9 +45,10 @@ def publish_split(database: Database, symbol: str, ex_date: date, numerator: int
     insert(database, corporate_actions, {**SPLIT, "symbol": symbol, "ex_date": ex_date, **ratio})
 
 
-def read(database: Database, last: date = LAST, *, only_stale: bool = False) -> Books:
+def read(database: Database, last: date = LAST, *, only: Sequence[int] | None = None) -> Books:
+    keys = None if only is None else np.array(only, dtype=np.int64)
     with database.bulk(read_only=True) as transaction:
-        return read_books(transaction, last=last, only_stale=only_stale)
+        return read_books(transaction, last=last, only=keys)
 
 
 def dates(days: Sequence[date | None]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
@@ -107,18 +108,23 @@ class TestBooks:
         assert books.portfolio_ids.tolist() == [early.portfolio_id]
         assert len(books.lots) == 1
 
-    def test_only_edited_ones_when_asked(self, database: Database) -> None:
+    def test_those_asked_for_and_those_stale_by_then(self, database: Database) -> None:
         lot = NewLot("AAA", Decimal(1), Decimal(1), FIRST)
-        edited, current = create(database, "ann", lot), create(database, "bob", lot)
-        settle = sa.update(portfolios).where(portfolios.c.portfolio_id == current.portfolio_id).values(stale_from=None)
-        with database.begin() as connection:
-            connection.execute(settle)
-        np.testing.assert_array_equal(read(database).stale_from, dates([FIRST, None]))
-        assert read(database, only_stale=True).portfolio_ids.tolist() == [edited.portfolio_id]
+        names = ("edited", "current", "asked", "edited later")
+        numbers = [create(database, name, lot).portfolio_id for name in names]
+        for number, stale_from in zip(numbers, (SESSIONS[2], None, None, SESSIONS[4]), strict=True):
+            mark = sa.update(portfolios).where(portfolios.c.portfolio_id == number).values(stale_from=stale_from)
+            with database.begin() as connection:
+                connection.execute(mark)
+        np.testing.assert_array_equal(read(database).stale_from, dates([SESSIONS[2], None, None, SESSIONS[4]]))
+        edited, _, asked, later = numbers
+        assert read(database, SESSIONS[3], only=[]).portfolio_ids.tolist() == [edited]
+        assert read(database, SESSIONS[3], only=[asked]).portfolio_ids.tolist() == [edited, asked]
+        assert read(database, only=[]).portfolio_ids.tolist() == [edited, later]
 
-    @pytest.mark.parametrize("only_stale", [True, False])
-    def test_without_portfolios_everything_is_empty_and_typed(self, database: Database, only_stale: bool) -> None:
-        books = read(database, only_stale=only_stale)
+    @pytest.mark.parametrize("only", [None, []])
+    def test_without_portfolios_everything_is_empty_and_typed(self, database: Database, only: list[int] | None) -> None:
+        books = read(database, only=only)
         assert (len(books.portfolios), len(books.lots), books.symbols) == (0, 0, ())
         assert books.lots.exit_date.dtype == books.portfolios.start_date.dtype == np.dtype("datetime64[D]")
 
@@ -305,11 +311,11 @@ class TestState:
 
     def test_the_price_is_brought_to_present_units_and_the_value_stays(self, database: Database) -> None:
         """Stored after a 3:1 split alone; known since are a 2:1 before the lot and a 1:7 after."""
-        create(database, "ann", *(NewLot("AAA", Decimal(1), Decimal(1), FIRST) for _ in range(3)))
+        ann = create(database, "ann", *(NewLot("AAA", Decimal(1), Decimal(1), FIRST) for _ in range(3)))
         publish_split(database, "AAA", SESSIONS[1], 3)
         publish_split(database, "AAA", SESSIONS[2], 1, 7)
         books = read(database)
-        stored = {"price_used": "10.0005", "market_value": "30.0015"}
+        stored = {"portfolio_id": ann.portfolio_id, "price_used": "10.0005", "market_value": "30.0015"}
         for position, columns in zip(
             books.position_ids.tolist(),
             (
@@ -335,8 +341,8 @@ class TestState:
         books = read(database)
         kinds = [("2", "unpriced"), (None, "unpriced"), ("3", "stale"), (None, "priced"), (None, "unpriced")]
         for position, (price, status) in zip(books.position_ids.tolist(), kinds, strict=True):
-            row = {**ROWS[position_values], "position_id": position, "session": FIRST, "price_used": price}
-            insert(database, position_values, {**row, "status": status})
+            row = {**ROWS[position_values], "portfolio_id": ann.portfolio_id, "position_id": position, "session": FIRST}
+            insert(database, position_values, {**row, "price_used": price, "status": status})
         with database.bulk(read_only=True) as transaction:
             state = read_ledger_state(transaction, books, FIRST)
         assert state.has_mark.tolist() == [True, False, True, True, False]

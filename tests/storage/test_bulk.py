@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from sqlalchemy.engine import make_url
 
-from sigmasight_assets.errors import StorageError
+from sigmasight_assets.errors import StorageError, TransientStorageError
 from sigmasight_assets.storage.bulk import (
     BulkConnections,
     BulkTransaction,
@@ -218,6 +218,19 @@ class TestTransaction:
             change_and_fail()
         assert contents(stored) == before
 
+    @pytest.mark.parametrize(
+        ("sqlstate", "kind"),
+        [("40001", TransientStorageError), ("57014", TransientStorageError), ("53100", StorageError)],
+        ids=["serialization", "statement timeout", "disk full"],
+    )
+    def test_trouble_that_passes_is_told_from_trouble_that_stays(
+        self, stored: Database, sqlstate: str, kind: type[StorageError]
+    ) -> None:
+        refuse = f"DO $$ BEGIN RAISE EXCEPTION 'told by the server' USING ERRCODE = '{sqlstate}'; END $$"
+        with pytest.raises(StorageError, match="told by the server") as caught, stored.bulk() as transaction:
+            transaction.execute(refuse)
+        assert type(caught.value) is kind
+
     def test_a_row_that_the_table_refuses_undoes_the_deletion(self, stored: Database) -> None:
         before = contents(stored)
         wrong = pa.table({"session": [SESSIONS[0]], "symbol": ["AAA"], "product": ["ir_beta"]})
@@ -240,7 +253,7 @@ class TestTransaction:
 
         before = contents(stored)
         with pytest.raises(
-            type(error) if error else StorageError, match="mine" if error else "refused a bulk transfer"
+            type(error) if error else TransientStorageError, match="mine" if error else "refused a bulk transfer"
         ):
             lose()
         assert contents(stored) == before
@@ -295,7 +308,7 @@ class TestConnection:
     @pytest.mark.parametrize("options", ["", "?nonsense=1"])
     def test_a_database_that_is_away_is_told_without_its_password(self, options: str) -> None:
         url = "postgresql+psycopg2://me:s3cret@127.0.0.1:9/name" + options
-        with pytest.raises(StorageError) as caught, bulk_transaction(BulkConnections(url)):
+        with pytest.raises(TransientStorageError) as caught, bulk_transaction(BulkConnections(url)):
             pass
         assert str(caught.value) == (
             f"The database postgresql+psycopg2://me:***@127.0.0.1:9/name{options} does not answer. "

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
-from sigmasight_assets.errors import StorageError
+from sigmasight_assets.errors import StorageError, TransientStorageError
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
 
@@ -28,6 +28,14 @@ def ask(url: str, query: str) -> object:
 
 def test_instants_are_in_utc(postgres_url: str) -> None:
     assert ask(postgres_url, "SELECT current_setting('TimeZone')") == "UTC"
+
+
+def test_a_machine_that_vanished_is_noticed_by_the_server(database: Database) -> None:
+    """Its locks are free again after a minute."""
+    shown = "SELECT current_setting('tcp_keepalives_idle') || ' ' || current_setting('tcp_keepalives_count') AS kept"
+    assert ask(database.url, shown) == "30 3"
+    with database.bulk() as transaction:
+        assert transaction.read(shown)["kept"].to_pylist() == ["30 3"]
 
 
 def test_options_of_the_url_are_kept(postgres_url: str) -> None:
@@ -98,6 +106,26 @@ class TestReadableErrors:
         with pytest.raises(StorageError, match=r"has no current schema\. Run `sigmasight db migrate`\.$"):
             ask(postgres_url, "SELECT * FROM symbol_universe")
 
+    @pytest.mark.parametrize(
+        ("sqlstate", "kind", "told"),
+        [
+            ("40P01", TransientStorageError, "is busy: told by the server. Nothing was stored; try again."),
+            ("57014", TransientStorageError, "is busy: told by the server. Nothing was stored; try again."),
+            ("57P01", TransientStorageError, f"does not answer: told by the server. {WAY_OUT}"),
+            ("53100", StorageError, "refuses: told by the server. Nothing was stored; mend this first."),
+            ("42501", StorageError, "refuses: told by the server. Nothing was stored; mend this first."),
+        ],
+        ids=["deadlock", "statement timeout", "shutdown", "disk full", "permission"],
+    )
+    def test_trouble_that_passes_is_told_from_trouble_that_stays(
+        self, postgres_url: str, sqlstate: str, kind: type[StorageError], told: str
+    ) -> None:
+        refuse = f"DO $$ BEGIN RAISE EXCEPTION 'told by the server' USING ERRCODE = '{sqlstate}'; END $$"
+        with pytest.raises(StorageError) as caught:
+            ask(postgres_url, refuse)
+        assert type(caught.value) is kind
+        assert str(caught.value) == f"The database {without_password(postgres_url)} {told}"
+
     def test_mistakes_of_ours_stay_what_they_are(self, postgres_url: str) -> None:
         with pytest.raises(ProgrammingError, match="syntax error"):
             ask(postgres_url, "SELEC 1")
@@ -113,5 +141,7 @@ def test_a_database_that_is_busy_is_not_said_to_be_away(database: Database) -> N
             other.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
             other.exec_driver_sql("SELECT * FROM users")
 
-    with pytest.raises(StorageError, match=r"is busy: canceling statement due to lock timeout\. Nothing was stored"):
+    with pytest.raises(
+        TransientStorageError, match=r"is busy: canceling statement due to lock timeout\. Nothing was stored"
+    ):
         wait_for_a_lock()

@@ -4,17 +4,22 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.invalidations import (
     MARK_SCHEMA,
     Invalidation,
     clear_invalidations,
+    mark_bar_invalid,
     mark_invalid,
     newest_published_session,
     read_invalidations,
+    read_outdated_symbols,
 )
 from sigmasight_assets.storage.publications import Publication, record_publications
+from sigmasight_assets.storage.tables import symbol_daily_metrics, symbol_universe
+from tests.storage.rows import ROWS
 
 MAY, JUNE, JULY = date(2025, 5, 30), date(2025, 6, 27), date(2025, 7, 31)
 
@@ -83,6 +88,28 @@ def test_marks_of_one_transaction_are_told_apart(database: Database) -> None:
     assert times[0] < times[1]
 
 
+def test_one_bar_is_marked_unless_nothing_published_is_as_new(database: Database) -> None:
+    def mark_bar(session: date, *, has_new_returns: bool = False) -> bool:
+        with database.begin() as connection:
+            return mark_bar_invalid(connection, "AAA", session, has_new_returns=has_new_returns, run_id="r3")
+
+    assert not mark_bar(MAY)
+    with database.bulk() as transaction:
+        for layer, day in (("symbol", JUNE), ("portfolio", JULY)):
+            record_publications(transaction, 1, layer, [Publication(day, ("any",), 1, None, {})], run_id="r1")  # type: ignore[arg-type]
+    assert not mark_bar(JULY)
+    assert read(database) == []
+    assert mark_bar(JUNE)
+    (first,) = read(database)
+    assert marks_of(database) == [("AAA", JUNE, JUNE, False, None)]
+    mark(database, ("AAA", JUNE, JUNE, False, JUNE))
+    assert mark_bar(MAY, has_new_returns=True)
+    assert mark_bar(JUNE)
+    assert marks_of(database) == [("AAA", MAY, JUNE, True, JUNE)]
+    assert run_ids(database) == {"AAA": "r3"}
+    assert read(database)[0].marked_at > first.marked_at
+
+
 def test_no_mark_is_no_change(database: Database) -> None:
     mark(database)
     assert read(database) == []
@@ -114,3 +141,18 @@ def test_newest_published_session_is_of_the_symbol_layer(database: Database) -> 
     assert newest() is None
     publish("symbol", MAY, JUNE)
     assert newest() == JUNE
+
+
+def test_outdated_are_marked_symbols_with_published_figures(database: Database) -> None:
+    """A symbol that was just added has none that could be older than its prices."""
+    mark(database, *((symbol, MAY, JUNE, True, None) for symbol in ("NEW", "OLD", "QUIET", "GONE")))
+    universe, metrics = ROWS[symbol_universe], {**ROWS[symbol_daily_metrics], "metrics_date": JULY}
+    with database.begin() as connection:
+        for symbol, last in (("NEW", None), ("OLD", JULY), ("QUIET", None)):
+            connection.execute(sa.insert(symbol_universe), {**universe, "symbol": symbol, "last_factor_date": last})
+        connection.execute(sa.insert(symbol_daily_metrics), {**metrics, "symbol": "QUIET"})
+    with database.bulk() as transaction:
+        items = [Publication(JULY, ("market_beta",), rows_written=1, coverage=1.0, counts={})]
+        record_publications(transaction, 1, "symbol", items, run_id="r1")
+    with database.begin() as connection:
+        assert read_outdated_symbols(connection) == {"OLD": MAY, "QUIET": MAY}

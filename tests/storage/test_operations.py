@@ -1,9 +1,6 @@
 """Tests of what is kept of runs and of the checks' verdicts."""
 
-from datetime import date, timedelta
-
-import pytest
-import sqlalchemy as sa
+from datetime import timedelta
 
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import (
@@ -12,8 +9,6 @@ from sigmasight_assets.storage.operations import (
     as_counts,
     finish_batch,
     read_batches,
-    read_failed_input_hashes,
-    read_failed_verdicts,
     record_verdicts,
     start_batch,
 )
@@ -79,71 +74,35 @@ class TestBatches:
         assert [item.run_id for item in batches(database, limit=3)] == ["r3", "r2", "r1"]
 
 
-class TestInputHashes:
-    def failed(self, database: Database) -> dict[str, str]:
-        with database.begin() as connection:
-            return read_failed_input_hashes(connection)
-
-    def test_the_newest_run_of_the_same_inputs_counts(self, database: Database) -> None:
-        start(database, "r1", input_hash="aa")
-        assert self.failed(database) == {}
-        finish(database, "r1", error="boom")
-        start(database, "r2", input_hash="bb")
-        finish(database, "r2", error="boom")
-        start(database, "r3")
-        finish(database, "r3", error="boom")
-        assert self.failed(database) == {"aa": "r1", "bb": "r2"}
-        start(database, "r4", input_hash="aa")
-        assert self.failed(database) == {"bb": "r2"}
-        finish(database, "r4")
-        assert self.failed(database) == {"bb": "r2"}
-
-    def test_the_same_run_tried_again_with_success_counts_too(self, database: Database) -> None:
-        start(database, "r1", input_hash="aa")
-        finish(database, "r1", error="boom")
-        start(database, "r1", input_hash="aa")
-        finish(database, "r1")
-        assert self.failed(database) == {}
-
-
 class TestVerdicts:
-    def judge(self, database: Database, *verdicts: Verdict, layer: str = "symbol") -> None:
+    def judge(self, database: Database, *verdicts: Verdict) -> None:
         with database.begin() as connection:
-            record_verdicts(connection, verdicts, layer=layer, run_id="r1")  # type: ignore[arg-type]
+            record_verdicts(connection, verdicts, layer="symbol", run_id="r1")
 
-    def failed(self, database: Database) -> dict[date, list[Verdict]]:
+    def kept(self, database: Database) -> list[tuple[object, ...]]:
+        query = (
+            "SELECT run_id, layer, check_name, session, passed, is_blocking, detail "
+            "FROM data_quality_results ORDER BY result_id"
+        )
         with database.begin() as connection:
-            return read_failed_verdicts(connection, "symbol")
+            return [tuple(row) for row in connection.exec_driver_sql(query)]
 
-    def test_blocking_ones_that_did_not_pass_are_named(self, database: Database) -> None:
-        coverage = Verdict("coverage", FIRST, passed=False, detail="0.5: AAA")
-        finite = Verdict("betas_finite", FIRST, passed=False, detail="BBB")
-        later = Verdict("coverage", SECOND, passed=False, detail="0.6")
+    def test_all_are_kept_those_of_earlier_judgements_too(self, database: Database) -> None:
+        self.judge(database, Verdict("coverage", FIRST, passed=False, detail="0.5: AAA"))
         self.judge(
             database,
-            later,
-            coverage,
-            finite,
-            Verdict("bars_valid", FIRST, passed=True, detail="fine"),
+            Verdict("coverage", FIRST, passed=True, detail="1.0"),
             Verdict("drift", SECOND, passed=False, detail="0.11", is_blocking=False),
         )
-        self.judge(database, Verdict("identity", FIRST, passed=False, detail="7"), layer="portfolio")
-        assert self.failed(database) == {FIRST: [finite, coverage], SECOND: [later]}
-
-    @pytest.mark.parametrize("passes_last", [True, False])
-    def test_the_newest_judgement_counts_and_the_others_stay(self, database: Database, passes_last: bool) -> None:
-        for passed in (not passes_last, passes_last):
-            self.judge(database, Verdict("coverage", FIRST, passed=passed, detail=str(passed)))
-        assert self.failed(database) == (
-            {} if passes_last else {FIRST: [Verdict("coverage", FIRST, passed=False, detail="False")]}
-        )
-        with database.begin() as connection:
-            kept = connection.execute(sa.text("SELECT count(*) FROM data_quality_results")).scalar_one()
-        assert kept == 2
+        assert self.kept(database) == [
+            ("r1", "symbol", "coverage", FIRST, False, True, "0.5: AAA"),
+            ("r1", "symbol", "coverage", FIRST, True, True, "1.0"),
+            ("r1", "symbol", "drift", SECOND, False, False, "0.11"),
+        ]
 
     def test_no_verdict_is_no_change(self, database: Database) -> None:
         self.judge(database)
-        assert self.failed(database) == {}
+        assert self.kept(database) == []
 
 
 def test_counts_are_plain_json() -> None:

@@ -20,6 +20,7 @@ from sigmasight_assets.storage.portfolios import (
     mark_edited,
     read_book_marks,
     read_held_symbols,
+    read_investment_classes,
     read_lots,
     read_portfolios,
     require_portfolio,
@@ -223,3 +224,12 @@ class TestReading:
             mark_edited(connection, first.portfolio_id, edited_from=LATER)
             assert read_book_marks(connection) == (EARLIER, [(first.portfolio_id, 2, LATER)])
         assert second.as_of == EARLIER
+
+
+def test_classes_are_those_of_open_lots(database: Database) -> None:
+    held = [("AAA", "PUBLIC"), ("AAA", "OPTIONS"), ("BBB", "PUBLIC"), ("ELSE", "PUBLIC")]
+    lots = [NewLot(symbol, Decimal(1), Decimal(1), EARLIER, investment_class=kind) for symbol, kind in held]
+    create(database, lots=[*lots, NewLot("SOLD", Decimal(1), Decimal(1), EARLIER, Decimal(2), AS_OF)])
+    with database.begin() as connection:
+        found = read_investment_classes(connection, ["AAA", "BBB", "SOLD", "UNHEARD"])
+    assert found == {"AAA": {"PUBLIC", "OPTIONS"}, "BBB": {"PUBLIC"}}

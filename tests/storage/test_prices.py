@@ -22,6 +22,7 @@ from sigmasight_assets.storage.prices import (
     quarantine_bars,
     read_price_window,
     replace_changed_bars,
+    without_bars,
     without_symbols,
 )
 from tests.contents import contents
@@ -121,6 +122,14 @@ class TestWindows:
         assert rest.grid.symbols == ("AAA", "CCC")
         assert rest.close.shape == (5, 2)
         assert bars_of(rest) == {key: values for key, values in bars.items() if key[0] != "BBB"}
+
+    def test_bars_can_be_left_out(self, grid: Grid) -> None:
+        bars = random_bars(seed=8, share=0.7)
+        dropped = np.random.default_rng(9).random(grid.shape) < 0.5
+        gone = {(SYMBOLS[column], SESSIONS[row]) for row, column in np.argwhere(dropped)}
+        whole = dense_window(table(bars), grid)
+        assert bars_of(without_bars(whole, dropped)) == {key: values for key, values in bars.items() if key not in gone}
+        assert bars_of(whole) == bars
 
     def test_years_without_a_partition_of_their_own_are_kept(self, database: Database) -> None:
         days = [date(1999, 12, 31), date(2019, 12, 31), date(2020, 1, 2), date(2036, 1, 2)]

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import psycopg2
@@ -20,12 +20,16 @@ from sigmasight_assets.storage.publications import (
     SYMBOL_PRODUCTS,
     Layer,
     Publication,
+    complete_sessions,
     lock_layer,
     newest_generation,
     next_generation,
+    read_changed_symbols,
     read_coverage,
     read_newest_coverage,
+    read_newest_portfolio_generation,
     read_products,
+    read_published_sessions,
     read_symbol_generations,
     record_publications,
 )
@@ -233,8 +237,41 @@ class TestReading:
             "rows_written": 7,
             "coverage": None,
             "counts": {"a": 1},
+            "symbols": None,
             "run_id": "r1",
         }
+
+    @pytest.mark.parametrize("symbols", [None, (), ("AAA",), ("BRK.B", "O'X", "{,}")])
+    def test_symbols_are_kept_as_they_are(self, database: Database, symbols: tuple[str, ...] | None) -> None:
+        publish(database, item(FIRST, symbols=symbols))
+        with database.begin() as connection:
+            kept = connection.exec_driver_sql("SELECT symbols FROM publications").scalar_one()
+        assert kept == (None if symbols is None else list(symbols))
+
+    def test_changed_symbols_are_those_of_newer_publications(self, database: Database) -> None:
+        def changed(consumed: dict[date, int]) -> dict[date, set[str] | None]:
+            with database.begin() as connection:
+                return read_changed_symbols(connection, consumed)
+
+        publish(database, item(FIRST), item(SECOND))
+        publish(database, item(FIRST, symbols=("AAA", "BBB")), item(SECOND, symbols=()))
+        publish(database, item(FIRST, SYMBOL_PRODUCTS[:1], symbols=("CCC",)))
+        publish(database, item(FIRST), layer="portfolio")
+        assert changed({}) == {}
+        assert changed({FIRST: 0, SECOND: 0}) == {FIRST: None, SECOND: None}
+        assert changed({FIRST: 1, SECOND: 1}) == {FIRST: {"AAA", "BBB", "CCC"}, SECOND: set()}
+        assert changed({FIRST: 2, SECOND: 2}) == {FIRST: {"CCC"}}
+        assert changed({FIRST: 3}) == {}
+        publish(database, item(FIRST))
+        publish(database, item(FIRST, symbols=("DDD",)))
+        assert changed({FIRST: 3, SECOND: 1}) == {FIRST: None, SECOND: set()}
+
+    @pytest.mark.parametrize(
+        ("products", "is_complete"),
+        [(SYMBOL_PRODUCTS, True), ({*SYMBOL_PRODUCTS, "more"}, True), (SYMBOL_PRODUCTS[1:], False), ((), False)],
+    )
+    def test_sessions_are_complete_with_every_product(self, products: set[str], is_complete: bool) -> None:
+        assert complete_sessions({FIRST: products}) == ({FIRST} if is_complete else set())
 
     def test_a_session_is_complete_with_every_product_however_they_came(self, database: Database) -> None:
         def complete(**options: Any) -> dict[date, int]:
@@ -254,6 +291,31 @@ class TestReading:
         with database.bulk(read_only=True) as transaction:
             assert read_products(transaction, "symbol") == {day: set(SYMBOL_PRODUCTS) for day in (FIRST, SECOND)}
             assert read_products(transaction, "portfolio") == {FIRST: set(SYMBOL_PRODUCTS[4:])}
+
+    def test_what_a_session_holds_is_told_with_the_time_of_its_newest_publication(self, database: Database) -> None:
+        publish(database, item(SECOND, SYMBOL_PRODUCTS[:2]), item(FIRST))
+        publish(database, item(SECOND, SYMBOL_PRODUCTS[1:3]))
+        publish(database, item(SECOND), layer="portfolio")
+        with database.begin() as connection:
+            found = read_published_sessions(connection)
+            rows = connection.exec_driver_sql("SELECT generation, published_at FROM publications")
+            times: dict[int, datetime] = {row.generation: row.published_at for row in rows}
+        assert list(found) == [FIRST, SECOND]
+        assert (found[FIRST].generation, found[FIRST].products) == (1, frozenset(SYMBOL_PRODUCTS))
+        assert (found[SECOND].generation, found[SECOND].products) == (2, frozenset(SYMBOL_PRODUCTS[:3]))
+        assert [found[day].is_complete for day in (FIRST, SECOND)] == [True, False]
+        assert [found[day].published_at for day in (FIRST, SECOND)] == [times[1], times[2]]
+
+    def test_the_newest_generation_of_snapshots(self, database: Database) -> None:
+        def newest() -> int:
+            with database.begin() as connection:
+                return read_newest_portfolio_generation(connection)
+
+        publish(database, item(FIRST))
+        assert newest() == 0
+        publish(database, item(FIRST), layer="portfolio")
+        publish(database, item(FIRST))
+        assert newest() == 2
 
     def test_the_newest_of_each_session_counts(self, database: Database) -> None:
         publish(database, item(SECOND, coverage=0.5), item(FIRST, coverage=0.9), run_id="r1")

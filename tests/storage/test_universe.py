@@ -1,7 +1,9 @@
 """Tests of the tracked symbols: imports that only add and update, and what is learnt of each from its prices."""
 
+import threading
 from collections.abc import Iterable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +12,8 @@ import sqlalchemy as sa
 
 from sigmasight_assets.market_data.protocol import Listing
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.tables import symbol_universe
+from sigmasight_assets.storage.publications import lock_layer
+from sigmasight_assets.storage.tables import symbol_market_beta, symbol_universe
 from sigmasight_assets.storage.universe import (
     PROGRESS_SCHEMA,
     ImportCounts,
@@ -20,8 +23,11 @@ from sigmasight_assets.storage.universe import (
     read_universe_in_bulk,
     record_factor_date,
     record_progress,
+    withdraw_factor_date,
 )
 from tests.contents import contents
+from tests.orchestration.contents import wait_for_waiters
+from tests.storage.rows import ROWS
 
 APRIL, MAY, JUNE, JULY = date(2025, 4, 30), date(2025, 5, 30), date(2025, 6, 27), date(2025, 7, 31)
 LISTINGS = [
@@ -42,6 +48,20 @@ def tracked(database: Database) -> dict[str, TrackedSymbol]:
 
 
 class TestImport:
+    def test_only_what_changes_something_waits_for_the_prices(self, database: Database) -> None:
+        """A price update changes the same rows in another order."""
+        store(database, LISTINGS)
+        renamed = [replace(item, name="Renamed") for item in LISTINGS]
+        with database.bulk() as transaction:
+            lock_layer(transaction, "prices")
+            assert store(database, LISTINGS).unchanged == 3
+            other = threading.Thread(target=store, args=(database, renamed), daemon=True)
+            other.start()
+            wait_for_waiters(database, 1)
+            assert {item.name for item in tracked(database).values()} == {item.name for item in LISTINGS}
+        other.join(30)
+        assert {item.name for item in tracked(database).values()} == {"Renamed"}
+
     def test_new_symbols_wait_for_their_prices(self, database: Database) -> None:
         assert store(database, LISTINGS) == ImportCounts(added=3, changed=0, unchanged=0)
         found = tracked(database)
@@ -110,6 +130,7 @@ PROGRESS: dict[str, tuple[dict[str, Any], Answer, dict[str, Any]]] = {
     "older prices": (LATER, (MAY, JUNE, MAY, MAY, False, None), PRICED),
     "the same prices": (PRICED, (MAY, JUNE, MAY, JUNE, False, None), PRICED),
     "fewer prices": (PRICED, (JUNE, JUNE, JUNE, JUNE, False, None), PRICED),
+    "prices until the day before": (LATER, (MAY, JUNE - timedelta(1), MAY, MAY, False, None), PRICED),
     "much older prices": (LATER, (APRIL, MAY, APRIL, MAY, False, None), {**LATER, "first_trade_date": APRIL}),
     "much newer prices": (
         {**PRICED, "last_price_date": MAY},
@@ -209,6 +230,22 @@ class TestProgress:
                 record_factor_date(transaction, day, ["AAA", "SPY", "NOT-TRACKED"])
         assert known(database, ["last_factor_date"]) == {
             "AAA": {"last_factor_date": JUNE},
+            "BRK-B": {"last_factor_date": None},
+            "SPY": {"last_factor_date": JUNE},
+        }
+
+    def test_figures_that_are_gone_are_forgotten(self, database: Database) -> None:
+        store(database, LISTINGS)
+        beta = ROWS[symbol_market_beta]
+        with database.begin() as connection:
+            connection.execute(sa.insert(symbol_market_beta).values({**beta, "session": MAY}))
+        with database.bulk() as transaction:
+            record_factor_date(transaction, JUNE, ["AAA", "BRK-B", "SPY"])
+            withdraw_factor_date(transaction, JUNE, ["AAA", "BRK-B"])
+            # Not its newest.
+            withdraw_factor_date(transaction, MAY, ["SPY"])
+        assert known(database, ["last_factor_date"]) == {
+            "AAA": {"last_factor_date": MAY},
             "BRK-B": {"last_factor_date": None},
             "SPY": {"last_factor_date": JUNE},
         }

@@ -1,24 +1,22 @@
 """Assets that bring the market in: the tracked universe, company profiles, daily prices and corporate actions."""
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
-from sigmasight_assets.errors import MarketDataError
-from sigmasight_assets.market_data.options import parse_occ_symbol
-from sigmasight_assets.market_data.protocol import Listing, MarketSource
+from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.resources import Pipeline
-from sigmasight_assets.orchestration.steps import RETRIES, Step, markdown_table, recorded_step
+from sigmasight_assets.orchestration.standing_checks import BACKSTOP
+from sigmasight_assets.orchestration.steps import Step, markdown_table, recorded_step
+from sigmasight_assets.orchestration.symbol_tracking import track_symbols
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket, run_priority
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.storage.portfolios import read_held_symbols
-from sigmasight_assets.storage.universe import import_listings, read_universe
+from sigmasight_assets.storage.universe import read_universe
 
-VENDOR_POOL = "market_vendor"
 NO_CORPORATE_ACTIONS = "not supplied by this market: its prices are taken as they are"
 
 Result = dg.MaterializeResult[None]
@@ -32,7 +30,7 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
         group_name="symbol_layer",
         partitions_def=partitions,
         backfill_policy=single_run,
-        retry_policy=RETRIES,
+        freshness_policy=BACKSTOP,
         kinds={"postgres"},
         description="Tracked symbols: imported ones, those portfolios hold or have options on, the factor ETFs.",
     )
@@ -44,9 +42,8 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
         group_name="symbol_layer",
         partitions_def=partitions,
         backfill_policy=single_run,
-        retry_policy=RETRIES,
+        freshness_policy=BACKSTOP,
         deps=[symbol_universe],
-        pool=VENDOR_POOL,
         kinds={"postgres"},
         description="What the market says of each company and fund, dated; kept while younger than a week.",
     )
@@ -58,9 +55,8 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
         group_name="symbol_layer",
         partitions_def=partitions,
         backfill_policy=single_run,
-        retry_policy=RETRIES,
+        freshness_policy=BACKSTOP,
         deps=[symbol_universe],
-        pool=VENDOR_POOL,
         kinds={"postgres"},
         description="Daily bars, splits and dividends: what each tracked symbol lacks, and the newest sessions again.",
     )
@@ -80,16 +76,12 @@ def _market(step: Step, pipeline: Pipeline) -> MeteredMarket:
 
 def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
     market = _market(step, pipeline)
-    listed = {item.symbol: item for item in market.listings()}
+    listings = market.listings()
     with step.database.begin() as connection:
-        tracked = {item.symbol for item in read_universe(connection)}
         held = read_held_symbols(connection)
         contracts = {symbol for symbol, held_as in held.items() if held_as == "OPTIONS"}
-        needed = tracked | set(FACTOR_ETFS) | set(held) | _underlyings(contracts)
-        # A symbol the market does not list keeps the description it was imported with.
-        described = [listed[symbol] for symbol in sorted(needed & set(listed))]
-        unlisted = [_unlisted(symbol, contracts) for symbol in sorted(needed - set(listed) - tracked)]
-        counts = import_listings(connection, [*described, *unlisted])
+        tracked = {item.symbol for item in read_universe(connection)}
+        counts = track_symbols(connection, listings, tracked | set(FACTOR_ETFS) | set(held), contracts=contracts)
         universe = read_universe(connection)
     step.counts = {"tracked": len(universe), "added": counts.added, "changed": counts.changed}
     without_data = {item.symbol: item.status_reason or "" for item in universe if item.status == "error"}
@@ -135,22 +127,6 @@ def _store_prices(step: Step, pipeline: Pipeline) -> Result:
     )
     step.counts = _price_counts(update)
     return dg.MaterializeResult(metadata=_price_metadata(update, step, market))
-
-
-def _underlyings(contracts: Collection[str]) -> set[str]:
-    """The shares that option contracts are on; a symbol that is no contract has none, and its prices say so."""
-    found = set()
-    for symbol in contracts:
-        with suppress(MarketDataError):
-            found.add(parse_occ_symbol(symbol).underlying)
-    return found
-
-
-def _unlisted(symbol: str, contracts: Collection[str]) -> Listing:
-    kind: Literal["option", "etf", "equity"] = "etf" if symbol in FACTOR_ETFS else "equity"
-    if symbol in contracts:
-        kind = "option"
-    return Listing(symbol, name=symbol, asset_type=kind, sector=None, industry=None)
 
 
 def _price_counts(update: PriceUpdate) -> dict[str, int]:

@@ -13,11 +13,12 @@ from sigmasight_assets.orchestration.portfolio_publication import (
     publish_portfolio_products,
 )
 from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
-    RETRIES,
     Step,
     check_results,
     failed_sessions_text,
+    markdown_table,
     materializations,
     recorded_step,
 )
@@ -46,6 +47,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
                 description=description,
                 deps=["symbol_daily_metrics"],
                 kinds={"numpy", "postgres"},
+                freshness_policy=BACKSTOP,
             )
             for product, description in DESCRIPTIONS.items()
         ],
@@ -59,7 +61,6 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        retry_policy=RETRIES,
     )
     def portfolio_products(
         context: dg.AssetExecutionContext, pipeline: Pipeline
@@ -86,9 +87,11 @@ def _counts(outcome: PortfolioPublication) -> dict[str, Any]:
     return {
         "sessions_published": len(outcome.published),
         "sessions_failed": len(outcome.failed),
+        "sessions_waived": len(outcome.waived),
         "generation": outcome.generation,
         "portfolios": outcome.portfolios,
-        "snapshots_written": outcome.changed,
+        "portfolios_computed": outcome.computed,
+        "snapshots_computed": outcome.changed,
         "snapshots_fresh": outcome.snapshots - outcome.changed,
     }
 
@@ -98,11 +101,17 @@ def _metadata(outcome: PortfolioPublication, step: Step) -> dict[str, Any]:
         "sessions": len(outcome.published),
         "sessions_failed": len(outcome.failed),
         "portfolios": outcome.portfolios,
+        "portfolios_computed": outcome.computed,
+        "snapshots": outcome.snapshots,
         "computed": outcome.changed,
-        "skipped_as_fresh": outcome.snapshots - outcome.changed,
+        "fresh": outcome.snapshots - outcome.changed,
         "partial_snapshots": outcome.partial,
         "seconds": step.seconds,
     }
     if outcome.generation is not None:
         metadata["generation"] = outcome.generation
+    if outcome.waived:
+        metadata["waived_sessions"] = markdown_table(
+            ("session without symbol products, spanned by later ones",), [(day,) for day in outcome.waived]
+        )
     return metadata

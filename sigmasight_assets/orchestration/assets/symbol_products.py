@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import PublicationError
+from sigmasight_assets.operations.check_assets import CHECK_ASSETS
 from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
-    RETRIES,
     Step,
     check_results,
     failed_sessions_text,
@@ -16,7 +17,7 @@ from sigmasight_assets.orchestration.steps import (
     materializations,
     recorded_step,
 )
-from sigmasight_assets.orchestration.symbol_checks import BETA_STABLE, BETAS_FINITE, CHECKS, named
+from sigmasight_assets.orchestration.symbol_checks import CHECKS, named
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
 from sigmasight_assets.runs import FORCE_TAG
@@ -32,10 +33,6 @@ DESCRIPTIONS = {
 }
 PRICES = "symbol_prices"
 UPSTREAM = {**dict.fromkeys(DESCRIPTIONS, (PRICES,)), "symbol_daily_metrics": (PRICES, "company_profiles")}
-# Coverage and bars are judged before anything is computed from them; they are shown on the product everybody reads.
-CHECK_ASSETS = {
-    check: "market_beta" if check in (BETAS_FINITE, BETA_STABLE) else "symbol_daily_metrics" for check in CHECKS
-}
 
 
 def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -50,6 +47,7 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
                 description=description,
                 deps=UPSTREAM[product],
                 kinds={"numpy", "postgres"},
+                freshness_policy=BACKSTOP,
                 skippable=True,
             )
             for product, description in DESCRIPTIONS.items()
@@ -60,7 +58,6 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        retry_policy=RETRIES,
         can_subset=True,
     )
     def symbol_products(

@@ -3,12 +3,13 @@
 import dagster as dg
 
 from sigmasight_assets.errors import SigmaSightError
-from sigmasight_assets.operations.gate import GateRange, plan
+from sigmasight_assets.operations.gate import GateDecision, plan, ready_range
 from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
+from sigmasight_assets.orchestration.launched_runs import read_same_inputs, read_unfinished
 from sigmasight_assets.orchestration.resources import Pipeline
-from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
-from sigmasight_assets.runs import range_tags
+from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY, range_request
+from sigmasight_assets.runs import INPUT_HASH_TAG
 
 # The daemon's loop takes 5 s: a little less makes every loop count.
 INTERVAL_SECONDS = 4
@@ -23,42 +24,27 @@ INTERVAL_SECONDS = 4
 )
 def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.RunRequest | dg.SkipReason:
     """Request the next range, or skip with what it waits for, by name."""
-    database = pipeline.database()
     try:
-        state = read_gate_state(database, pipeline.calendar, now=pipeline.settings.clock())
+        decision = _decide(context.instance, pipeline)
     except SigmaSightError as error:
         return dg.SkipReason(str(error))
-    finally:
-        database.close()
-    decision = plan(state)
-    if decision.range is None:
+    chosen = decision.range
+    if chosen is None:
         return dg.SkipReason("; ".join(decision.reasons))
     for reason in decision.reasons:
         context.log.info(reason)
-    return _request_or_reason(decision.range, _earlier_runs(context.instance, decision.range))
+    return range_request(
+        chosen.first, chosen.last, run_key=chosen.run_key, tags={**NIGHTLY_PRIORITY, INPUT_HASH_TAG: chosen.input_hash}
+    )
 
 
-def _earlier_runs(instance: dg.DagsterInstance, chosen: GateRange) -> list[dg.DagsterRun]:
-    """Runs that were started for these inputs, newest first."""
-    return list(instance.get_runs(filters=dg.RunsFilter(tags={INPUT_HASH_TAG: chosen.input_hash})))
-
-
-def _request_or_reason(chosen: GateRange, earlier: list[dg.DagsterRun]) -> dg.RunRequest | dg.SkipReason:
-    """Request the range unless a run for the same inputs is under way or failed; a canceled one is started anew."""
-    span = f"{chosen.first} to {chosen.last}"
-    if earlier and not earlier[0].is_finished:
-        return dg.SkipReason(f"{span}: run {earlier[0].run_id} is under way")
-    if earlier and earlier[0].is_failure and earlier[0].tags.get("dagster/will_retry") != "true":
-        return dg.SkipReason(
-            f"{span}: run {earlier[0].run_id} failed for these same inputs; mend the cause, then re-execute that run"
-        )
-    # A run key is used once; each canceled run of these inputs calls for another.
-    canceled = sum(run.status == dg.DagsterRunStatus.CANCELED for run in earlier)
-    return _request(chosen, run_key=f"{chosen.run_key}:{canceled}" if canceled else chosen.run_key)
-
-
-def _request(chosen: GateRange, *, run_key: str) -> dg.RunRequest:
-    tags = {INPUT_HASH_TAG: chosen.input_hash}
-    if chosen.first == chosen.last:
-        return dg.RunRequest(run_key=run_key, partition_key=str(chosen.first), tags=tags)
-    return dg.RunRequest(run_key=run_key, tags={**tags, **range_tags(chosen.first, chosen.last)})
+def _decide(instance: dg.DagsterInstance, pipeline: Pipeline) -> GateDecision:
+    # Before the state: whatever is finished by then shows in the state.
+    unfinished = read_unfinished(instance)
+    database = pipeline.database()
+    try:
+        state = read_gate_state(database, now=pipeline.settings.clock())
+    finally:
+        database.close()
+    chosen = ready_range(state)
+    return plan(state, [*unfinished, *read_same_inputs(instance, chosen.input_hash)] if chosen else unfinished)

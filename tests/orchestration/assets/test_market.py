@@ -204,12 +204,10 @@ def test_range_reads_its_window_once(deploy: Deploy, database: Database) -> None
     assert run.metadata("symbol_prices")["corporate_actions"].startswith("not supplied by this market")
 
 
-def test_empty_universe_fails_with_the_way_out(
-    deploy: Deploy, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sigmasight_assets.orchestration.assets.market.RETRIES", None)
+def test_empty_universe_fails_with_the_way_out(deploy: Deploy, database: Database) -> None:
     run = deploy(database).run(JOB, DAYS[0], assets=["symbol_prices"])
     assert not run.success
+    assert run.retries == 0
     assert run.failure.startswith("No symbol is tracked: run `sigmasight universe import FILE`")
 
 

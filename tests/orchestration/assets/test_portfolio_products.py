@@ -7,12 +7,13 @@ import pytest
 
 from sigmasight_assets.orchestration import portfolio_publication
 from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
-from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
 from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.runs import INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
 from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
 from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.portfolio_runs import forget_symbols, waive
 
 JOB = "portfolio_layer"
 KEYS = [str(day) for day in DAYS]
@@ -36,9 +37,11 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, book
     assert batch["counts"] == {
         "sessions_published": 12,
         "sessions_failed": 0,
+        "sessions_waived": 0,
         "generation": 2,
         "portfolios": len(EXPECTED_PORTFOLIOS),
-        "snapshots_written": snapshots,
+        "portfolios_computed": len(EXPECTED_PORTFOLIOS),
+        "snapshots_computed": snapshots,
         "snapshots_fresh": 0,
     }
 
@@ -53,8 +56,10 @@ def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
             "sessions": 12,
             "sessions_failed": 0,
             "portfolios": len(EXPECTED_PORTFOLIOS),
+            "portfolios_computed": len(EXPECTED_PORTFOLIOS),
+            "snapshots": len(stored),
             "computed": len(stored),
-            "skipped_as_fresh": 0,
+            "fresh": 0,
             "partial_snapshots": sum(row["is_partial"] for row in stored),
             "generation": 2,
         }
@@ -68,8 +73,8 @@ def test_a_second_run_finds_everything_fresh(deployment: Deployment, books: Data
     before = contents(books, PORTFOLIO_TABLES)
     run = deployment.run(JOB, KEYS[0], KEYS[-1])
     metadata = run.metadata("portfolio_snapshots")
-    assert (metadata["computed"], metadata["skipped_as_fresh"]) == (0, len(before["portfolio_snapshots"]))
-    assert metadata["portfolios"] == len(EXPECTED_PORTFOLIOS)
+    assert (metadata["computed"], metadata["fresh"]) == (0, len(before["portfolio_snapshots"]))
+    assert (metadata["portfolios"], metadata["portfolios_computed"]) == (len(EXPECTED_PORTFOLIOS), 0)
     assert "generation" not in metadata
     assert contents(books, PORTFOLIO_TABLES) == before
 
@@ -94,6 +99,29 @@ def test_a_session_without_symbol_products_is_refused(deployment: Deployment, bo
     run = deployment.run(JOB, KEYS[0])
     assert not run.success
     assert run.failure.startswith(f"The symbol products of {KEYS[0]} are not published: materialise them first")
+
+
+def test_a_waived_session_is_left_out(deployment: Deployment, books: Database) -> None:
+    forget_symbols(books, DAYS[2])
+    waive(books, DAYS[2])
+    run = deployment.run(JOB, KEYS[0], KEYS[4])
+    assert run.success
+    metadata = run.metadata("portfolio_snapshots")
+    assert metadata["sessions"] == 4
+    assert KEYS[2] in metadata["waived_sessions"]
+    (batch,) = rows_of(books, "SELECT counts FROM batch_runs")
+    assert (batch["counts"]["sessions_published"], batch["counts"]["sessions_waived"]) == (4, 1)
+
+
+def test_a_run_of_nothing_but_waived_sessions_says_so(deployment: Deployment, books: Database) -> None:
+    forget_symbols(books, DAYS[2])
+    waive(books, DAYS[2])
+    run = deployment.run(JOB, KEYS[2])
+    assert run.success
+    metadata = run.metadata("portfolio_snapshots")
+    assert (metadata["sessions"], metadata["portfolios"], metadata["snapshots"]) == (0, 0, 0)
+    assert KEYS[2] in metadata["waived_sessions"]
+    assert rows_of(books, "SELECT * FROM portfolio_snapshots") == []
 
 
 def test_a_day_without_session_is_refused(deployment: Deployment, books: Database) -> None:

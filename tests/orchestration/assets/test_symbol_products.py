@@ -74,7 +74,7 @@ def test_metadata_is_readable(deployment: Deployment) -> None:
 
 def test_checks_are_recorded_for_people_and_per_session(deployment: Deployment, priced: Database) -> None:
     run = deployment.run(JOB, DAYS[0], DAYS[-1], assets=SYMBOL_PRODUCTS)
-    assert {name: item.passed for name, item in run.checks.items()} == {
+    assert {name: item.passed for name, item in run.checks.items() if item.blocking} == {
         "coverage": True,
         "factor_etfs_priced": True,
         "bars_valid": True,

@@ -1,17 +1,23 @@
 """The gate's sensor on a real database: what it requests, what it skips and why, and that its request runs."""
 
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from sigmasight_assets.operations.gate import plan
+from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
+from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, read_same_inputs
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors.portfolio_gate import portfolio_gate
-from sigmasight_assets.orchestration.steps import INPUT_HASH_TAG
-from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.runs import INPUT_HASH_TAG
+from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, finish_batch, record_verdicts, start_batch
 from sigmasight_assets.storage.portfolios import add_capital_flow
@@ -19,33 +25,59 @@ from tests.orchestration.books import DAYS
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.deployments import RANGE_END, RANGE_START, Deploy
 
+EVENING = datetime(2025, 6, 4, 22, 0, tzinfo=NEW_YORK)
+
 pytestmark = pytest.mark.usefixtures("evening")
 
 
 def tick(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest | dg.SkipReason:
+    """One tick; without an instance on one that has no history, and never with a cursor."""
     with dg.DagsterInstance.ephemeral() as fresh:
         resources = {"pipeline": Pipeline(database_url=url)}
-        answer = portfolio_gate(dg.build_sensor_context(instance=instance or fresh, resources=resources))
+        with dg.build_sensor_context(instance=instance or fresh, resources=resources) as context:
+            answer = portfolio_gate(context)
+            assert context.cursor is None
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 
 
-def skipped(url: str) -> str:
-    answer = tick(url)
+def skipped(url: str, instance: dg.DagsterInstance | None = None) -> str:
+    answer = tick(url, instance)
     assert isinstance(answer, dg.SkipReason)
     assert answer.skip_message is not None
     return answer.skip_message
 
 
-def requested(url: str) -> dg.RunRequest:
-    answer = tick(url)
+def requested(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest:
+    answer = tick(url, instance)
     assert isinstance(answer, dg.RunRequest)
     return answer
+
+
+def launch(
+    instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+) -> dg.DagsterRun:
+    """The run that the daemon makes of a request."""
+    tags = {**request.tags, RUN_KEY_TAG: str(request.run_key)}
+    return instance.add_run(dg.DagsterRun(PORTFOLIO_LAYER, status=status, tags=tags))
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An orchestrator that keeps its history and starts the runs of crashed workers again, as ours does."""
+    with dg.instance_for_test(
+        temp_dir=str(tmp_path), overrides={"run_retries": {"enabled": True, "max_retries": 2}}
+    ) as kept:
+        yield kept
 
 
 def run_up_to(database: Database, last: date) -> None:
     sessions = [day for day in DAYS if day <= last]
     publish_portfolio_products(database, exchange_calendar(), sessions=sessions, run_id="earlier")
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError("No space left on device")
 
 
 def test_empty_database_is_skipped_with_the_reason(database: Database) -> None:
@@ -58,14 +90,20 @@ def test_range_is_requested_with_the_tags_of_one_run(books: Database) -> None:
     assert request.run_key == f"portfolio:{DAYS[0]}:{DAYS[-1]}:{input_hash}"
     assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (str(DAYS[0]), str(DAYS[-1]))
     assert request.partition_key is None
-    assert requested(books.url).run_key == request.run_key
+
+
+def test_the_same_state_is_the_same_key_however_often_and_wherever(
+    books: Database, instance: dg.DagsterInstance
+) -> None:
+    keys = {requested(books.url).run_key, requested(books.url).run_key, requested(books.url, instance).run_key}
+    assert len(keys) == 1
 
 
 def test_single_session_is_requested_as_its_partition(books: Database) -> None:
     run_up_to(books, DAYS[-2])
     request = requested(books.url)
     assert request.partition_key == str(DAYS[-1])
-    assert set(request.tags) == {INPUT_HASH_TAG}
+    assert set(request.tags) == {INPUT_HASH_TAG, "dagster/priority"}
 
 
 def test_before_nine_in_the_evening_the_day_does_not_count(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +123,10 @@ def test_missing_symbol_publication_is_named_with_its_failed_check(books: Databa
     with books.begin() as connection:
         verdict = Verdict("factor_etfs_priced", DAYS[-2], passed=False, detail="no bar of QUAL")
         record_verdicts(connection, [verdict], layer="symbol", run_id="night")
-    assert skipped(books.url).startswith(f"{DAYS[-2]} waits: ")
-    assert skipped(books.url).endswith("factor_etfs_priced: no bar of QUAL")
+    assert skipped(books.url) == (
+        f"{DAYS[-2]} waits: symbol_daily_metrics, check factor_etfs_priced: no bar of QUAL; "
+        f"{DAYS[-1]} waits: snapshots of {DAYS[-2]} come first"
+    )
 
 
 def test_what_is_ready_before_a_hole_runs(books: Database) -> None:
@@ -138,10 +178,6 @@ def test_failure_of_a_requested_run_is_the_next_reason(
 ) -> None:
     """From the request through a real failing run to the skip, and on once the run is executed again."""
     request = requested(books.url)
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError("No space left on device")
-
     deployment = deploy(books)
     with monkeypatch.context() as patch:
         patch.setattr("sigmasight_assets.orchestration.portfolio_publication.record_consumed", full)
@@ -159,27 +195,102 @@ def test_it_ticks_faster_than_the_daemon_looks() -> None:
     assert portfolio_gate.job_name == PORTFOLIO_LAYER
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (dg.DagsterRunStatus.STARTING, "is under way"),
-        (dg.DagsterRunStatus.STARTED, "is under way"),
-        (dg.DagsterRunStatus.FAILURE, "failed for these same inputs; mend the cause, then re-execute that run"),
-    ],
-)
-def test_an_earlier_run_of_the_same_inputs_is_named(books: Database, status: dg.DagsterRunStatus, words: str) -> None:
-    request = requested(books.url)
-    with dg.DagsterInstance.ephemeral() as instance:
-        run_id = instance.add_run(dg.DagsterRun(PORTFOLIO_LAYER, status=status, tags=dict(request.tags))).run_id
-        answer = tick(books.url, instance)
-    assert isinstance(answer, dg.SkipReason)
-    assert answer.skip_message == f"{DAYS[0]} to {DAYS[-1]}: run {run_id} {words}"
+class TestEarlierRuns:
+    """What the orchestrator and our records know of earlier runs; every case is in the table of ``gate_runs``."""
 
+    @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    def test_a_run_under_way_is_named(
+        self, books: Database, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+    ) -> None:
+        run = launch(instance, requested(books.url), status)
+        assert skipped(books.url, instance) == f"{DAYS[0]} to {DAYS[-1]}: run {run.run_id} is under way"
 
-def test_a_canceled_run_is_started_anew(books: Database) -> None:
-    request = requested(books.url)
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_run(dg.DagsterRun(PORTFOLIO_LAYER, status=dg.DagsterRunStatus.CANCELED, tags=dict(request.tags)))
-        answer = tick(books.url, instance)
-    assert isinstance(answer, dg.RunRequest)
-    assert answer.run_key == f"{request.run_key}:1"
+    def test_so_is_one_of_earlier_inputs(self, books: Database, instance: dg.DagsterInstance) -> None:
+        """Its sessions would otherwise be computed twice."""
+        run = launch(instance, requested(books.url))
+        with books.begin() as connection:
+            number = rows_of(books, "SELECT min(portfolio_id) AS first FROM portfolios")[0]["first"]
+            add_capital_flow(connection, number, flow_date=DAYS[2], amount=Decimal(1))
+        assert skipped(books.url, instance) == f"{DAYS[0]} to {DAYS[-1]}: run {run.run_id} is under way"
+
+    def test_a_canceled_run_is_started_anew_under_another_key(
+        self, books: Database, instance: dg.DagsterInstance
+    ) -> None:
+        first = requested(books.url, instance)
+        instance.report_run_canceled(launch(instance, first))
+        second = requested(books.url, instance)
+        assert second.run_key == f"{first.run_key}:1"
+        instance.report_run_canceled(launch(instance, second))
+        assert requested(books.url, instance).run_key == f"{first.run_key}:2"
+
+    def test_a_run_that_was_created_and_not_launched_is_requested_under_its_own_key(
+        self, books: Database, instance: dg.DagsterInstance
+    ) -> None:
+        request = requested(books.url, instance)
+        launch(instance, request, dg.DagsterRunStatus.NOT_STARTED)
+        assert requested(books.url, instance).run_key == request.run_key
+
+    def test_a_run_that_died_before_its_first_step(self, books: Database, instance: dg.DagsterInstance) -> None:
+        """The orchestrator repeats it by itself; when it has given up, the gate waits a little and starts it again."""
+        request = requested(books.url, instance)
+        run = launch(instance, request)
+        instance.report_run_failed(run)
+        assert f"run {run.run_id} died and is about to be started again" in skipped(books.url, instance)
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+        assert f"run {run.run_id} died before its first step, it is started again at" in skipped(books.url, instance)
+
+    def test_its_death_of_long_ago_does_not_keep_it_from_starting(
+        self, books: Database, instance: dg.DagsterInstance
+    ) -> None:
+        request = requested(books.url, instance)
+        instance.report_run_failed(launch(instance, request))
+        later = "SELECT now() + interval '20 minutes'"
+        with books.begin() as connection:
+            now = connection.exec_driver_sql(later).scalar_one()
+        state = replace(read_gate_state(books, now=EVENING), now=now)
+        chosen = plan(state, read_same_inputs(instance, request.tags[INPUT_HASH_TAG])).range
+        assert chosen is not None
+        assert chosen.run_key == f"{request.run_key}:1"
+
+    def test_a_failed_run_that_was_recorded_is_reported_after_a_restart_without_history(
+        self, deploy: Deploy, books: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = requested(books.url)
+        with monkeypatch.context() as patch:
+            patch.setattr("sigmasight_assets.orchestration.portfolio_publication.record_consumed", full)
+            run = deploy(books).run(PORTFOLIO_LAYER, tags=request.tags)
+        assert f"run {run.result.run_id} failed for these same inputs" in skipped(books.url)
+
+    def test_nothing_consumed_starts_again_after_a_restart_without_history(
+        self, deploy: Deploy, books: Database
+    ) -> None:
+        assert deploy(books).run(PORTFOLIO_LAYER, tags=requested(books.url).tags).success
+        assert skipped(books.url) == f"snapshots are current up to {DAYS[-1]}"
+
+    def test_nothing_is_lost_by_a_restart_without_history(self, books: Database, instance: dg.DagsterInstance) -> None:
+        request = requested(books.url, instance)
+        launch(instance, request)
+        skipped(books.url, instance)
+        assert requested(books.url).run_key == request.run_key
+
+    def test_a_run_at_work_is_known_without_history(self, books: Database) -> None:
+        request = requested(books.url)
+        with books.begin() as connection:
+            start_batch(
+                connection,
+                run_id="r-18",
+                kind="portfolio_products",
+                sessions=DAYS,
+                input_hash=request.tags[INPUT_HASH_TAG],
+            )
+        assert skipped(books.url) == f"{DAYS[0]} to {DAYS[-1]}: run r-18 is under way"
+        execute(books, "UPDATE batch_runs SET seen_at = now() - interval '1 hour'")
+        assert "run r-18 has given no sign of life since" in skipped(books.url)
+
+    def test_a_run_lost_with_a_restored_database_is_made_up_for(
+        self, books: Database, instance: dg.DagsterInstance
+    ) -> None:
+        """The orchestrator remembers its success, and its key; the snapshots are gone."""
+        request = requested(books.url, instance)
+        launch(instance, request, dg.DagsterRunStatus.SUCCESS)
+        assert requested(books.url, instance).run_key == f"{request.run_key}:1"

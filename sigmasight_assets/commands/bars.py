@@ -1,0 +1,63 @@
+"""``sigmasight bars``: bars that moved too far without a cause, and operators' decisions on them."""
+
+import getpass
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from sigmasight_assets.commands.common import CONSOLE, Json, Reason, open_database, parse_date, show
+from sigmasight_assets.operations.bars import DecidedBar, SuspectBar, accept_bar, read_suspect_bars, reject_bar
+
+app = typer.Typer(no_args_is_help=True, help="Suspect bars: listed, accepted or rejected.")
+
+Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="Ticker.")]
+Session = Annotated[date, typer.Argument(parser=parse_date, metavar="D", help="Session of the bar, 2025-07-31.")]
+
+EFFECTS = {
+    "republished": "the next symbol run publishes again what rests on it",
+    "asked_again": "the next price update asks the market for it again",
+    "none": "no published figure rests on it",
+}
+
+
+@app.command("list")
+def list_bars(as_json: Json = False) -> None:
+    """Show the bars that moved beyond 50 % without a corporate action and wait for a later bar or a decision."""
+    with open_database() as database:
+        bars = read_suspect_bars(database)
+    show(bars if as_json else [_row(bar) for bar in bars], title="Suspect bars", as_json=as_json)
+
+
+@app.command()
+def accept(symbol: Symbol, session: Session, reason: Reason) -> None:
+    """Confirm a suspect bar, or take back that it was rejected."""
+    _decide(accept_bar, symbol, session, reason)
+
+
+@app.command()
+def reject(symbol: Symbol, session: Session, reason: Reason) -> None:
+    """Take a bar out; the same bar is refused whenever the market sends it, another one of the session is not."""
+    _decide(reject_bar, symbol, session, reason)
+
+
+def _decide(decide: Callable[..., DecidedBar], symbol: str, session: date, reason: str) -> None:
+    with open_database() as database:
+        done = decide(database, symbol, session, actor=getpass.getuser(), reason=reason)
+    CONSOLE.print(
+        f"The bar of {done.symbol} at {done.session} with the close {done.close_price} is {done.verdict}: "
+        f"{EFFECTS[done.effect]}"
+    )
+
+
+def _row(bar: SuspectBar) -> dict[str, Any]:
+    """What fits people's screens."""
+    return {
+        "symbol": bar.symbol,
+        "session": bar.session,
+        "move": f"{bar.move_percent:+,.2f} %",
+        "close": bar.close_price,
+        "previous close": bar.previous_close_price,
+        "held by": f"{bar.portfolios} portfolio{'' if bar.portfolios == 1 else 's'}",
+    }

@@ -1,0 +1,124 @@
+"""The standing checks: what they say, that people can execute them, and that runs do not wait for them."""
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
+
+from sigmasight_assets.definitions import defs
+from sigmasight_assets.operations.failures import Failure
+from sigmasight_assets.operations.freshness import Freshness
+from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, SYMBOL_LAYER
+from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.standing_checks import (
+    NOTHING_FAILED,
+    STANDING_CHECKS,
+    judge_failures,
+    judge_freshness,
+)
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from tests.operations.ledger_rows import publish, run_step
+from tests.orchestration.conftest import TARGETS
+from tests.orchestration.deployments import Deploy, Deployment, Run
+
+DAY = date(2025, 7, 25)
+
+
+@pytest.mark.parametrize(
+    ("severity", "passed", "shown"),
+    [
+        ("ok", True, dg.AssetCheckSeverity.ERROR),
+        ("warning", False, dg.AssetCheckSeverity.WARN),
+        ("critical", False, dg.AssetCheckSeverity.ERROR),
+    ],
+)
+def test_lateness_is_shown_by_its_severity(severity: str, passed: bool, shown: dg.AssetCheckSeverity) -> None:
+    found = [
+        Freshness("portfolio", None, None, None, "critical", "of the other layer"),
+        Freshness("symbol", None, DAY, 1, severity, "late" if severity != "ok" else None),  # type: ignore[arg-type]
+        Freshness("symbol", "market_beta", DAY, 7, "critical", None),
+        Freshness("symbol", "ir_beta", None, None, "warning", None),
+    ]
+    evaluation = judge_freshness("symbol", found).evaluation
+    assert (evaluation.passed, evaluation.severity) == (passed, shown)
+    assert evaluation.description == ("late" if severity != "ok" else "current up to 2025-07-25")
+    table = evaluation.metadata["products"].value
+    assert "| market_beta | 2025-07-25 | 7 |" in str(table)
+    assert "| ir_beta |  |  |" in str(table)
+
+
+def test_failures_are_critical_when_one_of_them_is() -> None:
+    warning = Failure("suspect_bar", "warning", "AAA", "moved by half", "accept or reject it")
+    critical = Failure("session_not_published", "critical", "2025-07-25", "no | answer", "next attempt at 22:00")
+    assert judge_failures([]).evaluation.passed
+    only = judge_failures([warning]).evaluation
+    assert (only.passed, only.severity) == (False, dg.AssetCheckSeverity.WARN)
+    both = judge_failures([critical, warning]).evaluation
+    assert both.severity == dg.AssetCheckSeverity.ERROR
+    assert both.description == "2 failed right now, 1 of them critical"
+    table = str(both.metadata["failed_now"].value)
+    assert "| session_not_published | 2025-07-25 | no \\| answer | next attempt at 22:00 |" in table
+
+
+@pytest.mark.parametrize("job", [SYMBOL_LAYER, PORTFOLIO_LAYER])
+def test_runs_do_not_wait_for_them(job: str) -> None:
+    nodes = {node.name for node in defs.resolve_job_def(job).nodes}
+    assert nodes
+    assert not [name for name in nodes if "sessions_current" in name or "nothing_failed_now" in name]
+
+
+def execute(deployment: Deployment) -> dict[str, dg.AssetCheckEvaluation]:
+    """Run all of them as the UI does; evaluations by asset and check."""
+    whole = deployment.definitions.resolve_implicit_global_asset_job_def()
+    job = whole.get_subset(asset_selection=set(), asset_check_selection=set(STANDING_CHECKS))
+    run = Run(job.execute_in_process(instance=deployment.instance))
+    assert run.success
+    events = run.events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = [event.asset_check_evaluation_data for event in events]
+    return {item.asset_check_key.to_user_string(): item for item in found}
+
+
+def test_people_can_execute_them(deploy: Deploy, database: Database) -> None:
+    """Without a partition, as the UI launches checks alone."""
+    publish(database, *TARGETS[:-2])
+    run_step(database, "r1", TARGETS[-2], kind="symbol_prices", error="no answer", ended_ago=5)
+    found = execute(deploy(database))
+    lateness = found["symbol_daily_metrics:sessions_current"]
+    assert (lateness.passed, lateness.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert lateness.description == f"2 sessions behind: {TARGETS[-2]} is not published"
+    assert found["portfolio_snapshots:sessions_current"].passed
+    failed = found["symbol_daily_metrics:nothing_failed_now"]
+    assert failed.description == "1 failed right now, 1 of them critical"
+    assert "no answer" in str(failed.metadata["failed_now"].value)
+
+
+def test_a_check_without_database_fails_with_the_reason(deploy: Deploy) -> None:
+    away = Database("postgresql+psycopg2://someone:secret@127.0.0.1:9/nothing")
+    deployment = deploy(away)
+    whole = deployment.definitions.resolve_implicit_global_asset_job_def()
+    job = whole.get_subset(asset_selection=set(), asset_check_selection={NOTHING_FAILED})
+    run = Run(job.execute_in_process(instance=deployment.instance, raise_on_error=False))
+    assert not run.success
+    assert "127.0.0.1:9/nothing does not answer" in run.failure
+
+
+def test_every_product_has_a_backstop_that_spans_a_long_weekend() -> None:
+    graph = defs.resolve_asset_graph()
+    for name in ("symbol_universe", "company_profiles", "symbol_prices", *SYMBOL_PRODUCTS, *PRODUCTS):
+        policy = graph.get(dg.AssetKey(name)).freshness_policy
+        assert isinstance(policy, TimeWindowFreshnessPolicy), name
+        assert policy.warn_window is not None
+        windows = policy.warn_window.to_timedelta(), policy.fail_window.to_timedelta()
+        assert windows == (timedelta(days=4), timedelta(days=5))
+
+
+def test_the_orchestrator_watches_freshness(tmp_path: Path) -> None:
+    """It does so unless its settings say otherwise."""
+    settings = (Path(__file__).resolve().parents[2] / "dagster.yaml").read_text(encoding="utf-8")
+    assert not re.search(r"^freshness:\s+enabled: false", settings, flags=re.MULTILINE)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert instance.freshness_enabled
