@@ -6,6 +6,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from sigmasight_api.errors import ForbiddenError, InvalidRequestError, UnauthenticatedError, problem_of, unavailable
 from sigmasight_assets.errors import (
+    BookError,
     ConfigurationError,
     DecisionError,
     NotFoundError,
@@ -22,6 +23,7 @@ from sigmasight_assets.errors import (
         (ForbiddenError("not you"), 403),
         (NotFoundError("nothing there"), 404),
         (DecisionError("decided already"), 409),
+        (BookError("sold before it was bought"), 422),
         (SessionError("a Sunday"), 422),
         (InvalidRequestError("upside down"), 422),
         (ServiceError("Dagster is away"), 503),

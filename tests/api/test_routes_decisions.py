@@ -1,6 +1,5 @@
 """Tests of the routes to operators' decisions: what they do, what they answer, and what is refused."""
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -57,6 +56,11 @@ def test_a_date_is_closed_and_reopened(api: Api, database: Database, admin: str)
     (newest,) = audit["items"]
     assert (newest["kind"], newest["actor"], newest["session"]) == ("reopen_session", "root", str(HOLE))
     assert kinds(database) == ["close_session", "reopen_session"]
+
+
+def test_nobody_has_to_say_why_something_is_started_again(api: Api, database: Database, admin: str) -> None:
+    assert api.post(f"{ADMIN}/retry", admin, json={}).json() == {"ranges": [], "symbols": []}
+    assert kinds(database) == []
 
 
 def test_a_range_leaves_closed_dates_out(serve: Serve, database: Database) -> None:
@@ -132,4 +136,3 @@ def test_owners_decide_nothing(api: Api, database: Database) -> None:
     for path in ("actions", "sessions/decisions"):
         assert api.get(f"{ADMIN}/{path}", owner).status_code == 403
     assert kinds(database) == []
-    assert isinstance(HOLE, date)
