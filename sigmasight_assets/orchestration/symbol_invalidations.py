@@ -206,15 +206,14 @@ def _publish_group(
     complete = complete_sessions(group.published)
     pending = read_pending_actions(transaction, work.window.grid.symbols)
     own_rows = changed_symbols(work.window.targets, group.changes.cells(work.shape))
-    moved = symbols_with_actions(pending, complete)
-    if not own_rows and not moved:
+    if not own_rows and not any(ex_date <= day for day in complete for _, ex_date, _ in pending):
         # Actions that no published session has reached are published with the first that does.
         return None
     generation = next_generation(transaction)
     publish_actions(transaction, generation, work.window.grid.symbols)
     carried = write_and_carry(transaction, calendar, work, group.changes, generation=generation, wanted=complete)
     ledger = republications(
-        merged(own_rows, moved, carried),
+        merged(own_rows, symbols_with_actions(pending, complete), carried),
         published=group.published,
         coverage=read_newest_coverage(transaction),
         counts=group.rows,

@@ -42,15 +42,15 @@ def changed_symbols(targets: Grid, cells: BoolArray) -> Names:
 
 
 def symbols_with_actions(actions: Iterable[tuple[str, date, str]], complete: Collection[date]) -> Names:
-    """The symbols of actions (symbol, ex-date, kind) by the complete sessions at which these take effect.
+    """The symbols of actions (symbol, ex-date, kind) by the complete sessions at which these count.
 
     A dividend is paid at the first session on or after its ex-date, and later snapshots build on that one. A split
-    is between earlier lots and the prices of every session from then on.
+    is between earlier lots and the prices of every session, which are all in the newest units.
     """
     days, names = sorted(complete), Names()
     for symbol, ex_date, kind in actions:
         first = bisect_left(days, ex_date)
-        for day in days[first:] if kind == SPLIT else days[first : first + 1]:
+        for day in days if kind == SPLIT else days[first : first + 1]:
             names.setdefault(day, set()).add(symbol)
     return names
 

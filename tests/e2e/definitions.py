@@ -4,20 +4,26 @@ The services start in a directory of their own. Their clock is in its ``.env``, 
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.operations import lost_runs
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors import late_sessions
+from sigmasight_assets.storage import signs_of_life
 from tests.e2e.market import market_as_of
 
 SCRIPT = Path("market.json")
 
 # The schedule, which goes first after a start, is stopped here.
 late_sessions.GRACE_SECONDS = 0.0
+# Signs of life come more often, so a worker is missed sooner.
+signs_of_life.INTERVAL_SECONDS = 2.0
+lost_runs.SILENT = timedelta(seconds=15)
 
 # Dagster's command line copies .env into its environment, where it would stay as it was when the services started.
 os.environ.pop("SIGMASIGHT_NOW", None)

@@ -17,7 +17,7 @@ from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.services.home import Home
 from sigmasight_assets.services.ports import free_port
 from sigmasight_assets.services.processes import ProcessRecord, find_processes
-from sigmasight_assets.services.stack import DagsterServices
+from sigmasight_assets.services.stack import CHECKOUT, DagsterServices
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
@@ -79,6 +79,9 @@ def world(new_database: NewDatabase, schema_template: str, tmp_path_factory: pyt
             "WEBHOOK_URL": receiver.url,
         }.items():
             patch.setenv(f"SIGMASIGHT_{name}", value)
+        # Dagster's command line takes every .env of its directory for settings, that of the nights' services too.
+        patch.chdir(directory)
+        patch.setenv("PYTHONPATH", str(CHECKOUT))
         settings = Settings(ui_port=free_port())
         database = Database(url)
         enter_books(database)

@@ -12,7 +12,7 @@ from sigmasight_assets.orchestration.portfolio_publication import PortfolioPubli
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import NewLot, add_capital_flow
-from tests.orchestration.books import CALL, DAYS, HALTING, MOVING, PUT, RUNNING, SHORTED, SOLID, publish_symbols
+from tests.orchestration.books import CALL, DAYS, FADING, HALTING, MOVING, PUT, RUNNING, SHORTED, SOLID, publish_symbols
 from tests.orchestration.contents import changed_keys, execute, rows_of
 from tests.orchestration.portfolio_runs import (
     ROW_TABLES,
@@ -209,7 +209,7 @@ class TestActions:
         own_current(done, "bought after", lot(SOLID, "5", "50", DAYS[7], sold=("51", DAYS[8])))
         monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", cells)
         before = content(done)
-        self.publish(done, SOLID, DAYS[0], kind="split", ratio_numerator=2, ratio_denominator=1)
+        self.publish(done, SOLID, DAYS[3], kind="split", ratio_numerator=2, ratio_denominator=1)
         found = computed(done)
         assert found >= SOLID_HOLDERS | {"begins later", "settles later"}
         assert "broke" not in found
@@ -217,6 +217,15 @@ class TestActions:
         for name in ("begins later", "settles later"):
             assert portfolio_id(done, name) in written
         assert portfolio_id(done, "bought after") not in written
+
+    def test_split_of_a_share_that_is_held_without_a_price(
+        self, done: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its lots are in other units at sessions that no close of it reaches, before the split as after it."""
+        own_current(done, "waits for a price", lot(FADING, "5", "50", DAYS[8]))
+        monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", 1)
+        self.publish(done, FADING, DAYS[10], kind="split", ratio_numerator=2, ratio_denominator=1)
+        assert computed(done) == {"mixed", "unpriced", "options", "waits for a price"}
 
     def test_two_of_one_symbol_are_both_followed(self, done: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         own_current(done, "bought in between", lot(SOLID, "5", "50", DAYS[4]))

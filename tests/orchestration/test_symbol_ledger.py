@@ -47,12 +47,11 @@ def test_symbols_by_session() -> None:
         ("dividend", DAYS[2], DAYS[3:4]),
         ("dividend", date(2020, 1, 2), DAYS[:1]),
         ("dividend", DAYS[5], []),
-        ("split", DAYS[1], [DAYS[1], *DAYS[3:5]]),
-        ("split", DAYS[2], DAYS[3:5]),
-        ("split", DAYS[5], []),
+        ("split", DAYS[1], [*DAYS[:2], *DAYS[3:5]]),
+        ("split", DAYS[5], [*DAYS[:2], *DAYS[3:5]]),
     ],
 )
-def test_actions_take_effect(kind: str, ex_date: date, expected: list[date]) -> None:
+def test_sessions_at_which_an_action_counts(kind: str, ex_date: date, expected: list[date]) -> None:
     complete = {*DAYS[:2], *DAYS[3:5]}
     assert symbols_with_actions([("AAA", ex_date, kind)], complete) == {day: {"AAA"} for day in expected}
 
@@ -60,6 +59,7 @@ def test_actions_take_effect(kind: str, ex_date: date, expected: list[date]) -> 
 def test_actions_of_many_symbols_meet() -> None:
     actions = [("AAA", DAYS[1], "split"), ("BBB", DAYS[2], "dividend"), ("AAA", DAYS[0], "dividend")]
     expected = {DAYS[0]: {"AAA"}, DAYS[1]: {"AAA"}, DAYS[2]: {"AAA", "BBB"}}
+    assert symbols_with_actions(actions[1:], DAYS[:3]) == {DAYS[0]: {"AAA"}, DAYS[2]: {"BBB"}}
     assert symbols_with_actions(actions, DAYS[:3]) == expected
 
 
