@@ -255,8 +255,9 @@ class Stack:
         with self.database.begin() as connection:
             state = read_symbol_state(connection, clock=load_settings().clock(), pause=self.settings.retry_pause)
             open_requests = count_open_requests(connection)
-        gate = read_gate_state(self.database, now=load_settings().clock())
-        return not open_requests and plan_symbols(state).chosen is None and plan_gate(gate).range is None
+        gate = plan_gate(read_gate_state(self.database, now=load_settings().clock()))
+        is_idle = gate.range is None and not gate.is_pending and plan_symbols(state).chosen is None
+        return is_idle and not open_requests
 
     def latencies(self) -> list[float]:
         """Seconds from a symbol publication of this scenario to the begin of the portfolio run that consumed it."""
