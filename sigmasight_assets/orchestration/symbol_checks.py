@@ -3,6 +3,7 @@
 Coverage, factor ETFs and bars are judged from the inputs of every session; betas where any was computed.
 """
 
+from collections.abc import Collection
 from datetime import date
 
 import numpy as np
@@ -31,11 +32,18 @@ NAMED_OFFENDERS = 20
 FRESH = "fresh: no beta was computed"
 
 
-def judge_sessions(work: SymbolWork, *, min_coverage: float, previous_betas: FloatArray | None) -> list[Verdict]:
+def judge_sessions(
+    work: SymbolWork,
+    *,
+    min_coverage: float,
+    previous_betas: FloatArray | None,
+    refused: Collection[str] = (),
+) -> list[Verdict]:
     """Verdicts of every check for each target session, oldest session first.
 
     ``previous_betas`` (S,) are the Market Betas of the newest published session before the first one, NaN where there
-    is none; a session that fails is not the yardstick of the next.
+    is none; a session that fails is not the yardstick of the next. ``refused`` are symbols that somebody asked for in
+    vain: without data, they do not count.
     """
     betas, unsound = work.market_betas, unsound_betas(work)
     is_fresh: BoolArray = ~np.any(work.is_computed, axis=1)
@@ -43,7 +51,7 @@ def judge_sessions(work: SymbolWork, *, min_coverage: float, previous_betas: Flo
     reference = previous_betas
     for row, session in enumerate(work.window.targets.sessions.tolist()):
         of_session = [
-            _coverage(work, row, session, min_coverage),
+            _coverage(work, row, session, min_coverage, refused),
             _factor_funds(work, row, session),
             _bars_valid(work, row, session),
         ]
@@ -109,18 +117,20 @@ def _names(window: SymbolWindow, selected: BoolArray) -> list[str]:
     return [window.grid.symbols[position] for position in np.flatnonzero(selected)]
 
 
-def _coverage(work: SymbolWork, row: int, session: date, needed: float) -> Verdict:
+def _coverage(work: SymbolWork, row: int, session: date, needed: float, refused: Collection[str]) -> Verdict:
     states = work.states
     active, priced = states.active[row], states.priced[row]
     missing = _names(work.window, active & ~priced)
     share = coverage(work, row)
     detail = f"{int((active & priced).sum())} of {int(active.sum())} active symbols have a bar ({share:.2%})"
     detail += f", {needed:.2%} needed"
-    # A source that has lost part of the market must not pass because it says so itself.
-    unknown = _names(work.window, states.without_data)
+    # A source that has lost part of the market must not pass because it says so itself; what owners mistype, and the
+    # source has refused when it was asked for, tells nothing of the source.
+    without_data = _names(work.window, states.without_data)
+    unknown = [symbol for symbol in without_data if symbol not in refused]
     detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
     detail += f"; without: {named(missing)}" if missing else ""
-    tracked = int(states.counted.sum())
+    tracked = int(states.counted.sum()) - (len(without_data) - len(unknown))
     # One mistyped ticker must not stop a small universe.
     enough = share >= needed and (len(unknown) <= 1 or (tracked - len(unknown)) / tracked >= needed)
     return Verdict(COVERAGE, session, enough, detail)

@@ -42,6 +42,7 @@ from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import PRODUCT_TABLES
 from sigmasight_assets.storage.invalidations import read_invalidations
+from sigmasight_assets.storage.onboarding import read_refused_in_bulk
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
 from sigmasight_assets.storage.publications import (
     Publication,
@@ -154,7 +155,12 @@ def _judged_slice(
     if "factor_covariances" in products:
         covariances = covariance_change(transaction, window, work.prints.covariance, force=force)
     previous = _previous_betas(transaction, window)
-    verdicts = judge_sessions(work, min_coverage=run.min_coverage, previous_betas=previous)
+    verdicts = judge_sessions(
+        work,
+        min_coverage=run.min_coverage,
+        previous_betas=previous,
+        refused=read_refused_in_bulk(transaction),
+    )
     good = good_sessions(window, verdicts)
     changes = find_changes(work, {name: good for name in products if name in PRODUCT_TABLES})
     return JudgedSlice(work, changes, covariances, verdicts, good)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from sigmasight_assets.storage.book_tables import portfolios, positions, users
+from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.ledger_tables import publications
 from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.tables import symbol_universe
@@ -154,6 +155,12 @@ def read_open_held_requests(connection: sa.Connection) -> dict[str, datetime]:
     )
     query = sa.select(QUEUE.symbol, QUEUE.requested_at).where(QUEUE.status.in_(OPEN), held).order_by(QUEUE.symbol)
     return {row.symbol: row.requested_at for row in connection.execute(query)}
+
+
+def read_refused_in_bulk(transaction: BulkTransaction) -> frozenset[str]:
+    """Symbols of which a request was ever given up, as this transaction sees it."""
+    rows = transaction.read("SELECT DISTINCT symbol FROM symbol_onboarding_queue WHERE status = 'failed'")
+    return frozenset(rows.column("symbol").to_pylist())
 
 
 def _requests() -> sa.Select[Any]:

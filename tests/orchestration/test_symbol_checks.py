@@ -1,5 +1,6 @@
 """The limits of each check, on both sides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +48,10 @@ class Judged:
         (part,) = self.work.parts
         return part.figures.exposures
 
-    def verdicts(self, previous: FloatArray | None = None, *, min_coverage: float = 0.98) -> list[Verdict]:
-        return judge_sessions(self.work, min_coverage=min_coverage, previous_betas=previous)
+    def verdicts(
+        self, previous: FloatArray | None = None, *, min_coverage: float = 0.98, refused: Sequence[str] = ()
+    ) -> list[Verdict]:
+        return judge_sessions(self.work, min_coverage=min_coverage, previous_betas=previous, refused=refused)
 
     def of(self, check: str, previous: FloatArray | None = None, **options: Any) -> list[Verdict]:
         """The verdicts of one check, one per session."""
@@ -129,6 +132,24 @@ def test_symbols_without_data_count_exactly(judged: Judged) -> None:
     assert judged.of(COVERAGE, min_coverage=0.9)[0].passed
     judged.states.without_data[30] = True
     assert not judged.of(COVERAGE, min_coverage=0.9)[0].passed
+
+
+def test_symbols_that_owners_asked_for_in_vain_do_not_count(judged: Judged) -> None:
+    states = judged.states
+    states.active[0, 20:30] = False
+    states.without_data[20:30] = True
+    judged.unprice(0, *range(20, 30))
+    names = judged.window.grid.symbols
+    assert not judged.of(COVERAGE)[0].passed
+    refused = judged.of(COVERAGE, refused=names[20:30])[0]
+    assert refused.passed
+    assert "without any data" not in refused.detail
+    # Two of 92 that nobody asked for are too many, one is borne.
+    assert judged.of(COVERAGE, refused=names[20:29])[0].passed
+    assert not judged.of(COVERAGE, refused=names[20:28])[0].passed
+    # One that has data counts, whoever asked for it once.
+    judged.unprice(0, 40, 41, 42)
+    assert not judged.of(COVERAGE, refused=[*names[20:30], *names[40:43]])[0].passed
 
 
 def test_needed_coverage_is_the_setting(judged: Judged) -> None:

@@ -35,6 +35,7 @@ from tests.orchestration.symbol_runs import (
     generations,
     publish,
 )
+from tests.storage.onboarding_queue import ask, claimed, failed
 
 BAD = TARGETS[5]
 TOO_FEW = f"71 of 73 active symbols have a bar (97.26%), 98.00% needed; tracked but without any data: {UNKNOWN}"
@@ -226,6 +227,20 @@ def test_symbol_that_the_source_never_answered_for_lowers_the_coverage(priced: D
     outcome = publish(priced, TARGETS[:1])
     assert outcome.failed == TARGETS[:1]
     assert outcome.failures[0].detail.endswith("without: WAIT1, WAIT2")
+
+
+def test_tickers_that_owners_asked_for_in_vain_stop_no_session(priced: Database) -> None:
+    mistyped = ["TYPO1", "TYPO2", "TYPO3"]
+    with priced.begin() as connection:
+        import_listings(connection, list(map(stock, mistyped)))
+    execute(priced, "UPDATE symbol_universe SET status = 'error' WHERE symbol LIKE 'TYPO%'")
+    outcome = publish(priced, TARGETS[:1])
+    assert outcome.failed == TARGETS[:1]
+    assert outcome.failures[0].detail.endswith(", ".join([UNKNOWN, *mistyped]))
+    ask(priced, *mistyped)
+    claimed(priced, run_id="onboarding")
+    failed(priced, "onboarding", is_final=True, **dict.fromkeys(mistyped, "no such ticker"))
+    assert publish(priced, TARGETS[:1]).published == TARGETS[:1]
 
 
 def test_one_product_alone_is_published_the_same_way(request: pytest.FixtureRequest) -> None:
