@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 help:
 	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
-	@echo 'make e2e  whole nights with the real services'
+	@echo 'make e2e [ALL=1]  whole nights with the real services'
 
 setup: $(STAMP)
 
@@ -52,6 +52,6 @@ test: check
 	wait $$half; other=$$?; cat $(VENV)/half.log; \
 	test $$rest -eq 0 && test $$other -eq 0
 
-# Minutes, not seconds: every scenario waits for the real daemon.
+# Minutes, not seconds: every scenario waits for the real daemon. All of them take ten.
 e2e: setup
-	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/pytest -m '$(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)' tests/e2e

@@ -96,7 +96,7 @@ def run_layer(
     """Prices, profiles and products of the sessions, of what is tracked."""
     calendar, run_id = exchange_calendar(), f"symbols of {sessions[-1]}"
     prices = update_prices(database, market, calendar, sessions=sessions, history_start=history_start, run_id=run_id)
-    profiles = update_profiles(database, market, sessions=sessions, newest_session=sessions[-1])
+    profiles = update_profiles(database, market, exchange_calendar(), sessions=sessions, newest_session=sessions[-1])
     products = publish_symbol_products(database, calendar, sessions=sessions, min_coverage=MIN_COVERAGE, run_id=run_id)
     assert (products.published, products.failed, products.unsettled) == (list(sessions), [], set())
     return SymbolLayer(prices, profiles, products)

@@ -57,7 +57,7 @@ def build(database: Database, settings: Settings) -> None:
         import_listings(connection, [Listing(symbol, symbol, "option", None, None) for symbol in contracts])
     run: dict[str, Any] = {"sessions": sessions, "run_id": "demo"}
     update_prices(database, source, calendar, history_start=settings.history_start, **run)
-    update_profiles(database, source, sessions=sessions, newest_session=sessions[-1])
+    update_profiles(database, source, exchange_calendar(), sessions=sessions, newest_session=sessions[-1])
     symbols = publish_symbol_products(database, calendar, min_coverage=settings.min_coverage, **run)
     portfolios = publish_portfolio_products(database, calendar, **run)
     assert (symbols.published, symbols.failed) == (portfolios.published, portfolios.failed) == (sessions, [])

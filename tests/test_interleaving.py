@@ -169,7 +169,7 @@ def test_many_runs_at_once_come_to_the_same(world: Database, undisturbed: Databa
     """
     with world.begin() as connection:
         import_listings(connection, MARKET.listings())
-    update_profiles(world, MARKET, sessions=DAYS, newest_session=TONIGHT)
+    update_profiles(world, MARKET, exchange_calendar(), sessions=DAYS, newest_session=TONIGHT)
     crew = Crew(world.url)
     for sessions in (PAST, PAST, DAYS[40:], DAYS[20:45], [BY_HAND], [TONIGHT]):
         crew.start(partial(run, sessions=sessions))

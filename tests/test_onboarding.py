@@ -126,7 +126,7 @@ def publish(database: Database, settings: Settings) -> list[str]:
     with database.begin() as connection:
         import_listings(connection, [*funds, *stocks[:KNOWN]])
     update_prices(database, market, calendar, sessions=DAYS, history_start=settings.history_start, run_id="first")
-    update_profiles(database, market, sessions=DAYS, newest_session=DAYS[-1])
+    update_profiles(database, market, exchange_calendar(), sessions=DAYS, newest_session=DAYS[-1])
     outcome = publish_symbol_products(database, calendar, sessions=DAYS, min_coverage=0.98, run_id="first")
     assert outcome.published == DAYS
     return [item.symbol for item in stocks]

@@ -212,7 +212,9 @@ def _fetch(run: OnboardingRun, symbols: Collection[str], sessions: Sequence[date
     )
     tracked = _tracked(run.database)
     priced = {symbol for symbol in symbols if tracked[symbol].first_trade_date is not None}
-    update_profiles(run.database, run.source, sessions=sessions, newest_session=run.newest_session, symbols=priced)
+    update_profiles(
+        run.database, run.source, run.calendar, sessions=sessions, newest_session=run.newest_session, symbols=priced
+    )
     return prices.silent
 
 

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.calendar import require_not_closed
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.profiles import read_captures, store_profiles
 from sigmasight_assets.storage.publications import lock_layer
 from sigmasight_assets.storage.universe import TrackedSymbol, read_universe
 
-# A profile counts as fresh for less than a week.
+# Of a source whose profiles are those of now: one counts as fresh for less than a week.
 LARGEST_AGE = timedelta(days=6)
 # Symbols per vendor request and transaction: what is stored stays stored when a later batch fails.
 BATCH_SYMBOLS = 500
@@ -36,24 +37,28 @@ class ProfileUpdate:
 def update_profiles(
     database: Database,
     source: MarketSource,
+    calendar: SessionCalendar,
     *,
     sessions: Sequence[date],
     newest_session: date,
     symbols: Collection[str] | None = None,
 ) -> ProfileUpdate:
-    """Give every tracked share and fund, or only ``symbols``, a profile captured within six days of each session.
+    """Give every tracked share and fund, or only ``symbols``, a profile that is fresh at each session.
 
-    A source whose profiles are those of now is asked once, as of ``newest_session``, whatever the sessions.
+    Dated profiles are those of the week's first session at which the source has one, whether or not that session was
+    asked for: which ones are stored does not depend on the order of the runs. A source whose profiles are those of now
+    is asked once, as of ``newest_session``, whatever the sessions, for what is older than six days.
     """
     with database.begin() as connection:
         universe = read_universe(connection)
     tracked = [item for item in universe if item.asset_type != "option" and (symbols is None or item.symbol in symbols)]
-    days = sorted(sessions) if source.supplies_dated_profiles else [newest_session]
+    dated = source.supplies_dated_profiles
+    days = _days_of_weeks(calendar, sessions) if dated else {newest_session: newest_session - LARGEST_AGE}
     with database.bulk(read_only=True) as transaction:
-        captures = read_captures(transaction, first=days[0] - LARGEST_AGE, last=days[-1])
+        captures = read_captures(transaction, first=min(days.values()), last=max(days))
     update, asked = ProfileUpdate(), set()
-    for day in days:
-        due = [item.symbol for item in tracked if _is_due(item, captures.get(item.symbol, []), day)]
+    for day, since in days.items():
+        due = [item.symbol for item in tracked if _is_due(item, captures.get(item.symbol, []), day, since)]
         asked.update(due)
         for first in range(0, len(due), BATCH_SYMBOLS):
             for symbol in _capture(database, source, due[first : first + BATCH_SYMBOLS], day, update):
@@ -62,12 +67,18 @@ def update_profiles(
     return update
 
 
-def _is_due(item: TrackedSymbol, captured: Sequence[date], day: date) -> bool:
-    """Whether a symbol that still trades lacks a fresh profile; ``captured`` is ascending."""
+def _days_of_weeks(calendar: SessionCalendar, sessions: Sequence[date]) -> dict[date, date]:
+    """The sessions of every week up to the last one given of it, each with the week's Monday."""
+    last = {day - timedelta(days=day.weekday()): day for day in sorted(sessions)}
+    return {day: monday for monday, end in last.items() for day in calendar.between(monday, end)}
+
+
+def _is_due(item: TrackedSymbol, captured: Sequence[date], day: date, since: date) -> bool:
+    """Whether a symbol that still trades has no profile from ``since`` to ``day``; ``captured`` is ascending."""
     if item.status == "delisted" and (item.last_price_date is None or item.last_price_date < day):
         return False
     earlier = bisect_right(captured, day)
-    return earlier == 0 or captured[earlier - 1] < day - LARGEST_AGE
+    return earlier == 0 or captured[earlier - 1] < since
 
 
 def _capture(

@@ -9,7 +9,7 @@ from tests.e2e.world import BOOKS, DAYS, PUBLISHED, TONIGHT
 from tests.night_contents import RESULT_TABLES
 from tests.orchestration.contents import Contents, changed_keys, contents, rows_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 RESTATED, RESTATED_ON = "LAHA", DAYS[30]
 SPLITTING = "BUCO"

@@ -61,6 +61,7 @@ def is_consumed(stack: Stack, night: object) -> bool:
     return bool(rows_of(stack.database, "SELECT 1 FROM snapshot_inputs WHERE session = :night", night=night))
 
 
+@pytest.mark.long
 def test_code_server_and_workers_killed_in_the_middle_of_both_layers(stack: Stack, compare: Compare) -> None:
     stack.set_clock(TONIGHT)
     stack.disturb(Disturbances(held_above=20))

@@ -21,6 +21,7 @@ def test_normal_night(stack: Stack, compare: Compare) -> None:
     assert stack.portfolio_runs() == [succeeded(TONIGHT)]
 
 
+@pytest.mark.long
 def test_manual_rerun_of_an_old_session_changes_nothing(stack: Stack, compare: Compare) -> None:
     generation = stack.generation()
     stack.succeed(stack.launch(DAYS[30]))
@@ -30,6 +31,7 @@ def test_manual_rerun_of_an_old_session_changes_nothing(stack: Stack, compare: C
     compare(PUBLISHED)
 
 
+@pytest.mark.long
 def test_a_symbol_without_a_bar_is_left_out_with_a_reason_and_back_the_next_evening(
     stack: Stack, compare: Compare
 ) -> None:
@@ -65,6 +67,7 @@ def test_an_evening_without_spy_is_not_published_and_says_so_until_it_comes(stac
     assert stack.portfolio_runs() == [succeeded(TONIGHT)]
 
 
+@pytest.mark.long
 def test_half_of_the_symbols_come_an_hour_late(stack: Stack, compare: Compare) -> None:
     stack.set_clock(TONIGHT, "21:01")
     late = [item["symbol"] for item in rows_of(stack.database, "SELECT symbol FROM symbol_universe ORDER BY symbol")]
@@ -79,6 +82,7 @@ def test_half_of_the_symbols_come_an_hour_late(stack: Stack, compare: Compare) -
     assert stack.portfolio_runs() == [succeeded(TONIGHT)]
 
 
+@pytest.mark.long
 def test_missed_evenings_are_caught_up_in_order_as_one_range(stack: Stack, compare: Compare) -> None:
     stack.set_clock(DAYS[62])
     stack.succeed(stack.nightly(DAYS[62]))

@@ -10,7 +10,7 @@ from tests.e2e.stack import Stack
 from tests.e2e.world import PUBLISHED, UNTRACKED, buy
 from tests.storage.onboarding_queue import let_pass, requests
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def test_another_worker_takes_over_from_one_that_was_killed(stack: Stack, compare: Compare) -> None:

@@ -30,7 +30,7 @@ from tests.nights import run_layer, run_portfolio_layer
 from tests.orchestration.contents import rows_of
 from tests.receivers import Receiver, webhook
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 DAYS = exchange_calendar().between(date(2025, 7, 28), date(2025, 7, 31))
 HISTORY_START = date(2024, 6, 3)

@@ -114,7 +114,7 @@ def run_symbols(database: Database, market: ScriptedMarket, sessions: Sequence[d
     with database.begin() as connection:
         calendar = read_calendar(connection)
     days = [day for day in sessions if calendar.is_session(day)]
-    update_profiles(database, market, sessions=days, newest_session=days[-1])
+    update_profiles(database, market, exchange_calendar(), sessions=days, newest_session=days[-1])
     update_prices(database, market, calendar, sessions=days, history_start=HISTORY_START, run_id="prices")
     outcome = publish_symbol_products(database, calendar, sessions=days, min_coverage=0.98, run_id="symbols")
     assert not outcome.unsettled

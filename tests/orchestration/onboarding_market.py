@@ -105,7 +105,7 @@ def backfill(database: Database, market: ScriptedMarket, tracked: Sequence[Listi
         import_listings(connection, tracked)
     calendar = exchange_calendar()
     update_prices(database, market, calendar, sessions=TARGETS, history_start=HISTORY_START, run_id=run_id)
-    update_profiles(database, market, sessions=TARGETS, newest_session=TARGETS[-1])
+    update_profiles(database, market, exchange_calendar(), sessions=TARGETS, newest_session=TARGETS[-1])
     outcome = publish_symbol_products(database, calendar, sessions=TARGETS, min_coverage=0.9, run_id=run_id)
     assert (outcome.published, outcome.unsettled) == (TARGETS, set())
 

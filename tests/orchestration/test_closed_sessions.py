@@ -12,7 +12,7 @@ from sigmasight_assets.operations.session_decisions import close_session
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
-from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from tests.orchestration.books import DAYS
@@ -136,5 +136,5 @@ def test_profiles_are_not_captured_on_it(priced: Database, awkward: ScriptedMark
     market = ScriptedMarket(awkward.bars, awkward.descriptions, profiles={"SPY": {"sector": "Funds"}})
     close(priced)
     with pytest.raises(TransientStorageError, match=f"closed or reopened {SHUT} while this ran"):
-        update_profiles(priced, market, sessions=[SHUT], newest_session=SHUT)
+        update_profiles(priced, market, exchange_calendar(), sessions=[SHUT], newest_session=SHUT)
     assert rows_of(priced, "SELECT * FROM company_profiles") == []

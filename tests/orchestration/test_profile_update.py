@@ -1,7 +1,7 @@
 """Profile updates against a scripted and the simulated market: which are due, and as of which session they are kept."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from sigmasight_assets.market_data.protocol import ProfileResult
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration import profile_update
 from sigmasight_assets.orchestration.profile_update import ProfileUpdate, update_profiles
-from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.markets import ScriptedMarket, option
@@ -20,7 +20,16 @@ from tests.orchestration.price_runs import DAYS, TODAY, TOMORROW, track
 # A Monday; the week has no holiday.
 MONDAY = date(2025, 6, 2)
 WEEK = [day for day in DAYS if MONDAY <= day <= date(2025, 6, 10)]
+FRIDAY, LATER = WEEK[4], WEEK[2]
 CONTRACT = "AAA250718C00100000"
+
+
+class Later(ScriptedMarket):
+    """The company of NEW is described from the third session of the week on."""
+
+    def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
+        self.profiles = {"AAA": {}, "BBB": {}, **({"NEW": {}} if as_of >= LATER else {})}
+        return super().fetch_profiles(symbols, as_of=as_of)
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def market(market: ScriptedMarket) -> ScriptedMarket:
 
 
 def update(database: Database, market: Any, *sessions: date, newest: date = TOMORROW) -> ProfileUpdate:
-    return update_profiles(database, market, sessions=sessions, newest_session=newest)
+    return update_profiles(database, market, exchange_calendar(), sessions=sessions, newest_session=newest)
 
 
 def captured(database: Database) -> list[tuple[str, date]]:
@@ -59,43 +68,38 @@ def test_a_first_capture(tracked: Database, market: ScriptedMarket) -> None:
     assert {row["source"] for row in rows} == {"scripted"}
 
 
-@pytest.mark.parametrize(("day", "is_due"), [(MONDAY, False), (date(2025, 6, 6), False), (date(2025, 6, 9), True)])
-def test_a_profile_is_due_when_it_is_a_week_old(
-    tracked: Database, market: ScriptedMarket, day: date, is_due: bool
-) -> None:
+def test_a_profile_is_due_once_a_week(tracked: Database, market: ScriptedMarket) -> None:
     update(tracked, market, MONDAY)
     asked(market)
-    found = update(tracked, market, day)
-    assert asked(market) == [(day, ["AAA", "BBB", "NEW"] if is_due else ["NEW"])]
-    assert (found.captured, found.already_fresh) == ((2, 0) if is_due else (0, 2))
-    assert captured(tracked).count(("AAA", day)) == (is_due or day == MONDAY)
+    found = update(tracked, market, FRIDAY)
+    assert asked(market) == [(day, ["NEW"]) for day in WEEK[:5]]
+    assert found == ProfileUpdate(captured=0, already_fresh=2, without_profile={"NEW": "no profile"})
+    found = update(tracked, market, WEEK[6])
+    assert asked(market) == [(WEEK[5], ["AAA", "BBB", "NEW"]), (WEEK[6], ["NEW"])]
+    assert (found.captured, found.already_fresh) == (2, 0)
+    assert captured(tracked) == [("AAA", MONDAY), ("AAA", WEEK[5]), ("BBB", MONDAY), ("BBB", WEEK[5])]
 
 
-def test_six_days_old_is_fresh(tracked: Database, market: ScriptedMarket) -> None:
-    tuesday, monday = date(2025, 6, 3), date(2025, 6, 9)
-    update(tracked, market, tuesday)
-    asked(market)
-    update(tracked, market, monday)
-    assert asked(market) == [(monday, ["NEW"])]
-
-
-def test_a_range_is_captured_week_by_week(tracked: Database, market: ScriptedMarket) -> None:
+def test_profiles_are_those_of_the_weeks_first_session(tracked: Database, market: ScriptedMarket) -> None:
     market.profiles["NEW"] = {}
     found = update(tracked, market, *reversed(WEEK))
     assert asked(market) == [(MONDAY, ["AAA", "BBB", "NEW"]), (date(2025, 6, 9), ["AAA", "BBB", "NEW"])]
     assert found == ProfileUpdate(captured=6)
 
 
-def test_a_range_before_a_capture_is_captured_too(tracked: Database, market: ScriptedMarket) -> None:
-    market.profiles["NEW"] = {}
-    update(tracked, market, WEEK[3])
-    asked(market)
-    found = update(tracked, market, *WEEK)
-    assert [day for day, _ in asked(market)] == [MONDAY]
-    assert found == ProfileUpdate(captured=3)
-    # The one of Monday would be a week old; the one captured first is four days old.
-    assert captured(tracked)[:2] == [("AAA", MONDAY), ("AAA", WEEK[3])]
-    assert update(tracked, market, *WEEK) == ProfileUpdate(already_fresh=3)
+@pytest.mark.parametrize("runs", [WEEK, [WEEK[5], *WEEK[:5], WEEK[6]], [FRIDAY, WEEK[6], WEEK[2], *WEEK]], ids=str)
+def test_the_order_of_the_runs_does_not_matter(tracked: Database, runs: list[date]) -> None:
+    """A long backfill may come after the night that follows it."""
+    for day in runs:
+        update(tracked, Later({}, [], supplies_dated_profiles=True), day)
+    names = {"AAA": MONDAY, "BBB": MONDAY, "NEW": LATER}
+    assert captured(tracked) == [(name, day) for name, first in names.items() for day in (first, WEEK[5])]
+
+
+def test_a_week_begins_with_its_first_session(tracked: Database, market: ScriptedMarket) -> None:
+    """Monday the 26th of May was a holiday."""
+    update(tracked, market, date(2025, 5, 29))
+    assert captured(tracked) == [("AAA", date(2025, 5, 27)), ("BBB", date(2025, 5, 27))]
 
 
 def test_only_due_symbols_are_asked_for(tracked: Database, market: ScriptedMarket) -> None:
@@ -103,19 +107,14 @@ def test_only_due_symbols_are_asked_for(tracked: Database, market: ScriptedMarke
     execute(tracked, "DELETE FROM company_profiles WHERE symbol = 'BBB'")
     asked(market)
     found = update(tracked, market, WEEK[1])
-    assert asked(market) == [(WEEK[1], ["BBB", "NEW"])]
+    assert asked(market) == [(MONDAY, ["BBB", "NEW"]), (WEEK[1], ["NEW"])]
     assert (found.captured, found.already_fresh) == (1, 1)
 
 
 def test_a_symbol_that_gets_a_profile_later_is_not_without(tracked: Database) -> None:
-    class Later(ScriptedMarket):
-        def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
-            self.profiles = {"AAA": {}, "BBB": {}, **({"NEW": {}} if as_of >= WEEK[2] else {})}
-            return super().fetch_profiles(symbols, as_of=as_of)
-
     found = update(tracked, Later({}, [], supplies_dated_profiles=True), *WEEK[:4])
     assert found == ProfileUpdate(captured=3)
-    assert ("NEW", WEEK[2]) in captured(tracked)
+    assert ("NEW", LATER) in captured(tracked)
 
 
 def test_a_source_of_todays_profiles_is_asked_once_as_of_today(tracked: Database, market: ScriptedMarket) -> None:
@@ -127,6 +126,18 @@ def test_a_source_of_todays_profiles_is_asked_once_as_of_today(tracked: Database
     assert asked(market) == [(TOMORROW, ["NEW"])]
 
 
+@pytest.mark.parametrize(("days", "is_due"), [(6, False), (7, True)])
+def test_todays_profiles_are_fresh_for_six_days(
+    tracked: Database, market: ScriptedMarket, days: int, is_due: bool
+) -> None:
+    market.supplies_dated_profiles = False
+    update(tracked, market, MONDAY, newest=MONDAY)
+    asked(market)
+    later = MONDAY + timedelta(days=days)
+    update(tracked, market, MONDAY, newest=later)
+    assert asked(market) == [(later, ["AAA", "BBB", "NEW"] if is_due else ["NEW"])]
+
+
 def test_a_delisted_symbol_is_asked_for_as_of_sessions_it_traded(tracked: Database, market: ScriptedMarket) -> None:
     execute(
         tracked,
@@ -134,10 +145,9 @@ def test_a_delisted_symbol_is_asked_for_as_of_sessions_it_traded(tracked: Databa
         day=WEEK[1],
     )
     execute(tracked, "UPDATE symbol_universe SET status = 'delisted' WHERE symbol = 'NEW'")
+    market.profiles.clear()
     update(tracked, market, WEEK[2])
-    assert asked(market) == [(WEEK[2], ["BBB"])]
-    update(tracked, market, WEEK[1])
-    assert asked(market) == [(WEEK[1], ["AAA", "BBB"])]
+    assert asked(market) == [(MONDAY, ["AAA", "BBB"]), (WEEK[1], ["AAA", "BBB"]), (WEEK[2], ["BBB"])]
 
 
 def test_figures_that_are_not_finite_are_null(tracked: Database, market: ScriptedMarket) -> None:
@@ -191,10 +201,15 @@ def test_simulated_market(database: Database, calendar: SessionCalendar) -> None
 
 def test_an_update_of_some_symbols_leaves_the_others(tracked: Database, market: ScriptedMarket) -> None:
     found = update_profiles(
-        tracked, market, sessions=[MONDAY], newest_session=TODAY, symbols=["AAA", "NEW", CONTRACT, "UNTRACKED"]
+        tracked,
+        market,
+        exchange_calendar(),
+        sessions=[MONDAY],
+        newest_session=TODAY,
+        symbols=["AAA", "NEW", CONTRACT, "UNTRACKED"],
     )
     assert found == ProfileUpdate(captured=1, already_fresh=0, without_profile={"NEW": "no profile"})
     assert asked(market) == [(MONDAY, ["AAA", "NEW"])]
-    update_profiles(tracked, market, sessions=[MONDAY], newest_session=TODAY, symbols=[])
+    update_profiles(tracked, market, exchange_calendar(), sessions=[MONDAY], newest_session=TODAY, symbols=[])
     assert asked(market) == []
     assert captured(tracked) == [("AAA", MONDAY)]

@@ -45,7 +45,7 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
         freshness_policy=BACKSTOP,
         deps=[symbol_universe],
         kinds={"postgres"},
-        description="What the market says of each company and fund, dated; kept while younger than a week.",
+        description="What the market says of each company and fund, dated: once a week.",
     )
     def company_profiles(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "company_profiles") as step:
@@ -98,7 +98,7 @@ def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
 def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
     market = _market(step, pipeline)
     newest = pipeline.calendar.last_complete(pipeline.settings.clock())
-    update = update_profiles(step.database, market, sessions=step.sessions, newest_session=newest)
+    update = update_profiles(step.database, market, pipeline.calendar, sessions=step.sessions, newest_session=newest)
     step.counts = {
         "captured": update.captured,
         "already_fresh": update.already_fresh,
