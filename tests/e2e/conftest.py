@@ -27,8 +27,10 @@ from tests.night_contents import differences, results
 from tests.nights import MIN_COVERAGE
 from tests.orchestration.states import States
 
-# Seconds from publication to the begin of the portfolio run, by scenario: told at the end, not judged.
+# Seconds by scenario, told at the end and not judged: from publication to the begin of the portfolio run, and from the
+# request of a symbol to its publication.
 LATENCIES: dict[str, list[float]] = {}
+ONBOARDINGS: dict[str, list[float]] = {}
 
 
 class Compare(Protocol):
@@ -63,6 +65,7 @@ def stack(services: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
     services.begin("published", PUBLISHED[-1])
     yield services
     LATENCIES[request.node.name] = services.latencies()
+    ONBOARDINGS[request.node.name] = services.onboarding_seconds()
 
 
 @pytest.fixture
@@ -144,12 +147,14 @@ def _make_states(stack: Stack) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how long the gate took."""
-    if not LATENCIES:
-        return
-    terminalreporter.section("seconds from symbol publication to portfolio run")
-    for name, seconds in LATENCIES.items():
-        terminalreporter.write_line(f"{name}: {', '.join(f'{item:.1f}' for item in seconds) or 'none'}")
-    every = [item for seconds in LATENCIES.values() for item in seconds]
-    if every:
-        terminalreporter.write_line(f"median {median(every):.1f}, largest {max(every):.1f}, {len(every)} runs")
+    """Tell how long the gate and the onboarding took."""
+    for title, measured in (
+        ("seconds from symbol publication to portfolio run", LATENCIES),
+        ("seconds from request to publication of a new symbol", ONBOARDINGS),
+    ):
+        every = [item for seconds in measured.values() for item in seconds]
+        if every:
+            terminalreporter.section(title)
+            for name, seconds in measured.items():
+                terminalreporter.write_line(f"{name}: {', '.join(f'{item:.1f}' for item in seconds) or 'none'}")
+            terminalreporter.write_line(f"median {median(every):.1f}, largest {max(every):.1f}, {len(every)} in all")

@@ -274,6 +274,14 @@ class Stack:
                 found.append(run.started - moment)
         return found
 
+    def onboarding_seconds(self) -> list[float]:
+        """Seconds from the request of each symbol that was onboarded in this scenario until it was published."""
+        query = (
+            "SELECT extract(epoch FROM finished_at - requested_at)::float AS seconds FROM symbol_onboarding_queue "
+            "WHERE status = 'completed' AND requested_at > to_timestamp(:began) ORDER BY request_id"
+        )
+        return [row["seconds"] for row in rows_of(self.database, query, began=self.began)]
+
     def generation(self) -> int:
         """The newest of all publications."""
         return int(rows_of(self.database, "SELECT max(generation) AS newest FROM publications")[0]["newest"])
