@@ -124,7 +124,10 @@ def reopen_session(database: Database, day: date, *, actor: str, reason: str) ->
         ask_for_session_again(connection, day)
         later = _mark_later_sessions(connection, day, action_id=action_id)
     return DecidedSession(
-        day, "reopened", f"it is a session again: the night publishes it, or `sigmasight backfill` if it is past{later}", action_id
+        day,
+        "reopened",
+        f"it is a session again: the night publishes it, or `sigmasight backfill` if it is past{later}",
+        action_id,
     )
 
 
