@@ -1,0 +1,146 @@
+"""Real Dagster runs, launched over GraphQL as the UI does it, and where their time went by Dagster's own events."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psutil
+
+from sigmasight_assets.runs import FINISHED, LAUNCH, LOCATION, REPOSITORY, DagsterClient, range_tags
+from sigmasight_assets.services.home import Home
+from sigmasight_assets.services.ports import free_port
+from sigmasight_assets.services.processes import ProcessRecord, find_processes
+from sigmasight_assets.services.stack import DagsterServices
+from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.database import Database
+
+EVENTS = """
+query Events($runId: ID!, $cursor: String) {
+  runOrError(runId: $runId) { __typename ... on Run { status creationTime startTime endTime } }
+  logsForRun(runId: $runId, afterCursor: $cursor, limit: 5000) {
+    __typename
+    ... on EventConnection {
+      cursor hasMore
+      events { __typename ... on MessageEvent { timestamp eventType } ... on ExecutionStepFailureEvent { error { message } } }
+    }
+  }
+}
+"""
+POLL_SECONDS = 0.05
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """Seconds of a run from launch to success, and of its stages one after the other.
+
+    ``worker`` is from the launch until the worker process reports its first event: queue, process, imports. ``before``
+    is from then to the begin of the first step, ``steps`` to the end of the last one, ``after`` until Dagster says that
+    the run has succeeded. ``peak_mib`` is the largest resident memory of the worker, ``counts`` what the step recorded.
+    """
+
+    total: float
+    worker: float
+    before: float
+    steps: float
+    after: float
+    peak_mib: float
+    counts: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass
+class Dagster:
+    """Running services over one database."""
+
+    services: DagsterServices
+    client: DagsterClient
+    database: Database
+    home: Home
+
+    def run(self, job: str, assets: Sequence[str], *, first: date, last: date) -> RunTimes:
+        """Launch a job for some of its assets over a range and wait for its success."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
+        partition = {"dagster/partition": str(first)} if first == last else range_tags(first, last)
+        params = {
+            "selector": {**selector, "assetSelection": [{"path": [asset]} for asset in assets]},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in partition.items()]},
+        }
+        began = time.time()
+        answer = self.client.query(LAUNCH, {"params": params}, "launchRun", timeout=600.0)
+        if answer["__typename"] != "LaunchRunSuccess":
+            raise RuntimeError(f"Dagster did not start {job}: {answer}")
+        run_id = answer["run"]["runId"]
+        peak = 0.0
+        while (status := self.client.run(run_id).status) not in FINISHED:
+            peak = max(peak, self._worker_mib())
+            time.sleep(POLL_SECONDS)
+        ended = time.time()
+        if status != "SUCCESS":
+            raise RuntimeError(f"{job} of {first} to {last}: {status}: {self.client.failure_reason(run_id)}")
+        return self._times(run_id, began, ended, peak)
+
+    def _worker_mib(self) -> float:
+        """Resident memory of the largest process that the code server has started."""
+        record = ProcessRecord.load(self.home.run / "dagster-code-server.json")
+        if record is None:
+            return 0.0
+        sizes = [0]
+        for process in find_processes(record.owns):
+            if process.pid == record.pid:
+                continue
+            try:
+                sizes.append(process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                continue
+        return max(sizes) / 1024 / 1024
+
+    def _times(self, run_id: str, began: float, ended: float, peak: float) -> RunTimes:
+        moments: dict[str, list[float]] = {}
+        cursor = None
+        while True:
+            events = self.client.query(EVENTS, {"runId": run_id, "cursor": cursor}, "logsForRun")
+            for event in events["events"]:
+                moments.setdefault(event.get("eventType", ""), []).append(float(event["timestamp"]) / 1000)
+            if not events["hasMore"]:
+                break
+            cursor = events["cursor"]
+        first_step, last_step = min(moments["STEP_START"]), max(moments["STEP_SUCCESS"])
+        worker = min(moments["RUN_START"])
+        counts = self._counts(run_id)
+        return RunTimes(
+            ended - began, worker - began, first_step - worker, last_step - first_step, ended - last_step, peak, counts
+        )
+
+    def _counts(self, run_id: str) -> dict[str, Any]:
+        import sqlalchemy as sa  # noqa: PLC0415
+
+        with self.database.begin() as connection:
+            rows = connection.execute(sa.text("SELECT counts FROM batch_runs WHERE run_id = :run"), {"run": run_id})
+            found: dict[str, Any] = {}
+            for row in rows:
+                found |= row.counts or {}
+            return found
+
+
+@contextmanager
+def dagster(database: Database, *, evening: date, history_start: date) -> Iterator[Dagster]:
+    """Code server, webserver and daemon over a database, on the evening of a session; nothing starts by itself."""
+    with TemporaryDirectory(prefix="sigmasight-bench-") as directory:
+        now = datetime.combine(evening, datetime.min.time()).replace(hour=22, tzinfo=NEW_YORK)
+        settings = Settings(
+            home=Path(directory), history_start=history_start, now=now, database_url=database.url, min_coverage=0.5
+        )
+        services = DagsterServices(
+            settings, database.url, ui_port=free_port(), module="benchmarks.definitions", report=lambda _: None
+        )
+        services.start()
+        try:
+            yield Dagster(services, DagsterClient(services.graphql_url), database, Home.at(settings.home))
+        finally:
+            services.stop()
