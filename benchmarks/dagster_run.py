@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psutil
+import sqlalchemy as sa
 
 from sigmasight_assets.runs import FINISHED, LAUNCH, LOCATION, REPOSITORY, DagsterClient, range_tags
 from sigmasight_assets.services.home import Home
@@ -27,7 +28,7 @@ query Events($runId: ID!, $cursor: String) {
     __typename
     ... on EventConnection {
       cursor hasMore
-      events { __typename ... on MessageEvent { timestamp eventType } ... on ExecutionStepFailureEvent { error { message } } }
+      events { __typename ... on MessageEvent { timestamp eventType } }
     }
   }
 }
@@ -62,13 +63,20 @@ class Dagster:
     client: DagsterClient
     database: Database
     home: Home
+    evening: date
 
-    def run(self, job: str, assets: Sequence[str], *, first: date, last: date) -> RunTimes:
-        """Launch a job for some of its assets over a range and wait for its success."""
-        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
+    def run(self, job: str, assets: Sequence[str], *, checks: Mapping[str, str], first: date, last: date) -> RunTimes:
+        """Launch a job for some of its assets and their ``checks`` over a range and wait for its success."""
+        selector = {
+            "repositoryLocationName": LOCATION,
+            "repositoryName": REPOSITORY,
+            "jobName": job,
+            "assetSelection": [{"path": [asset]} for asset in assets],
+            "assetCheckSelection": [{"assetKey": {"path": [asset]}, "name": check} for check, asset in checks.items()],
+        }
         partition = {"dagster/partition": str(first)} if first == last else range_tags(first, last)
         params = {
-            "selector": {**selector, "assetSelection": [{"path": [asset]} for asset in assets]},
+            "selector": selector,
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in partition.items()]},
         }
         began = time.time()
@@ -118,8 +126,6 @@ class Dagster:
         )
 
     def _counts(self, run_id: str) -> dict[str, Any]:
-        import sqlalchemy as sa  # noqa: PLC0415
-
         with self.database.begin() as connection:
             rows = connection.execute(sa.text("SELECT counts FROM batch_runs WHERE run_id = :run"), {"run": run_id})
             found: dict[str, Any] = {}
@@ -141,6 +147,6 @@ def dagster(database: Database, *, evening: date, history_start: date) -> Iterat
         )
         services.start()
         try:
-            yield Dagster(services, DagsterClient(services.graphql_url), database, Home.at(settings.home))
+            yield Dagster(services, DagsterClient(services.graphql_url), database, Home.at(settings.home), evening)
         finally:
             services.stop()

@@ -4,11 +4,15 @@ import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
 
-_WHOLE = build_definitions()
-defs = dg.Definitions(
-    assets=_WHOLE.assets,
-    asset_checks=_WHOLE.asset_checks,
-    jobs=_WHOLE.jobs,
-    resources=_WHOLE.resources,
-    executor=_WHOLE.executor,
-)
+
+def _without_automation(whole: dg.Definitions) -> dg.Definitions:
+    return dg.Definitions(
+        assets=whole.assets,
+        asset_checks=whole.asset_checks,
+        jobs=whole.jobs,
+        resources=whole.resources,
+        executor=whole.executor,
+    )
+
+
+defs = _without_automation(build_definitions())

@@ -156,8 +156,7 @@ def _republish_group(run: PublicationRun, names: AbstractSet[str], outcome: Symb
 
     Returns the marks that stay because the whole universe rests on these symbols.
     """
-    with run.database.bulk() as transaction:
-        lock_symbol_layer(transaction)
+    with run.transaction() as transaction:
         require_calendar(transaction, run.calendar)
         marks = [item for item in read_invalidations(transaction) if item.symbol in names]
         published = read_products(transaction, "symbol")

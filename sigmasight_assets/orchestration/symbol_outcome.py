@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 
+from sigmasight_assets.orchestration.part_times import PartTimes
 from sigmasight_assets.orchestration.symbol_checks import coverage
 from sigmasight_assets.orchestration.symbol_slices import PublishedSlice
 from sigmasight_assets.orchestration.symbol_states import EXCLUSION_LABELS, NOT_TRADED
@@ -21,7 +22,7 @@ class SymbolPublication:
     ``rows_computed`` counts by product the rows that are new or changed, ``cells_computed`` the cells (session,
     symbol) whose figures were computed at all. ``republished_sessions``, ``republished_symbols`` and
     ``rows_republished`` tell what was done because facts behind published sessions had changed; ``unsettled`` are the
-    symbols for which that failed.
+    symbols for which that failed. ``times`` are those of the slices.
     """
 
     published: list[date] = field(default_factory=list)
@@ -37,6 +38,7 @@ class SymbolPublication:
     republished_symbols: set[str] = field(default_factory=set)
     rows_republished: Counter[str] = field(default_factory=Counter)
     unsettled: set[str] = field(default_factory=set)
+    times: PartTimes = field(default_factory=PartTimes)
 
     @property
     def failures(self) -> list[Verdict]:

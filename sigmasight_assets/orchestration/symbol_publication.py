@@ -34,7 +34,7 @@ def publish_symbol_products(
     in every session that was published before: closes of one symbol are never in the units of two sides of a split.
     """
     run = PublicationRun(database, calendar, min_coverage, run_id)
-    outcome = SymbolPublication()
+    outcome = SymbolPublication(times=run.times)
     for part in slices(database, sessions):
         done = None
         while done is None:

@@ -6,11 +6,13 @@ units of; all or nothing of it is seen.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 
+from sigmasight_assets.orchestration.part_times import PartTimes
 from sigmasight_assets.orchestration.symbol_changes import (
     SymbolChanges,
     find_changes,
@@ -33,7 +35,7 @@ from sigmasight_assets.orchestration.symbol_ledger import (
     write_and_carry,
 )
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow, read_symbol_window
-from sigmasight_assets.orchestration.symbol_work import SymbolWork, prepare_work
+from sigmasight_assets.orchestration.symbol_work import SymbolWork, build_work, read_stored
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.actions import publish_actions, read_pending_actions
@@ -62,12 +64,24 @@ SLICE_SESSIONS = 128
 
 @dataclass(frozen=True)
 class PublicationRun:
-    """What every transaction of one publication shares."""
+    """What every transaction of one publication shares, and how long its parts took."""
 
     database: Database
     calendar: SessionCalendar
     min_coverage: float
     run_id: str
+    times: PartTimes = field(default_factory=PartTimes)
+
+    @contextmanager
+    def transaction(self) -> Iterator[BulkTransaction]:
+        """A transaction that may write symbol products; what it waits for at either end is counted."""
+        with ExitStack() as stack:
+            with self.times.part("waiting"):
+                transaction = stack.enter_context(self.database.bulk())
+                lock_symbol_layer(transaction)
+            yield transaction
+            with self.times.part("committing"):
+                stack.close()
 
 
 @dataclass(frozen=True)
@@ -127,14 +141,14 @@ def publish_slice(
     Returns None, with nothing done, when a symbol outside ``known_marks`` has come to be marked: the sessions before
     these must be republished first. With None for ``known_marks`` marks do not matter.
     """
-    with run.database.bulk() as transaction:
-        lock_symbol_layer(transaction)
+    with run.transaction() as transaction:
         require_calendar(transaction, run.calendar)
         marked = frozenset(item.symbol for item in read_invalidations(transaction))
         if known_marks is not None and not marked <= known_marks:
             return None
         judged = _judged_slice(transaction, run, sessions, products=products, force=force)
-        generation = _write_slice(transaction, run, judged, products=products, marked=marked)
+        with run.times.part("writing"):
+            generation = _write_slice(transaction, run, judged, products=products, marked=marked)
     with run.database.begin() as connection:
         record_verdicts(connection, judged.verdicts, layer="symbol", run_id=run.run_id)
     return PublishedSlice(judged, generation)
@@ -148,21 +162,21 @@ def _judged_slice(
     products: Sequence[str],
     force: bool,
 ) -> JudgedSlice:
-    symbols = read_universe_in_bulk(transaction)
-    window = read_symbol_window(transaction, run.calendar, symbols, sessions=sessions)
-    work = prepare_work(transaction, window, products=products, force=force)
-    covariances = None
-    if "factor_covariances" in products:
-        covariances = covariance_change(transaction, window, work.prints.covariance, force=force)
-    previous = _previous_betas(transaction, window)
-    verdicts = judge_sessions(
-        work,
-        min_coverage=run.min_coverage,
-        previous_betas=previous,
-        refused=read_refused_in_bulk(transaction),
-    )
-    good = good_sessions(window, verdicts)
-    changes = find_changes(work, {name: good for name in products if name in PRODUCT_TABLES})
+    with run.times.part("reading"):
+        symbols = read_universe_in_bulk(transaction)
+        window = read_symbol_window(transaction, run.calendar, symbols, sessions=sessions)
+        stored = read_stored(transaction, window, products)
+        previous = _previous_betas(transaction, window)
+        refused = read_refused_in_bulk(transaction)
+    with run.times.part("computing"):
+        work = build_work(window, stored, products=products, force=force)
+        covariances = None
+        if "factor_covariances" in products:
+            covariances = covariance_change(transaction, window, work.prints.covariance, force=force)
+    with run.times.part("checking"):
+        verdicts = judge_sessions(work, min_coverage=run.min_coverage, previous_betas=previous, refused=refused)
+        good = good_sessions(window, verdicts)
+        changes = find_changes(work, {name: good for name in products if name in PRODUCT_TABLES})
     return JudgedSlice(work, changes, covariances, verdicts, good)
 
 

@@ -86,12 +86,18 @@ def prepare_work(
     transaction: BulkTransaction, window: SymbolWindow, *, products: Sequence[str], force: bool = False
 ) -> SymbolWork:
     """Read what is stored of the window's targets and compute what is stale of the chosen products."""
-    stored = {
+    return build_work(window, read_stored(transaction, window, products), products=products, force=force)
+
+
+def read_stored(
+    transaction: BulkTransaction, window: SymbolWindow, products: Sequence[str]
+) -> dict[str, StoredFigures]:
+    """What is stored of the window's targets, of the chosen products and of all exposures."""
+    return {
         name: read_stored_figures(transaction, window.targets, name)
         for name in PRODUCT_TABLES
         if name in REGRESSIONS or name in products
     }
-    return build_work(window, stored, products=products, force=force)
 
 
 def build_work(

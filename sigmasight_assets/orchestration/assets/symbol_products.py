@@ -114,6 +114,7 @@ def _counts(outcome: SymbolPublication) -> dict[str, Any]:
         "sessions_republished": len(outcome.republished_sessions),
         "symbols_republished": len(outcome.republished_symbols),
         "rows_republished": sum(outcome.rows_republished.values()),
+        "seconds": outcome.times.rounded,
     }
 
 
