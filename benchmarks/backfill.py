@@ -12,7 +12,7 @@ from benchmarks.world import fill_books, fill_market, server, symbol_names
 from sigmasight_assets.operations.check_assets import CHECK_ASSETS
 from sigmasight_assets.orchestration.assets.portfolio_products import CHECK_ASSETS as LEDGER_CHECKS
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, SYMBOL_LAYER
-from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 

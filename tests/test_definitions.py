@@ -11,7 +11,7 @@ import pytest
 
 from sigmasight_assets.definitions import build_definitions, defs
 from sigmasight_assets.orchestration.partitions import session_partitions
-from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS
 from sigmasight_assets.orchestration.symbol_checks import CHECKS

@@ -40,6 +40,7 @@ SELECT portfolio_id, as_of, (stated_equity * 100000000)::bigint AS stated_equity
 FROM portfolios
 WHERE as_of <= $1::date AND ($2::date IS NULL OR stale_from IS NULL OR stale_from > $2::date)
   AND ($3::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($3::bigint[]))
+  AND portfolio_id BETWEEN $4 AND $5
 ORDER BY portfolio_id
 """
 FLOWS_SQL = """
@@ -59,6 +60,10 @@ SELECT position_id, (market_value * 100000000)::bigint AS market_value,
 FROM position_values
 WHERE session = $1 AND portfolio_id = ANY($2) AND (price_used IS NOT NULL OR status = 'priced')
 """
+
+# First and last portfolio key.
+KeyRange = tuple[int, int]
+ALL_KEYS: KeyRange = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -107,19 +112,28 @@ class Books:
 
 
 def read_books(
-    transaction: BulkTransaction, *, last: date, previous: date | None = None, only: IntArray | None = None
+    transaction: BulkTransaction,
+    *,
+    last: date,
+    previous: date | None = None,
+    only: IntArray | None = None,
+    keys: KeyRange = ALL_KEYS,
 ) -> Books:
     """The books of portfolios that exist on ``last``; with ``only`` those, and others that are stale by then.
+
+    Of these only portfolios whose keys lie in the range ``keys``, both ends included.
 
     Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
     Options are open until their owner closes them; ``orchestration.option_expiry`` ends them. Raises
     ``PublicationError`` naming the portfolios with an amount beyond 92 billion USD.
     """
-    rows = transaction.read(PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only)))
+    if only is not None:
+        only = only[(keys[0] <= only) & (only <= keys[1])]
+    rows = transaction.read(PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only), *keys))
     portfolio_ids = numpy_column(rows, "portfolio_id")
-    keys = (_key_list(portfolio_ids),)
-    table = _LotTable(transaction.read(LOTS_SQL, keys))
-    flows = transaction.read(FLOWS_SQL, keys)
+    found = (_key_list(portfolio_ids),)
+    table = _LotTable(transaction.read(LOTS_SQL, found))
+    flows = transaction.read(FLOWS_SQL, found)
     position_ids = numpy_column(table.rows, "position_id")
     valuations = read_valuations(transaction, portfolio_ids, position_ids[table.is_private])
     actions = read_published_actions(transaction, table.public_symbols)

@@ -46,14 +46,22 @@ def read_contracts(transaction: BulkTransaction) -> list[str]:
     return symbols
 
 
-def count_due(transaction: BulkTransaction, *, last: date, only: IntArray | None = None) -> int:
-    """How many portfolios exist on ``last``; with ``only`` those, and others that are stale by then."""
+def read_priced_names(transaction: BulkTransaction) -> list[str]:
+    """The symbols of all PUBLIC and OPTIONS lots, alphabetically."""
+    rows = transaction.read("SELECT DISTINCT symbol FROM positions WHERE investment_class <> 'PRIVATE' ORDER BY symbol")
+    symbols: list[str] = rows.column("symbol").to_pylist()
+    return symbols
+
+
+def read_due(transaction: BulkTransaction, *, last: date, only: IntArray | None = None) -> IntArray:
+    """The portfolios that exist on ``last``, ascending; with ``only`` those, and others that are stale by then."""
     rows = transaction.read(
-        "SELECT count(*) AS due FROM portfolios WHERE as_of <= $1::date "
-        "AND ($2::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($2::bigint[]))",
+        "SELECT portfolio_id FROM portfolios WHERE as_of <= $1::date "
+        "AND ($2::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($2::bigint[])) "
+        "ORDER BY portfolio_id",
         (last, None if only is None else only.tolist() or [0]),
     )
-    return int(rows["due"][0].as_py())
+    return numpy_column(rows, "portfolio_id")
 
 
 def mark_later_starts(transaction: BulkTransaction, windows: Sequence[HeldWindow], *, after: date, until: date) -> None:

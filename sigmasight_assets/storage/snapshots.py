@@ -1,6 +1,6 @@
 """Portfolio snapshots, position values and factor exposures: compare with what is stored, write what differs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -226,6 +226,25 @@ def read_consumed(connection: sa.Connection) -> dict[date, int]:
     """The symbol generation that each session's snapshots were computed from, oldest session first."""
     rows = connection.execute(sa.select(snapshot_inputs).order_by(snapshot_inputs.c.session))
     return {row.session: row.symbol_generation for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCounts:
+    """Snapshots stored of some sessions, the portfolios that have any, and how many are partial."""
+
+    snapshots: int
+    portfolios: int
+    partial: int
+
+
+def count_published(transaction: BulkTransaction, sessions: Sequence[date]) -> StoredCounts:
+    """What the sessions hold as this transaction sees it."""
+    rows = transaction.read(
+        "SELECT count(*) AS snapshots, count(DISTINCT portfolio_id) AS portfolios, "
+        "count(*) FILTER (WHERE is_partial) AS partial FROM portfolio_snapshots WHERE session = ANY($1::date[])",
+        ([str(day) for day in sessions],),
+    )
+    return StoredCounts(**rows.to_pylist()[0])
 
 
 def count_snapshots(connection: sa.Connection, *, first: date, last: date) -> int:

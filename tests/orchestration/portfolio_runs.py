@@ -1,9 +1,10 @@
 """Portfolio publications as tests start them, by hand and by the gate, and their comparison with the oracle."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -14,6 +15,9 @@ from sigmasight_assets.orchestration.portfolio_publication import (
     publish_portfolio_products,
 )
 from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.quant.lots import Lots, Portfolios
+from sigmasight_assets.quant.snapshots import LedgerResult
 from sigmasight_assets.sessions import NEW_YORK, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.decisions import record_action
@@ -163,3 +167,20 @@ def run_alone(url: str, sessions: Sequence[date]) -> None:
     database = Database(url)
     run(database, sessions)
     database.close()
+
+
+def violations(day: date, *places: int) -> Callable[..., list[Any]]:
+    """The check, but for violations that are not there, of the portfolios at these places: the ledger breaks none."""
+    seen = 0
+
+    def wrong(lots: Lots, portfolios: Portfolios, *arguments: Any, **options: Any) -> list[Any]:
+        nonlocal seen
+        offenders = identity_violations(lots, portfolios, *arguments, **options)
+        (result,) = (item for item in arguments if isinstance(item, LedgerResult))
+        for row in np.flatnonzero(result.sessions == np.datetime64(day, "D")).tolist():
+            own = [place - seen for place in places if 0 <= place - seen < len(portfolios)]
+            offenders[row] = np.array(own, dtype=np.int64)
+            seen += len(portfolios)
+        return offenders
+
+    return wrong

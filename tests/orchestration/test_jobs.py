@@ -7,7 +7,7 @@ from sigmasight_api.operators import SYMBOL_JOB
 from sigmasight_assets.definitions import defs
 from sigmasight_assets.orchestration.jobs import JOBS, ONBOARDING, PORTFOLIO_LAYER, SYMBOL_LAYER
 from sigmasight_assets.orchestration.lanes import LANE_TAG
-from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS
 from sigmasight_assets.services.stack import CHECKOUT
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS

@@ -4,17 +4,12 @@ import threading
 from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
-import numpy as np
 import pytest
 
 from sigmasight_assets.errors import NotReadyError, PublicationError
-from sigmasight_assets.orchestration import portfolio_publication
-from sigmasight_assets.orchestration.portfolio_publication import (
-    PRODUCTS,
-)
-from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.orchestration import portfolio_publication, portfolio_slices
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import add_capital_flow
@@ -56,6 +51,7 @@ from tests.orchestration.portfolio_runs import (
     run,
     run_alone,
     run_gate,
+    violations,
 )
 from tests.orchestration.states import States
 
@@ -142,6 +138,25 @@ def test_slices_do_not_change_results(
     assert content(books) == sliced
 
 
+def test_chunks_do_not_change_results(
+    books: Database, states: States, calendar: SessionCalendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a symbol has come after the figures that all chunks share were read."""
+    run(books)
+    whole, ledger = content(books), rows_of(books, LEDGER)
+    enter_books(states, calendar)
+    monkeypatch.setattr(portfolio_slices, "CHUNK_CELLS", 3 * len(DAYS))
+    with monkeypatch.context() as patch:
+        patch.setattr(portfolio_slices, "read_priced_names", lambda _: [MOVING])
+        outcome = run(books)
+    assert (outcome.generation, outcome.published, outcome.computed) == (2, DAYS, len(EXPECTED_PORTFOLIOS))
+    assert content(books) == whole
+    assert rows_of(books, LEDGER) == ledger
+    enter_books(states, calendar)
+    run(books)
+    assert content(books) == whole
+
+
 def test_ledger_rows_and_consumed_generations(done: Database) -> None:
     ledger = rows_of(done, "SELECT * FROM publications WHERE layer = 'portfolio' ORDER BY session")
     assert [row["session"] for row in ledger] == DAYS
@@ -212,16 +227,17 @@ def test_without_portfolios_nothing_is_published(books: Database) -> None:
     assert published_generations(books, "portfolio") == {}
 
 
-def test_broken_identity_ends_the_range_before_the_session(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ledger itself gives no way to break it, so the check reports a violation that is not there."""
+LEDGER = "SELECT session, products, rows_written, counts FROM publications WHERE layer = 'portfolio' ORDER BY session"
 
-    def wrong(*arguments: Any, **options: Any) -> list[Any]:
-        offenders = identity_violations(*arguments, **options)
-        offenders[3] = np.array([0, 2])
-        return offenders
 
+@pytest.mark.parametrize("cells", [1, 1_000_000], ids=["portfolio by portfolio", "in one chunk"])
+def test_broken_identity_ends_the_range_before_the_session(
+    books: Database, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    """Whatever of it was written before: of a wrong session no portfolio has snapshots."""
     with monkeypatch.context() as patch:
-        patch.setattr(portfolio_publication, "identity_violations", wrong)
+        patch.setattr(portfolio_slices, "CHUNK_CELLS", cells)
+        patch.setattr(portfolio_slices, "identity_violations", violations(DAYS[3], 0, 2))
         outcome = run(books)
     assert (outcome.published, outcome.failed) == (DAYS[:3], DAYS[3:])
     ids = [row["portfolio_id"] for row in rows_of(books, "SELECT portfolio_id FROM portfolios ORDER BY portfolio_id")]
@@ -241,19 +257,9 @@ def test_broken_identity_ends_the_range_before_the_session(books: Database, monk
 
 def test_failing_slice_ends_the_range(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", 4 * len(EXPECTED_PORTFOLIOS))
-    calls = []
-
-    def wrong(*arguments: Any, **options: Any) -> list[Any]:
-        offenders = identity_violations(*arguments, **options)
-        calls.append(len(offenders))
-        if len(calls) == 2:
-            offenders[1] = np.array([1])
-        return offenders
-
-    monkeypatch.setattr(portfolio_publication, "identity_violations", wrong)
+    monkeypatch.setattr(portfolio_slices, "identity_violations", violations(DAYS[5], 1))
     outcome = run(books)
     assert (outcome.published, outcome.failed) == (DAYS[:5], DAYS[5:])
-    assert calls == [4, 4]
 
 
 def test_runs_that_wait_for_each_other_see_what_the_first_has_written(books: Database) -> None:
@@ -302,7 +308,7 @@ def test_an_error_during_the_write_leaves_everything_as_it_was(done: Database, m
     def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(portfolio_publication, "record_consumed", full)
+    monkeypatch.setattr(portfolio_slices, "record_consumed", full)
     with pytest.raises(OSError, match="No space left"):
         run(done)
     assert contents(done, PORTFOLIO_TABLES) == before

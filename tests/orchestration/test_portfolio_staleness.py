@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sigmasight_assets.orchestration import portfolio_publication
+from sigmasight_assets.orchestration import portfolio_slices
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import NewLot, add_capital_flow, create_portfolio, mark_edited
@@ -189,7 +189,7 @@ def test_edit_during_the_computation_keeps_its_mark(done: Database, monkeypatch:
         return compute_portfolio_rows(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(portfolio_publication, "compute_portfolio_rows", interrupted)
+        patch.setattr(portfolio_slices, "compute_portfolio_rows", interrupted)
         assert run_gate(done) is not None
     marks = rows_of(done, "SELECT name, stale_from FROM portfolios WHERE stale_from IS NOT NULL")
     assert marks == [{"name": "mixed", "stale_from": DAYS[5]}]
@@ -233,7 +233,7 @@ def test_intermediate_rerun_marks_earlier_than_a_later_edit(
     correct_close(done, SOLID, DAYS[3], last=DAYS[3])
     with monkeypatch.context() as patch:
         if during:
-            patch.setattr(portfolio_publication, "compute_portfolio_rows", interrupted)
+            patch.setattr(portfolio_slices, "compute_portfolio_rows", interrupted)
         else:
             edit()
         run(done, [DAYS[3]])

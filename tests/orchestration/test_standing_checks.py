@@ -12,7 +12,7 @@ from sigmasight_assets.definitions import defs
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.freshness import Freshness
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, SYMBOL_LAYER
-from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.orchestration.standing_checks import (
     NOTHING_FAILED,
     STANDING_CHECKS,

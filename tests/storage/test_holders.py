@@ -13,10 +13,10 @@ from sigmasight_assets.storage.book_tables import portfolios, positions
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.holders import (
     HeldWindow,
-    count_due,
     find_holders,
     mark_later_starts,
     read_contracts,
+    read_due,
 )
 from sigmasight_assets.storage.portfolios import create_portfolio
 from tests.storage.conftest import SESSIONS
@@ -123,7 +123,9 @@ def test_due_are_those_asked_for_and_those_stale_by_then(
             connection.execute(mark)
     ids = None if only is None else np.array([numbers[place] for place in only], dtype=np.int64)
     with database.bulk() as transaction:
-        assert count_due(transaction, last=last, only=ids) == due
+        found = read_due(transaction, last=last, only=ids)
+        assert len(found) == due
+        assert found.tolist() == sorted(found.tolist())
 
 
 def test_holders_that_begin_later_are_marked_from_their_beginning_on(database: Database) -> None:

@@ -6,12 +6,8 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import PublicationError
-from sigmasight_assets.orchestration.portfolio_publication import (
-    LEDGER_IDENTITY,
-    PRODUCTS,
-    PortfolioPublication,
-    publish_portfolio_products,
-)
+from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, publish_portfolio_products
+from sigmasight_assets.orchestration.portfolio_slices import LEDGER_IDENTITY, PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
@@ -93,6 +89,7 @@ def _counts(outcome: PortfolioPublication) -> dict[str, Any]:
         "portfolios_computed": outcome.computed,
         "snapshots_computed": outcome.changed,
         "snapshots_fresh": outcome.snapshots - outcome.changed,
+        "seconds": outcome.times.rounded,
     }
 
 

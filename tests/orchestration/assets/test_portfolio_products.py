@@ -1,19 +1,15 @@
 """The portfolio products through real runs."""
 
-from typing import Any
-
-import numpy as np
 import pytest
 
-from sigmasight_assets.orchestration import portfolio_publication
-from sigmasight_assets.orchestration.portfolio_publication import PRODUCTS
-from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.orchestration import portfolio_slices
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.runs import INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
 from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
 from tests.orchestration.deployments import Deploy, Deployment
-from tests.orchestration.portfolio_runs import forget_symbols, waive
+from tests.orchestration.portfolio_runs import forget_symbols, violations, waive
 
 JOB = "portfolio_layer"
 KEYS = [str(day) for day in DAYS]
@@ -34,6 +30,8 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, book
     assert (batch["first_session"], batch["last_session"]) == (DAYS[0], DAYS[-1])
     assert batch["input_hash"] == "0123456789abcdef"
     snapshots = len(rows_of(books, "SELECT * FROM portfolio_snapshots"))
+    seconds = batch["counts"].pop("seconds")
+    assert set(seconds) == {"waiting", "reading", "computing", "checking", "writing", "committing"}
     assert batch["counts"] == {
         "sessions_published": 12,
         "sessions_failed": 0,
@@ -134,12 +132,7 @@ def test_a_day_without_session_is_refused(deployment: Deployment, books: Databas
 def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
     deployment: Deployment, books: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(*arguments: Any, **options: Any) -> list[Any]:
-        offenders = identity_violations(*arguments, **options)
-        offenders[2] = np.array([1])
-        return offenders
-
-    monkeypatch.setattr(portfolio_publication, "identity_violations", wrong)
+    monkeypatch.setattr(portfolio_slices, "identity_violations", violations(DAYS[2], 1))
     run = deployment.run(JOB, KEYS[0], KEYS[-1])
     assert not run.success
     assert run.retries == 0

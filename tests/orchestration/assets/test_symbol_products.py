@@ -33,6 +33,9 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, pric
     assert (batch["error"], batch["input_hash"]) == (None, None)
     assert batch["finished_at"] > batch["started_at"]
     written = rows_of(priced, "SELECT sum(rows_written) AS rows FROM publications")[0]["rows"]
+    seconds = batch["counts"].pop("seconds")
+    assert set(seconds) == {"waiting", "reading", "computing", "checking", "writing", "committing"}
+    assert 0 < sum(seconds.values()) < (batch["finished_at"] - batch["started_at"]).total_seconds()
     assert batch["counts"] == {
         "sessions_published": 12,
         "sessions_failed": 0,

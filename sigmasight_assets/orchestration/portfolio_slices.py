@@ -1,0 +1,278 @@
+"""One slice of a range of snapshots: a transaction that computes its portfolios in chunks and writes what differs.
+
+Portfolios do not depend on each other, so memory is bounded by the chunk however many there are. All chunks are seen
+at once or not at all: a single wrong portfolio ends the slice with nothing written.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from sigmasight_assets.orchestration.option_expiry import settle_options
+from sigmasight_assets.orchestration.part_times import PartTimes
+from sigmasight_assets.orchestration.portfolio_inputs import Inputs
+from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
+from sigmasight_assets.orchestration.portfolio_selection import mark_later, select_portfolios
+from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
+from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
+from sigmasight_assets.quant.ledger_identity import identity_violations
+from sigmasight_assets.quant.lots import LedgerState
+from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.books import Books, KeyRange, read_books, read_ledger_state
+from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.holders import read_due, read_priced_names
+from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, naming_portfolios
+from sigmasight_assets.storage.operations import Verdict
+from sigmasight_assets.storage.publications import (
+    Publication,
+    lock_layer,
+    next_generation,
+    record_publications,
+)
+from sigmasight_assets.storage.published import read_published_betas, read_published_closes
+from sigmasight_assets.storage.snapshots import (
+    PortfolioRows,
+    find_changed_snapshots,
+    record_consumed,
+    replace_snapshots,
+)
+
+PRODUCTS = ("portfolio_snapshots", "portfolio_factor_exposures")
+LEDGER_IDENTITY = "ledger_identity"
+# Snapshots (sessions x portfolios) held in memory at a time: about 1 GB with fifteen lots each.
+CHUNK_CELLS = 50_000
+
+
+class BrokenIdentityError(Exception):
+    """The ledger of some portfolio does not add up at some session, so nothing of the slice may be written.
+
+    ``verdicts`` are those of all its sessions, and ``first_wrong`` the position of the first that did not pass.
+    """
+
+    def __init__(self, verdicts: list[Verdict]) -> None:
+        super().__init__("the identity of the ledger is broken")
+        self.verdicts = verdicts
+        self.first_wrong = next(place for place, item in enumerate(verdicts) if not item.passed)
+
+
+@dataclass(frozen=True)
+class PortfolioRun:
+    """What every transaction of one publication shares, and how long its parts took."""
+
+    database: Database
+    calendar: SessionCalendar
+    run_id: str
+    times: PartTimes = field(default_factory=PartTimes)
+
+    @contextmanager
+    def transaction(self) -> Iterator[BulkTransaction]:
+        """A transaction that may write snapshots; what it waits for at either end is counted."""
+        with ExitStack() as stack:
+            with self.times.part("waiting"):
+                transaction = stack.enter_context(self.database.bulk())
+                lock_layer(transaction, "portfolio")
+                # Closes and betas are read by two statements, which must see the same publication.
+                lock_layer(transaction, "symbol", shared=True)
+            yield transaction
+            with self.times.part("committing"):
+                stack.close()
+
+
+@dataclass
+class PublishedSlice:
+    """A slice of T sessions as its chunks add up: portfolios computed, and by session (T,) snapshots and changes.
+
+    ``offenders`` are the portfolios, by session, whose ledger does not add up. ``generation`` is None when nothing
+    differed.
+    """
+
+    sessions: list[date]
+    exists: IntArray
+    changed: IntArray
+    offenders: list[list[int]]
+    portfolio_ids: IntArray
+    generation: int | None = None
+
+    @classmethod
+    def empty(cls, sessions: Sequence[date]) -> "PublishedSlice":
+        """Before the first chunk."""
+        none = np.zeros(len(sessions), dtype=np.int64)
+        return cls(list(sessions), none, none.copy(), [[] for _ in sessions], none[:0])
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a ledger of any chunk does not add up."""
+        return any(self.offenders)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict a session."""
+        total = f"{len(self.portfolio_ids)} portfolios"
+        return [
+            Verdict(
+                LEDGER_IDENTITY,
+                day,
+                not wrong,
+                f"broken for {len(wrong)} portfolios: {wrong[:NAMED_OFFENDERS]}" if wrong else total,
+            )
+            for day, wrong in zip(self.sessions, self.offenders, strict=True)
+        ]
+
+    @property
+    def ledger(self) -> list[Publication]:
+        """The publications of the sessions in which something differed."""
+        return [
+            Publication(
+                session=day,
+                products=PRODUCTS,
+                rows_written=changed,
+                coverage=None,
+                counts={"portfolios": exists, "changed": changed},
+            )
+            for day, exists, changed in zip(self.sessions, self.exists.tolist(), self.changed.tolist(), strict=True)
+            if changed
+        ]
+
+
+def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Inputs) -> PublishedSlice:
+    """Compute, judge and write the snapshots of the sessions that differ.
+
+    Raises ``BrokenIdentityError`` with the verdicts over all portfolios; the transaction has to be given up then.
+    """
+    sessions, last = inputs.sessions, inputs.sessions[-1]
+    with run.times.part("reading"):
+        selection = select_portfolios(transaction, run.calendar, inputs)
+        chunks = _chunks(read_due(transaction, last=last, only=selection.portfolio_ids), len(sessions))
+        figures = _Figures(transaction, run.calendar, sessions, is_read_once=len(chunks) > 1)
+    done = PublishedSlice.empty(sessions)
+    after = run.calendar.offset(last, 1) if inputs.newest_after(last) else None
+    for keys in chunks:
+        with run.times.part("reading"):
+            books = read_books(
+                transaction, last=last, previous=inputs.previous, only=selection.portfolio_ids, keys=keys
+            )
+            books, settlements = settle_options(transaction, run.calendar, books, last=last)
+            state = read_ledger_state(transaction, books, inputs.previous)
+            grid, closes, betas = figures.of(books.symbols)
+        with run.times.part("computing"), naming_portfolios(books.portfolio_ids):
+            rows = compute_portfolio_rows(
+                books, state, grid, rows=figures.rows, closes=closes, betas=betas, settlements=settlements
+            )
+        with run.times.part("checking"):
+            _judge(rows, state, done)
+            changed = find_changed_snapshots(transaction, rows)
+        if done.is_broken:
+            continue
+        with run.times.part("writing"):
+            _write(transaction, done, rows, changed)
+            _settle_books(transaction, books, changed[-1], previous=inputs.previous, last=last, after=after)
+    if done.is_broken:
+        raise BrokenIdentityError(done.verdicts)
+    if done.generation is not None:
+        record_publications(transaction, done.generation, "portfolio", done.ledger, run_id=run.run_id)
+    record_consumed(transaction, dict(inputs.generations), run_id=run.run_id)
+    mark_later(transaction, selection, inputs, last=last)
+    return done
+
+
+class _Figures:
+    """Published closes and betas of the sessions and of those that they are carried from.
+
+    Several chunks share one reading of everything that any portfolio holds; a single one reads what it needs.
+    ``rows`` (T,) are the positions of the sessions.
+    """
+
+    def __init__(
+        self, transaction: BulkTransaction, calendar: SessionCalendar, sessions: Sequence[date], *, is_read_once: bool
+    ) -> None:
+        positions = np.array([calendar.index(day) for day in sessions])
+        start = max(0, int(positions[0]) - CARRIED_SESSIONS)
+        self.rows: IntArray = positions - start
+        self._transaction = transaction
+        self._sessions = calendar.sessions[start : int(positions[-1]) + 1]
+        self._shared = self._read(tuple(read_priced_names(transaction))) if is_read_once else None
+
+    def of(self, symbols: tuple[str, ...]) -> tuple[Grid, IntArray, FloatArray]:
+        """Grid (N, S), closes (N, S) and betas (N, S, 13) of the symbols."""
+        if self._shared is None:
+            return self._read(symbols)
+        grid, closes, betas = self._shared
+        places = {name: place for place, name in enumerate(grid.symbols)}
+        # A lot may have been entered after they were read.
+        if not places.keys() >= set(symbols):
+            return self._read(symbols)
+        columns = np.array([places[name] for name in symbols], dtype=np.int64)
+        return Grid(grid.sessions, symbols), closes[:, columns], betas[:, columns]
+
+    def _read(self, symbols: tuple[str, ...]) -> tuple[Grid, IntArray, FloatArray]:
+        grid = Grid(self._sessions, symbols)
+        return grid, read_published_closes(self._transaction, grid), read_published_betas(self._transaction, grid)
+
+
+def _chunks(due: IntArray, sessions: int) -> list[KeyRange]:
+    """Ranges of portfolio keys that hold all that are due, each so many of them that its rows fit the memory."""
+    size = max(1, CHUNK_CELLS // sessions)
+    parts = [due[first : first + size] for first in range(0, len(due), size)]
+    return [(int(part[0]), int(part[-1])) for part in parts]
+
+
+def _judge(rows: PortfolioRows, state: LedgerState, done: PublishedSlice) -> None:
+    """Add a chunk's portfolios and offenders."""
+    books = rows.books
+    offenders = identity_violations(
+        books.lots, books.portfolios, books.flows, state, rows.ledger, dividends=books.dividends
+    )
+    for of_session, wrong in zip(done.offenders, offenders, strict=True):
+        of_session.extend(books.portfolio_ids[wrong].tolist())
+    done.portfolio_ids = np.concatenate([done.portfolio_ids, books.portfolio_ids])
+    done.exists += rows.ledger.snapshots.exists.sum(axis=1)
+
+
+def _write(transaction: BulkTransaction, done: PublishedSlice, rows: PortfolioRows, changed: BoolArray) -> None:
+    """Replace a chunk's changed snapshots; the first one that differs takes the slice's generation."""
+    if not changed.any():
+        return
+    if done.generation is None:
+        done.generation = next_generation(transaction)
+    replace_snapshots(transaction, rows, changed, generation=done.generation)
+    done.changed += changed.sum(axis=1)
+
+
+def _settle_books(
+    transaction: BulkTransaction,
+    books: Books,
+    changed_last: BoolArray,
+    *,
+    previous: date | None,
+    last: date,
+    after: date | None,
+) -> None:
+    """Mark the computed portfolios as current, or as stale from ``after`` on when later snapshots build on them.
+
+    Settled are the edits dated after the ``previous`` snapshots and not after ``last``, on sessions or between them.
+    An edit that came in meanwhile has another book version and keeps its mark.
+    """
+    computed = pa.table(
+        {
+            "portfolio_id": pa.array(books.portfolio_ids),
+            "book_version": pa.array(books.book_versions),
+            "changed": pa.array(changed_last),
+        }
+    )
+    columns = {"portfolio_id": "bigint", "book_version": "bigint", "changed": "boolean"}
+    with transaction.scratch_table("computed_books", columns, computed):
+        transaction.execute(
+            "UPDATE portfolios SET stale_from = $3::date FROM computed_books AS computed "
+            "WHERE portfolios.portfolio_id = computed.portfolio_id "
+            "AND ((portfolios.book_version = computed.book_version AND portfolios.stale_from <= $2::date "
+            "AND ($1::date IS NULL OR portfolios.stale_from > $1::date)) "
+            # Of two marks the earlier stays; no mark is later than any.
+            "OR (computed.changed AND coalesce(portfolios.stale_from > $3::date, $3::date IS NOT NULL)))",
+            (previous, last, after),
+        )
