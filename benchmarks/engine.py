@@ -64,13 +64,13 @@ def ours(market: Market) -> SymbolExposures:
 
 @contextmanager
 def without_p_values() -> Iterator[None]:
-    """The engine without the distribution function, which no arithmetic of ours can make cheaper."""
-    function = ols.stdtr
-    ols.stdtr = lambda _, statistic: statistic
+    """The engine without the distribution function, which the floor leaves out too."""
+    function = ols.two_sided_p_values
+    ols.two_sided_p_values = lambda statistic, _: statistic
     try:
         yield
     finally:
-        ols.stdtr = function
+        ols.two_sided_p_values = function
 
 
 def bare(market: Market) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import stdtr
 
 from sigmasight_assets.quant.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import Reason
 from sigmasight_assets.quant.gram import Moments, Regression, SymbolBlock, aligned_rows, is_constant, selected_pairs
 from sigmasight_assets.quant.publishable import capped, missing_reasons, qualities
+from sigmasight_assets.quant.student_t import two_sided_p_values
 
 # Where less than this share of the variation is left, the residual sum of squares is summed from the residuals: a
 # difference of moments would lose digits, and the p-value loses as many times more as there are rows.
@@ -43,7 +43,8 @@ class OlsEstimates:
     @classmethod
     def unwritten(cls, shape: tuple[int, int]) -> Self:
         """Arrays of this shape whose contents are still to be written."""
-        beta, raw_beta, alpha, r_squared, std_err, p_value = (np.empty(shape) for _ in range(6))
+        # One large array takes far fewer page faults than six smaller ones: the system gives it large pages.
+        beta, raw_beta, alpha, r_squared, std_err, p_value = np.empty((6, *shape))
         n_obs = np.empty(shape, dtype=np.int64)
         quality, reason = (np.empty(shape, dtype=np.int8) for _ in range(2))
         is_capped = np.empty(shape, dtype=np.bool_)
@@ -119,8 +120,8 @@ def _fit(regression: Regression, symbols: SymbolBlock, moments: Moments, *, rows
         std_err = np.sqrt(residual / (n - 2.0) / sxx)
         # The same number twice; each form keeps its digits on its own side of one half.
         r_squared = np.where(residual < 0.5 * syy, 1.0 - residual / syy, beta * sxy / syy)
-        statistic = np.where(known, -np.abs(beta / std_err), np.nan)
-    p_value = 2.0 * stdtr(n - 2.0, statistic)
+        statistic = np.where(known, beta / std_err, np.nan)
+    p_value = two_sided_p_values(statistic, n - 2.0)
     return _Fit(beta, moments.mean_y - beta * moments.mean_x[0], r_squared, std_err, p_value)
 
 
