@@ -80,11 +80,14 @@ def ols_estimates(
     constant = is_constant(moments.sxx[0], moments.mean_x[0], n) | is_constant(moments.syy, moments.mean_y, n)
     reason = missing_reasons(regression, n, priced=priced, constant=constant)
     known = reason == Reason.NONE
-    exact = np.broadcast_to(itself[:, None], known.shape)
+    unknown = ~known
+    exact = known & itself[:, None]
     fit = _fit(regression, symbols, moments, rows=rows, known=known)
 
     def published(estimate: FloatArray, value_of_exact_fit: float) -> FloatArray:
-        return np.where(known, np.where(exact, value_of_exact_fit, estimate), np.nan)
+        np.copyto(estimate, value_of_exact_fit, where=exact)
+        np.copyto(estimate, np.nan, where=unknown)
+        return estimate
 
     raw_beta = published(fit.beta, 1.0)
     beta, is_capped = capped(raw_beta)

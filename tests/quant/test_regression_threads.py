@@ -85,7 +85,8 @@ def test_a_single_block_and_a_single_core_need_no_threads(monkeypatch: pytest.Mo
     assert market.exposures(ROWS).market.beta.shape == (25, 5)
 
 
-def test_several_callers_at_once_get_their_own_results(many_blocks: Market) -> None:
+@pytest.mark.usefixtures("many_blocks")
+def test_several_callers_at_once_get_their_own_results() -> None:
     markets = [random_market(seed=seed, symbols=30) for seed in range(6)]
     expected = [market.exposures(ROWS) for market in markets]
     with ThreadPoolExecutor(3) as pool:

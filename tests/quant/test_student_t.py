@@ -40,7 +40,8 @@ def arc_tangent(value: Decimal) -> Decimal:
     while abs(power) > Decimal(10) ** -(DIGITS + 20):
         total += power / order
         power, order = -power * value * value, order + 2
-    return total * 2**halvings
+    whole: Decimal = total * 2**halvings
+    return whole
 
 
 @cache
@@ -49,7 +50,7 @@ def pi() -> Decimal:
 
 
 def closed_form(statistic: float, degrees: int) -> float:
-    """Abramowitz and Stegun 26.7.3 and 26.7.4: a finite sum in the cosine of the angle whose tangent is t / sqrt(df)."""
+    """Abramowitz and Stegun 26.7.3 and 26.7.4: a finite sum over the angle whose tangent is t / sqrt(df)."""
     with localcontext() as context:
         context.prec = DIGITS + 30
         t, df = Decimal(statistic), Decimal(degrees)
