@@ -27,7 +27,11 @@ query Events($runId: ID!, $cursor: String) {
     __typename
     ... on EventConnection {
       cursor hasMore
-      events { __typename ... on MessageEvent { timestamp eventType } ... on ExecutionStepFailureEvent { error { message } } }
+      events {
+        __typename
+        ... on MessageEvent { timestamp eventType }
+        ... on ExecutionStepFailureEvent { error { message } }
+      }
     }
   }
 }
