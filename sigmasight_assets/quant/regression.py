@@ -26,6 +26,8 @@ BLOCK_SYMBOLS = 2560
 BLOCK_PAIRS = 8192
 # More would wait for the memory rather than for the processor, and others run beside this.
 MOST_THREADS = 4
+# Sessions times symbols for each thread: of fewer, most of the time is the interpreter's, which threads do not share.
+THREAD_PAIRS = 1024
 
 SINGLE = tuple(factor for factor in FACTORS if factor.estimator == "ols" and len(factor.proxies) == 1)
 RIDGE = tuple(factor for factor in FACTORS if factor.estimator == "ridge")
@@ -92,7 +94,7 @@ def estimate_exposures(
             for field in fields(part):
                 getattr(target, field.name)[sessions, symbols] = getattr(part, field.name)
 
-    _run_in_threads(write_block, list(_blocks(rows, returns.shape[1])))
+    _run_in_threads(write_block, list(_blocks(rows, returns.shape[1])), pairs=len(rows) * returns.shape[1])
     return exposures
 
 
@@ -164,18 +166,23 @@ def _blocks(rows: IntArray, symbol_count: int) -> Iterator[tuple[slice, slice]]:
     position = 0
     while position < len(rows):
         end = int(np.searchsorted(rows, rows[position] + BLOCK_SESSIONS))
-        width = min(BLOCK_SYMBOLS, BLOCK_PAIRS // (end - position))
-        for first in range(0, symbol_count, width):
+        most = min(BLOCK_SYMBOLS, BLOCK_PAIRS // (end - position))
+        # Of equal widths: one thread would wait for the other's longer block.
+        width = _parts(symbol_count, _parts(symbol_count, most))
+        for first in range(0, symbol_count, max(1, width)):
             yield slice(position, end), slice(first, first + width)
         position = end
 
 
-def _run_in_threads(write: Callable[[tuple[slice, slice]], None], blocks: Sequence[tuple[slice, slice]]) -> None:
+def _run_in_threads(
+    write: Callable[[tuple[slice, slice]], None], blocks: Sequence[tuple[slice, slice]], *, pairs: int
+) -> None:
     """Write the blocks, whose results do not overlap; numpy leaves the interpreter to other threads meanwhile.
 
+    ``pairs`` is the number of sessions times symbols in all of them.
     The first exception of a block is raised here; blocks not yet begun are dropped.
     """
-    threads = min(_cores(), MOST_THREADS, len(blocks))
+    threads = min(_cores(), MOST_THREADS, len(blocks), pairs // THREAD_PAIRS)
     if threads < 2:
         for block in blocks:
             write(block)
@@ -190,6 +197,11 @@ def _cores() -> int:
     # Not on macOS and Windows.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _parts(count: int, size: int) -> int:
+    """How many parts of at most ``size`` make up ``count``, none where there is nothing."""
+    return -(-count // size) if size else 0
 
 
 def _unwritten(shape: tuple[int, int]) -> SymbolExposures:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from threading import Barrier, get_ident
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -20,6 +21,7 @@ ROWS = list(range(195, 220))
 def many_blocks(monkeypatch: pytest.MonkeyPatch) -> Market:
     """A market in 4 x 6 blocks, on a machine with four cores."""
     monkeypatch.setattr(regression, "BLOCK_SYMBOLS", 7)
+    monkeypatch.setattr(regression, "THREAD_PAIRS", 1)
     monkeypatch.setattr(regression, "_cores", lambda: 4)
     return random_market(seed=8, symbols=40)
 
@@ -73,13 +75,15 @@ def test_a_failure_of_a_block_reaches_the_caller(
         many_blocks.exposures(ROWS)
 
 
-def test_a_single_block_and_a_single_core_need_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_work_and_a_single_core_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_pool(_: int) -> None:
         pytest.fail("started threads")
 
     monkeypatch.setattr(regression, "ThreadPoolExecutor", no_pool)
     market = random_market(seed=9, symbols=5)
     monkeypatch.setattr(regression, "_cores", lambda: 4)
+    assert market.exposures(ROWS).market.beta.shape == (25, 5)
+    monkeypatch.setattr(regression, "THREAD_PAIRS", 1)
     assert market.exposures([219]).market.beta.shape == (1, 5)
     monkeypatch.setattr(regression, "_cores", lambda: 1)
     assert market.exposures(ROWS).market.beta.shape == (25, 5)
@@ -104,3 +108,18 @@ def test_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None
     assert regression._cores() == 8
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert regression._cores() == 1
+
+
+@pytest.mark.parametrize("symbols", [1, 7, 8, 20, 21, 22])
+def test_blocks_are_of_like_widths_and_cover_everything_once(monkeypatch: pytest.MonkeyPatch, symbols: int) -> None:
+    monkeypatch.setattr(regression, "BLOCK_SYMBOLS", 7)
+    covered = np.zeros((2, symbols), dtype=np.int64)
+    widths = []
+    for sessions, part in regression._blocks(np.array([10, 30]), symbols):
+        covered[sessions, part] += 1
+        widths.append(covered[0, part].size)
+
+    assert (covered == 1).all()
+    assert max(widths) <= 7
+    assert len(widths) == 2 * -(-symbols // 7)
+    assert max(widths) - min(widths) <= 2
