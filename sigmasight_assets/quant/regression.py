@@ -26,8 +26,9 @@ BLOCK_SYMBOLS = 2560
 BLOCK_PAIRS = 8192
 # More would wait for the memory rather than for the processor, and others run beside this.
 MOST_THREADS = 4
-# Sessions times symbols for each thread: of fewer, most of the time is the interpreter's, which threads do not share.
-THREAD_PAIRS = 1024
+# Sessions times symbols for each thread. On two idle cores 5,000 took a little longer than on one, since threads wait for
+# each other between the many short steps of the interpreter; 120,000 took four fifths.
+THREAD_PAIRS = 16_384
 
 SINGLE = tuple(factor for factor in FACTORS if factor.estimator == "ols" and len(factor.proxies) == 1)
 RIDGE = tuple(factor for factor in FACTORS if factor.estimator == "ridge")
@@ -206,9 +207,9 @@ def _parts(count: int, size: int) -> int:
 
 def _unwritten(shape: tuple[int, int]) -> SymbolExposures:
     """Exposures of ``shape`` (rows, symbols), to be written block by block."""
-    ols = OlsEstimates.unwritten
+    market, rates, first, second, third, fourth = OlsEstimates.unwritten(shape, count=len(SINGLE) + len(SPREADS))
     ridge = RidgeEstimates.unwritten(shape, size=len(RIDGE))
-    return SymbolExposures(ols(shape), ols(shape), ridge, (ols(shape), ols(shape), ols(shape), ols(shape)))
+    return SymbolExposures(market, rates, ridge, (first, second, third, fourth))
 
 
 def _require_consistent(
