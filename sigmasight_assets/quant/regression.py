@@ -26,8 +26,8 @@ BLOCK_SYMBOLS = 2560
 BLOCK_PAIRS = 8192
 # More would wait for the memory rather than for the processor, and others run beside this.
 MOST_THREADS = 4
-# Sessions times symbols for each thread. On two idle cores 5,000 took a little longer than on one, since threads wait for
-# each other between the many short steps of the interpreter; 120,000 took four fifths.
+# Sessions times symbols for each thread. On two idle cores 5,000 took a little longer than on one, since threads wait
+# for each other between the many short steps of the interpreter; 120,000 took four fifths.
 THREAD_PAIRS = 16_384
 
 SINGLE = tuple(factor for factor in FACTORS if factor.estimator == "ols" and len(factor.proxies) == 1)
