@@ -17,11 +17,16 @@ class Market(Protocol):
     """Returns (N, S), those of the eight funds (N, 8), and the rows (T,) to estimate."""
 
     @property
-    def returns(self) -> FloatArray: ...
+    def returns(self) -> FloatArray:
+        """Daily returns of the symbols, NaN where missing."""
+
     @property
-    def factor_returns(self) -> FloatArray: ...
+    def factor_returns(self) -> FloatArray:
+        """Daily returns of the funds in the order of ``FACTOR_ETFS``, none missing."""
+
     @property
-    def rows(self) -> IntArray: ...
+    def rows(self) -> IntArray:
+        """Neighbouring sessions."""
 
 
 def regressor(market: Market, factor: FactorDefinition) -> FloatArray:
@@ -111,7 +116,13 @@ def _patterns(y: FloatArray) -> Iterator[tuple[BoolArray, IntArray]]:
 
 
 def polars_ols_fits(market: Market) -> list[Any]:
-    """polars-ols: grouped fits of one session, rolling ones of several; ridge on globally standardised regressors."""
+    """polars-ols: grouped fits of one session, rolling ones of several; missing returns are dropped rows.
+
+    Of one session, slopes and inference are those of the definitions; the ridge slopes are per standard deviation. The
+    rolling fits do less than the others: they give coefficients only, their window is the last ``window`` returns that
+    the symbol has, and not those among the last ``window`` sessions, and their ridge is not standardised, which rolling
+    fits cannot do. Symbols with too few returns are fitted too.
+    """
     import polars as pl  # noqa: PLC0415
     import polars_ols  # noqa: F401, PLC0415
 
@@ -174,17 +185,17 @@ def _polars_rolling(frame: Any, first: int) -> list[Any]:
 
 
 def rolling_ols(market: Market) -> dict[tuple[int, str], Any]:
-    """``RollingOLS`` per symbol and factor over the whole range, with its inference; there is no rolling ridge."""
+    """``RollingOLS`` per symbol and factor, with its inference, (window - 1 + T) rows; there is no rolling ridge."""
     import statsmodels.api as sm  # noqa: PLC0415
     from statsmodels.regression.rolling import RollingOLS  # noqa: PLC0415
 
     found: dict[tuple[int, str], Any] = {}
     for factor in OLS_FACTORS:
-        x = sm.add_constant(pd.Series(regressor(market, factor), name="x"))
+        needed = slice(int(market.rows[0]) - factor.window + 1, None)
+        x = sm.add_constant(pd.Series(regressor(market, factor)[needed], name="x"))
         for symbol in range(market.returns.shape[1]):
-            model = RollingOLS(
-                market.returns[:, symbol], x, window=factor.window, min_nobs=factor.min_observations, missing="drop"
-            )
+            y = market.returns[needed, symbol]
+            model = RollingOLS(y, x, window=factor.window, min_nobs=factor.min_observations, missing="drop")
             fit = model.fit(use_t=True)
             found[symbol, factor.name] = (fit.params, fit.rsquared, fit.bse, fit.pvalues)
     return found

@@ -17,7 +17,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from sigmasight_assets.quant.arrays import FloatArray
+from sigmasight_assets.quant.arrays import FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.sessions import exchange_calendar
@@ -160,7 +160,7 @@ def fill_books(database: Database, names: Sequence[str], *, portfolios: int, lot
     step = 100_000
     with database.bulk() as transaction:
         for first in range(0, portfolios, step):
-            ids = np.arange(first, min(portfolios, first + step)) + 1
+            ids: IntArray = np.arange(first, min(portfolios, first + step), dtype=np.int64) + 1
             transaction.append(
                 "portfolios",
                 pa.table(
@@ -178,7 +178,7 @@ def fill_books(database: Database, names: Sequence[str], *, portfolios: int, lot
         connection.execute(sa.text("VACUUM ANALYZE portfolios, positions"))
 
 
-def _lots(random: np.random.Generator, names: Sequence[str], ids: FloatArray, lots: int, as_of: date) -> pa.Table:
+def _lots(random: np.random.Generator, names: Sequence[str], ids: IntArray, lots: int, as_of: date) -> pa.Table:
     count = len(ids) * lots
     # Neighbouring symbols from a random start: different ones within a portfolio, without a draw for each.
     held = (random.integers(0, len(names), len(ids))[:, None] + np.arange(lots) * 7) % len(names)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import stdtr
 
 from sigmasight_assets.quant.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import Reason
 from sigmasight_assets.quant.gram import Moments, Regression, SymbolBlock, aligned_rows, is_constant, selected_pairs
 from sigmasight_assets.quant.publishable import capped, missing_reasons, qualities
+from sigmasight_assets.quant.student_t import two_sided_p_values
 
 # Where less than this share of the variation is left, the residual sum of squares is summed from the residuals: a
 # difference of moments would lose digits, and the p-value loses as many times more as there are rows.
@@ -41,13 +41,20 @@ class OlsEstimates:
     is_capped: BoolArray
 
     @classmethod
-    def unwritten(cls, shape: tuple[int, int]) -> Self:
-        """Arrays of this shape whose contents are still to be written."""
-        beta, raw_beta, alpha, r_squared, std_err, p_value = (np.empty(shape) for _ in range(6))
-        n_obs = np.empty(shape, dtype=np.int64)
-        quality, reason = (np.empty(shape, dtype=np.int8) for _ in range(2))
-        is_capped = np.empty(shape, dtype=np.bool_)
-        return cls(beta, raw_beta, alpha, r_squared, std_err, p_value, n_obs, quality, reason, is_capped)
+    def unwritten(cls, shape: tuple[int, int], *, count: int) -> tuple[Self, ...]:
+        """Arrays of this shape for ``count`` regressions whose contents are still to be written.
+
+        Those of one type share their memory: the system gives large pages to large arrays, and a range of sessions
+        takes a third of the page faults that arrays of their own take.
+        """
+        numbers = np.empty((count, 6, *shape))
+        n_obs = np.empty((count, *shape), dtype=np.int64)
+        codes = np.empty((count, 2, *shape), dtype=np.int8)
+        is_capped = np.empty((count, *shape), dtype=np.bool_)
+        return tuple(
+            cls(beta, raw_beta, alpha, r_squared, std_err, p_value, n_obs[k], codes[k, 0], codes[k, 1], is_capped[k])
+            for k, (beta, raw_beta, alpha, r_squared, std_err, p_value) in enumerate(numbers)
+        )
 
 
 @dataclass(frozen=True)
@@ -79,11 +86,14 @@ def ols_estimates(
     constant = is_constant(moments.sxx[0], moments.mean_x[0], n) | is_constant(moments.syy, moments.mean_y, n)
     reason = missing_reasons(regression, n, priced=priced, constant=constant)
     known = reason == Reason.NONE
-    exact = np.broadcast_to(itself[:, None], known.shape)
+    unknown = ~known
+    exact = known & itself[:, None]
     fit = _fit(regression, symbols, moments, rows=rows, known=known)
 
     def published(estimate: FloatArray, value_of_exact_fit: float) -> FloatArray:
-        return np.where(known, np.where(exact, value_of_exact_fit, estimate), np.nan)
+        np.copyto(estimate, value_of_exact_fit, where=exact)
+        np.copyto(estimate, np.nan, where=unknown)
+        return estimate
 
     raw_beta = published(fit.beta, 1.0)
     beta, is_capped = capped(raw_beta)
@@ -119,8 +129,8 @@ def _fit(regression: Regression, symbols: SymbolBlock, moments: Moments, *, rows
         std_err = np.sqrt(residual / (n - 2.0) / sxx)
         # The same number twice; each form keeps its digits on its own side of one half.
         r_squared = np.where(residual < 0.5 * syy, 1.0 - residual / syy, beta * sxy / syy)
-        statistic = np.where(known, -np.abs(beta / std_err), np.nan)
-    p_value = 2.0 * stdtr(n - 2.0, statistic)
+        statistic = np.where(known, beta / std_err, np.nan)
+    p_value = two_sided_p_values(statistic, n - 2.0)
     return _Fit(beta, moments.mean_y - beta * moments.mean_x[0], r_squared, std_err, p_value)
 
 

@@ -38,7 +38,7 @@ class RidgeEstimates:
 
         The betas of one regressor are contiguous in memory.
         """
-        beta, raw_beta = (np.moveaxis(np.empty((size, *shape)), 0, -1) for _ in range(2))
+        beta, raw_beta = np.moveaxis(np.empty((2, size, *shape)), 1, -1)
         is_capped = np.moveaxis(np.empty((size, *shape), dtype=np.bool_), 0, -1)
         n_obs = np.empty(shape, dtype=np.int64)
         quality, reason = (np.empty(shape, dtype=np.int8) for _ in range(2))

@@ -56,7 +56,7 @@ def test_an_outlier_that_the_pair_does_not_use_costs_no_digits(size: float) -> N
     y[60] = np.nan
     y[70] = -size
     x[70, 1] = np.nan
-    # Before the window, but within the span that the symbol was centred on.
+    # Before the window, but within the span of the block.
     y[10] = size
     assert_moments_of_rows(x, y)
 
@@ -66,7 +66,7 @@ def test_infinite_values_count_as_missing() -> None:
     y[60] = np.inf
     symbols = symbol_block(y[:, None], start=0, end=LAST + 1)
     assert_array_equal(symbols.present[60], [0.0])
-    assert np.isfinite(symbols.centred).all()
+    assert np.isfinite(symbols.values).all()
     y[60] = np.nan
     assert_moments_of_rows(x, y)
 
