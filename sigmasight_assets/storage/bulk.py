@@ -38,12 +38,19 @@ class BulkTransaction:
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows of a query as an Arrow table; placeholders are ``$1``, ``$2``, ...
 
-        The parameters, dates, numbers, texts and lists of them, become part of the statement: without any, the driver
-        asks for a binary COPY and reads it while the server still sends.
+        The parameters (dates, numbers, flags, texts and lists of them) become part of the statement: without any, the
+        driver asks for a binary COPY and reads it while the server still sends.
         """
         with self._connection.cursor() as cursor:
             cursor.execute(with_literals(sql, parameters))
             return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatchReader]:
+        """The same rows one batch after the other, for tables that do not fit the memory."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(with_literals(sql, parameters))
+            yield cursor.fetch_record_batch()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement that returns no rows."""
@@ -84,28 +91,28 @@ class BulkTransaction:
 def with_literals(sql: str, parameters: Sequence[Any]) -> str:
     """The statement with every ``$1``, ``$2``, ... replaced by the literal of its parameter.
 
-    Literals of dates, texts and lists have the type that PostgreSQL infers where they stand, as parameters have.
+    Literals have the type that PostgreSQL infers where they stand, as parameters have.
     Raises ``TypeError`` for a parameter of another kind and ``ValueError`` for a text that PostgreSQL cannot hold.
     """
     return PLACEHOLDER.sub(lambda found: _literal(parameters[int(found[1]) - 1]), sql) if parameters else sql
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
+    if value is None:
+        return "NULL"
     if isinstance(value, list):
         return _quoted("{" + ",".join(map(_element, value)) + "}")
     return _quoted(_text(value))
 
 
 def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
     return '"' + _text(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _text(value: Any) -> str:
-    if type(value) is date:
-        return value.isoformat()
-    if not isinstance(value, str | int) or isinstance(value, bool):
+    if not isinstance(value, str | bool | int | float) and type(value) is not date:
         raise TypeError(f"{value!r} cannot be a parameter of a bulk read")
     text = str(value)
     if "\0" in text:

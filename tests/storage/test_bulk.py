@@ -351,10 +351,16 @@ class TestLiterals:
             assert found == [{"a": True, "b": True, "c": True, "d": True}]
             assert transaction.read("SELECT 'x' = ANY($1) AS found", ([],)).to_pylist() == [{"found": False}]
 
-    def test_the_twelfth_is_not_the_first(self) -> None:
-        assert with_literals("$12 $1", list(range(1, 13))) == "12 1"
+    def test_nothing_numbers_and_flags_are_themselves(self, database: Database) -> None:
+        with database.bulk(read_only=True) as transaction:
+            sql = "SELECT $1::int IS NULL AS a, $2 AS b, 1.5 > $3 AS c, ($4::int[])[1] IS NULL AS d, 5-$5 AS e"
+            found = transaction.read(sql.replace("$2", "$2::boolean"), (None, False, -1.25, [None, 1], -2)).to_pylist()
+            assert found == [{"a": True, "b": False, "c": True, "d": True, "e": 7}]
 
-    @pytest.mark.parametrize("value", [None, True, b"x", {"a": 1}, [None], datetime(2025, 7, 31, tzinfo=UTC)])
+    def test_the_twelfth_is_not_the_first(self) -> None:
+        assert with_literals("$12 $1", list(range(1, 13))) == "E'12' E'1'"
+
+    @pytest.mark.parametrize("value", [b"x", {"a": 1}, [b"x"], datetime(2025, 7, 31, tzinfo=UTC)])
     def test_other_kinds_are_refused(self, value: Any) -> None:
         with pytest.raises(TypeError, match="cannot be a parameter"):
             with_literals("SELECT $1", (value,))
