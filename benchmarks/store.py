@@ -203,7 +203,7 @@ def _figure_columns(product: str) -> list[sa.Column[Any]]:
 
 
 def _made_up_column(column: sa.Column[Any], random: np.random.Generator, shape: tuple[int, int]) -> ColumnBuilder:
-    if column.name == "quality":
+    if column.name.endswith("quality"):
         return figures.labels_of(np.ones(shape, dtype=np.int8), ["", "full"])
     if isinstance(column.type, sa.Text):
         return figures.texts([f"{column.name} {number}" for number in range(11)], random.integers(0, 11, shape))
