@@ -9,6 +9,7 @@ from sigmasight_assets.commands import (
     bars,
     database,
     portfolios,
+    retention,
     retry,
     sessions,
     stack,
@@ -30,6 +31,7 @@ app.add_typer(portfolios.app, name="portfolio")
 app.add_typer(tokens.app, name="token")
 app.add_typer(bars.app, name="bars")
 app.add_typer(sessions.app, name="session")
+app.add_typer(retention.app, name="retention")
 app.command()(backfill.backfill)
 app.command()(retry.retry)
 app.command()(status.status)

@@ -4,9 +4,11 @@ ADBC moves a million rows where SQLAlchemy moves a hundred thousand; everything 
 one ``BulkTransaction``, so that it is seen whole or not at all.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,10 @@ from sigmasight_assets.errors import StorageError, TransientStorageError
 from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, session_options, without_password
 from sigmasight_assets.storage.sqlstates import is_passing
 
+# The server takes one part in while the next is encoded: of a whole table it would first have to wait for the end.
+ROWS_SENT_AT_ONCE = 4096
+PLACEHOLDER = re.compile(r"\$(\d+)")
+
 
 class BulkTransaction:
     """One open transaction of one connection."""
@@ -30,10 +36,21 @@ class BulkTransaction:
         self._connection = connection
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """The rows of a query as an Arrow table; placeholders are ``$1``, ``$2``, ..."""
+        """The rows of a query as an Arrow table; placeholders are ``$1``, ``$2``, ...
+
+        The parameters (dates, numbers, flags, texts and lists of them) become part of the statement: without any, the
+        driver asks for a binary COPY and reads it while the server still sends.
+        """
         with self._connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
+            cursor.execute(with_literals(sql, parameters))
             return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[pa.RecordBatchReader]:
+        """The same rows one batch after the other, for tables that do not fit the memory."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(with_literals(sql, parameters))
+            yield cursor.fetch_record_batch()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement that returns no rows."""
@@ -44,7 +61,8 @@ class BulkTransaction:
         """COPY the rows into a table whose columns have the same names; returns how many."""
         if rows.num_rows:
             with self._connection.cursor() as cursor:
-                cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
+                batches = rows.to_reader(max_chunksize=ROWS_SENT_AT_ONCE)
+                cursor.adbc_ingest(table, batches, mode="append", db_schema_name=schema)
         return int(rows.num_rows)
 
     @contextmanager
@@ -68,6 +86,43 @@ class BulkTransaction:
                 condition = " AND ".join(f"target.{name} = {scratch}.{name}" for name in columns)
                 self.execute(f"DELETE FROM {table.name} AS target USING {scratch} WHERE {condition}")
         return self.append(table.name, rows)
+
+
+def with_literals(sql: str, parameters: Sequence[Any]) -> str:
+    """The statement with every ``$1``, ``$2``, ... replaced by the literal of its parameter.
+
+    Literals have the type that PostgreSQL infers where they stand, as parameters have.
+    Raises ``TypeError`` for a parameter of another kind and ``ValueError`` for a text that PostgreSQL cannot hold.
+    """
+    return PLACEHOLDER.sub(lambda found: _literal(parameters[int(found[1]) - 1]), sql) if parameters else sql
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return _quoted("{" + ",".join(map(_element, value)) + "}")
+    return _quoted(_text(value))
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return '"' + _text(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | bool | int | float) and type(value) is not date:
+        raise TypeError(f"{value!r} cannot be a parameter of a bulk read")
+    text = str(value)
+    if "\0" in text:
+        raise ValueError(f"{text!r} holds a zero byte, which PostgreSQL has no text for")
+    return text
+
+
+def _quoted(text: str) -> str:
+    """The form with escapes, which means the same whatever the server's ``standard_conforming_strings``."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 DIALECT = sa.create_mock_engine("postgresql+psycopg2://", executor=lambda *_: None).dialect

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sigmasight_assets.quant.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from sigmasight_assets.storage import tables
 from sigmasight_assets.storage.bulk import BulkTransaction, float_array, numpy_column, price_array
-from sigmasight_assets.storage.grid import Cells, Grid
+from sigmasight_assets.storage.grid import Cells, Grid, read_rows
 from sigmasight_assets.storage.tables import symbol_exclusions
 
 # Builds the Arrow column of the selected cells.
@@ -93,11 +93,8 @@ class FigureChange:
 def read_stored_figures(transaction: BulkTransaction, grid: Grid, product: str) -> StoredFigures:
     """What is stored of a product at the sessions and symbols of the grid."""
     source = PRODUCT_TABLES[product]
-    columns = ", ".join((source.date_column, "symbol", "fingerprint", *source.betas))
-    rows = transaction.read(
-        f"SELECT {columns} FROM {source.table.name} WHERE {source.date_column} BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols)),
-    )
+    columns = ("fingerprint", *source.betas)
+    rows = read_rows(transaction, grid, source.table.name, source.date_column, columns=columns)
     inside, cells = grid.locate(rows, source.date_column)
     stored = StoredFigures.none(grid.shape, product)
     stored.present[cells] = True

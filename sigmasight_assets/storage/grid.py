@@ -1,5 +1,6 @@
 """Sessions x symbols: the dense layout that rows of the database take in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
-from sigmasight_assets.storage.bulk import numpy_column
+from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
 
 Cells = tuple[IntArray, IntArray]
 
@@ -39,3 +40,18 @@ class Grid:
         row, column = np.nonzero(selected)
         symbols = pa.array(self.symbols, pa.string()).take(pa.array(column))
         return pa.table({date_column: pa.array(self.sessions[row]), "symbol": symbols})
+
+
+def read_rows(
+    transaction: BulkTransaction, grid: Grid, table: str, date_column: str, *, columns: Sequence[str]
+) -> pa.Table:
+    """The rows of the grid with these columns, its dates and symbols; rows of other symbols may be among them.
+
+    To have the server pick symbols costs a quarter of the time, which pays when it picks less than half of them.
+    """
+    query = f"SELECT {', '.join((date_column, 'symbol', *columns))} FROM {table} WHERE {date_column} BETWEEN $1 AND $2"
+    bounds = (grid.sessions[0].item(), grid.sessions[-1].item())
+    tracked = transaction.read("SELECT count(*) AS tracked FROM symbol_universe")["tracked"][0].as_py()
+    if 2 * len(grid.symbols) < tracked:
+        return transaction.read(f"{query} AND symbol = ANY($3)", (*bounds, list(grid.symbols)))
+    return transaction.read(query, bounds)

@@ -25,6 +25,7 @@ ACTIONS = (
     "reject_bar",
     "cash_out",
     "retry",
+    "drop_figures",
 )
 
 operator_actions = sa.Table(

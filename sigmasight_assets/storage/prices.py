@@ -10,7 +10,7 @@ import pyarrow as pa
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.quant.returns import simple_returns
 from sigmasight_assets.storage.bulk import DIALECT, BulkTransaction, numpy_column, price_array
-from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.grid import Grid, read_rows
 from sigmasight_assets.storage.tables import price_quarantine, symbol_prices_daily
 
 PRICE_COLUMNS = ("open_price", "high_price", "low_price", "close_price")
@@ -65,12 +65,8 @@ def read_price_window(
     transaction: BulkTransaction, grid: Grid, *, columns: Sequence[str] = PRICE_COLUMNS
 ) -> PriceWindow:
     """Read the bars of the grid's sessions; symbols without bars keep an empty column."""
-    scaled = ", ".join(f"({name} * 10000)::bigint AS {name}" for name in columns)
-    rows = transaction.read(
-        f"SELECT symbol, price_date, {scaled}, adj_close_price, volume FROM symbol_prices_daily "
-        "WHERE price_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols)),
-    )
+    wanted = [*(f"({name} * 10000)::bigint AS {name}" for name in columns), "adj_close_price", "volume"]
+    rows = read_rows(transaction, grid, "symbol_prices_daily", "price_date", columns=wanted)
     return dense_window(rows, grid, columns=columns)
 
 

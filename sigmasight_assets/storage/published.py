@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from sigmasight_assets.quant.arrays import DateArray, FloatArray, IntArray
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
-from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.grid import Grid, read_rows
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS
 
 # The twelve factors in their canonical order, and after them the vendor's own beta.
@@ -21,11 +21,8 @@ FROM asked_closes JOIN symbol_daily_metrics USING (symbol, metrics_date)
 
 def read_published_closes(transaction: BulkTransaction, grid: Grid) -> IntArray:
     """Published closes (N, S) in 1e-4 USD, 0 where none is published."""
-    rows = transaction.read(
-        "SELECT metrics_date, symbol, (close_price * 10000)::bigint AS close_price FROM symbol_daily_metrics "
-        "WHERE metrics_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols) or [""]),
-    )
+    columns = ["(close_price * 10000)::bigint AS close_price"]
+    rows = read_rows(transaction, grid, "symbol_daily_metrics", "metrics_date", columns=columns)
     inside, cells = grid.locate(rows, "metrics_date")
     closes = np.zeros(grid.shape, dtype=np.int64)
     closes[cells] = numpy_column(rows, "close_price")[inside]
@@ -53,11 +50,7 @@ def read_published_closes_at(transaction: BulkTransaction, symbols: Sequence[str
 
 def read_published_betas(transaction: BulkTransaction, grid: Grid) -> FloatArray:
     """Published betas (N, S, 13), those of the factors and the vendor's own, NaN where there is none."""
-    rows = transaction.read(
-        f"SELECT metrics_date, symbol, {', '.join(BETA_COLUMNS)} FROM symbol_daily_metrics "
-        "WHERE metrics_date BETWEEN $1 AND $2 AND symbol = ANY($3)",
-        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols) or [""]),
-    )
+    rows = read_rows(transaction, grid, "symbol_daily_metrics", "metrics_date", columns=BETA_COLUMNS)
     inside, cells = grid.locate(rows, "metrics_date")
     betas = np.full((*grid.shape, len(BETA_COLUMNS)), np.nan)
     for position, name in enumerate(BETA_COLUMNS):

@@ -109,7 +109,7 @@ def execute(database: Database, sql: str, **parameters: Any) -> None:
 
 def published_generations(database: Database, layer: str) -> dict[date, int]:
     """The newest generation of each session of a layer."""
-    sql = "SELECT session, max(generation) AS newest FROM publications WHERE layer = :layer GROUP BY session"
+    sql = "SELECT session, max(generation) AS newest FROM publications WHERE layer = :layer GROUP BY session ORDER BY 1"
     return {row["session"]: row["newest"] for row in rows_of(database, sql, layer=layer)}
 
 

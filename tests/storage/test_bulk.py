@@ -1,8 +1,8 @@
 """Tests of bulk transfer: exact decimals, one transaction seen whole or not at all, errors that people can read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from sigmasight_assets.errors import StorageError, TransientStorageError
 from sigmasight_assets.storage.bulk import (
+    ROWS_SENT_AT_ONCE,
     BulkConnections,
     BulkTransaction,
     bulk_transaction,
@@ -26,6 +27,7 @@ from sigmasight_assets.storage.bulk import (
     money_array,
     numpy_column,
     price_array,
+    with_literals,
 )
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.tables import symbol_exclusions
@@ -333,3 +335,51 @@ class TestConnection:
         finally:
             with database.begin() as connection:
                 connection.exec_driver_sql("DROP ROLE odd")
+
+
+class TestLiterals:
+    @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+    @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_any_text_comes_back_as_it_is(self, text_bulk: BulkTransaction, text: str) -> None:
+        rows = text_bulk.read("SELECT $1::text AS one, ($2::text[])[1] AS first", (text, [text, "other"]))
+        assert rows.to_pylist() == [{"one": text, "first": text}]
+
+    def test_they_have_the_type_of_their_place(self, database: Database) -> None:
+        with database.bulk(read_only=True) as transaction:
+            sql = "SELECT date '2025-07-31' = $1 AS a, date '2025-07-31' = ANY($2) AS b, 7 = $3 AS c, 7 = ANY($4) AS d"
+            found = transaction.read(sql, (date(2025, 7, 31), [date(2025, 7, 31)], 7, [6, 7])).to_pylist()
+            assert found == [{"a": True, "b": True, "c": True, "d": True}]
+            assert transaction.read("SELECT 'x' = ANY($1) AS found", ([],)).to_pylist() == [{"found": False}]
+
+    def test_nothing_numbers_and_flags_are_themselves(self, database: Database) -> None:
+        with database.bulk(read_only=True) as transaction:
+            sql = "SELECT $1::int IS NULL AS a, $2 AS b, 1.5 > $3 AS c, ($4::int[])[1] IS NULL AS d, 5-$5 AS e"
+            found = transaction.read(sql.replace("$2", "$2::boolean"), (None, False, -1.25, [None, 1], -2)).to_pylist()
+            assert found == [{"a": True, "b": False, "c": True, "d": True, "e": 7}]
+
+    def test_the_twelfth_is_not_the_first(self) -> None:
+        assert with_literals("$12 $1", list(range(1, 13))) == "E'12' E'1'"
+
+    @pytest.mark.parametrize("value", [b"x", {"a": 1}, [b"x"], datetime(2025, 7, 31, tzinfo=UTC)])
+    def test_other_kinds_are_refused(self, value: Any) -> None:
+        with pytest.raises(TypeError, match="cannot be a parameter"):
+            with_literals("SELECT $1", (value,))
+
+    def test_a_zero_byte_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="zero byte"):
+            with_literals("SELECT $1", ("a\0b",))
+
+
+@pytest.fixture
+def text_bulk(database: Database) -> Iterator[BulkTransaction]:
+    with database.bulk(read_only=True) as transaction:
+        yield transaction
+
+
+def test_more_rows_than_are_sent_at_once_arrive_whole(database: Database) -> None:
+    count = 2 * ROWS_SENT_AT_ONCE + 1
+    names = [f"S{number:05d}" for number in range(count)]
+    rows = exclusions(*((SESSIONS[0], name, "ir_beta", "constant") for name in names))
+    with database.bulk() as transaction:
+        assert transaction.append("symbol_exclusions", rows) == count
+        assert [row[1] for row in read_exclusions(transaction)] == names
