@@ -1,5 +1,5 @@
 # Everything happens in .venv, by relative paths, so the checkout's directory may have blanks and quotes in its name.
-.PHONY: help setup run stop test e2e lint types contracts check FORCE
+.PHONY: help setup run stop test e2e bench lint types contracts check FORCE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 help:
 	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
+	@echo 'make bench [SUBJECTS="engine store"]  measure, and write benchmarks/results.json'
 	@echo 'make e2e [ALL=1]  whole nights with the real services'
 
 setup: $(STAMP)
@@ -55,3 +56,9 @@ test: check
 # Minutes, not seconds: every scenario waits for the real daemon. All of them take ten.
 e2e: setup
 	$(BIN)/pytest -m '$(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)' tests/e2e
+
+# What is compared with lives apart from what is used.
+CONTENDERS := $(VENV)/contenders
+bench: setup
+	@$(BIN)/python -m uv pip install --quiet --no-deps --target $(CONTENDERS) -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks $(SUBJECTS)

@@ -1,6 +1,8 @@
 """The same regressions as a user of the well-known libraries writes them; each takes a market and fits all of it."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,6 +10,9 @@ import pandas as pd
 
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, RIDGE_PENALTY, FactorDefinition
+
+# Where `make bench` puts the packages of requirements.txt. Last, so that it adds packages and replaces none.
+sys.path.append(str(Path(__file__).parents[1] / ".venv" / "contenders"))
 
 OLS_FACTORS = tuple(factor for factor in FACTORS if factor.estimator == "ols")
 RIDGE_FACTORS = tuple(factor for factor in FACTORS if factor.estimator == "ridge")

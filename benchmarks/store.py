@@ -307,7 +307,7 @@ class Reading:
     def sqlalchemy_rows(self) -> dict[str, Any]:
         """A statement and its rows."""
         with self.database.begin() as connection:
-            return self._arrays(connection.execute(sa.text(self.sql)).all())
+            return self._arrays(list(connection.execute(sa.text(self.sql))))
 
     def fetchall(self) -> dict[str, Any]:
         """The same without SQLAlchemy."""
