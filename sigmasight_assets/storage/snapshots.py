@@ -1,6 +1,5 @@
 """Portfolio snapshots, position values and factor exposures: compare with what is stored, write what differs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -140,22 +139,21 @@ def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, g
 
 
 def _missing_symbols(rows: PortfolioRows, changed: BoolArray) -> pa.Array:
-    lists = [
-        sorted({rows.books.names[column] for column in _troubled_symbols(rows, session, portfolio)})
-        for session, portfolio in zip(*np.nonzero(changed), strict=True)
-    ]
-    return pa.array(lists, pa.list_(pa.string()))
-
-
-def _troubled_symbols(rows: PortfolioRows, session: int, portfolio: int) -> Iterable[int]:
-    if not rows.ledger.snapshots.is_partial[session, portfolio]:
-        return ()
-    lots = rows.books.lots
-    first, last = np.searchsorted(lots.portfolio, [portfolio, portfolio + 1])
-    status = rows.ledger.position_values.status[session, first:last]
-    troubled = (status == LotStatus.STALE) | (status == LotStatus.UNPRICED)
-    symbols: list[int] = lots.symbol[first:last][troubled].tolist()
-    return symbols
+    """The names of stale and unpriced lots of each changed snapshot, sorted, each once."""
+    lots, snapshots = rows.books.lots, rows.ledger.snapshots
+    status = rows.ledger.position_values.status
+    partial = changed & snapshots.is_partial
+    troubled = ((status == LotStatus.STALE) | (status == LotStatus.UNPRICED)) & partial[:, lots.portfolio]
+    session, lot = np.nonzero(troubled)
+    column, found = np.unique(lots.symbol[lot], return_inverse=True)
+    known = rows.books.names
+    names, rank = np.unique(np.array([known[each] for each in column.tolist()], dtype=object), return_inverse=True)
+    # The place of each changed snapshot among them, in the order in which a mask selects them.
+    place = np.cumsum(changed).reshape(changed.shape) - 1
+    count = max(1, len(names))
+    snapshot, name = np.divmod(np.unique(place[session, lots.portfolio[lot]] * count + rank[found]), count)
+    offsets = np.searchsorted(snapshot, np.arange(np.count_nonzero(changed) + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()).take(pa.array(name)))
 
 
 def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:

@@ -130,6 +130,23 @@ class TestStoredRows:
         assert all(stored[day, bob]["missing_symbols"] == [] for day in SESSIONS)
         assert {day for day, owner in stored if owner == cat} == set(SESSIONS[3:])
 
+    def test_each_missing_symbol_is_named_once_in_order(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        """Private lots come after the symbols whatever they are called, and two of them may be called the same."""
+        for owner, name in ((0, "Barn"), (0, "\u00c9tang"), (0, "Barn"), (1, "Atelier"), (2, "barn")):
+            lot = {**PRIVATE_LOT, "portfolio_id": int(rows.books.portfolio_ids[owner]), "entry_date": FIRST}
+            insert(database, positions, {**lot, "symbol": name})
+        publish(database, compute(database, grid), generation=1)
+        stored = select(database, "portfolio_snapshots", "session", "portfolio_id")
+        ann, bob, cat = rows.books.portfolio_ids.tolist()
+        missing = [stored[day, ann]["missing_symbols"] for day in SESSIONS]
+        private = ["Barn", "\u00c9tang"]
+        both = ["BBB", "Barn", "CCC", "\u00c9tang"]
+        assert missing == [private, both, both, ["Barn", "CCC", "\u00c9tang"], ["Barn", "CCC", "\u00c9tang"]]
+        assert {tuple(stored[day, bob]["missing_symbols"]) for day in SESSIONS} == {("Atelier",)}
+        assert {tuple(stored[day, cat]["missing_symbols"]) for day in SESSIONS[3:]} == {("barn",)}
+
     def test_position_values_are_of_the_lots_held(self, database: Database, rows: PortfolioRows) -> None:
         publish(database, rows, generation=1)
         values = rows.ledger.position_values
