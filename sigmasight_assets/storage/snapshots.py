@@ -7,19 +7,19 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
-from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, Snapshots
 from sigmasight_assets.storage.books import Books
 from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column, price_array
 from sigmasight_assets.storage.ledger_tables import (
-    portfolio_factor_exposures,
+    portfolio_exposures,
     portfolio_snapshots,
     position_values,
     snapshot_inputs,
 )
 from sigmasight_assets.storage.option_expiries import Settlements, SnapshotRange, replace_option_expiries
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS
 
 MONEY_COLUMNS = (
     "equity",
@@ -43,6 +43,13 @@ COUNT_COLUMNS = {
     "short_count": "short_positions",
     "stale_count": "stale_positions",
     "excluded_count": "excluded_positions",
+}
+# Number of each factor in the table: field of the exposures.
+EXPOSURE_FIELDS = {
+    "exposure": "exposures",
+    "dollars": "dollars",
+    "per_invested": "per_invested",
+    "coverage": "factor_coverage",
 }
 STATUS_LABELS = [item.label for item in LotStatus]
 
@@ -107,7 +114,7 @@ def replace_snapshots(
     keys = _keys(rows, changed)
     transaction.replace(portfolio_snapshots, keys, _snapshot_rows(rows, changed, keys, generation=generation))
     transaction.replace(position_values, keys, _position_rows(rows, changed))
-    transaction.replace(portfolio_factor_exposures, keys, _exposure_rows(rows, changed, generation=generation))
+    transaction.replace(portfolio_exposures, keys, _exposure_rows(rows, changed, generation=generation))
     replace_option_expiries(transaction, rows.range, changed, rows.settlements, generation=generation)
 
 
@@ -179,33 +186,24 @@ def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
 
 
 def _exposure_rows(rows: PortfolioRows, changed: BoolArray, *, generation: int) -> pa.Table:
-    parts = [
-        _session_exposures(rows, row, np.flatnonzero(changed[row]), generation=generation)
-        for row in np.flatnonzero(changed.any(axis=1)).tolist()
-    ]
-    return pa.concat_tables(parts) if parts else pa.table({})
+    # A portfolio without a beta of a factor has no number of it, and without any number no row.
+    known = np.isfinite(_changed_exposures(rows, changed, "dollars"))
+    stored = known.any(axis=0)
+    numbers = {
+        name: np.where(known, _changed_exposures(rows, changed, field), np.nan)[:, stored]
+        for name, field in EXPOSURE_FIELDS.items()
+    }
+    table = _keys(rows, changed).filter(pa.array(stored))
+    for position, factor in enumerate(FACTOR_COLUMNS):
+        for name, values in numbers.items():
+            table = table.append_column(f"{factor}_{name}", float_array(values[position]))
+    return table.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), table.num_rows))
 
 
-def _session_exposures(rows: PortfolioRows, row: int, portfolios: IntArray, *, generation: int) -> pa.Table:
-    exposures = rows.exposures[row]
-    names = pa.array([factor.name for factor in FACTORS])
-    # A portfolio without a beta of a factor has no number of it, and no row.
-    known = np.isfinite(exposures.dollars[portfolios, : len(FACTORS)])
-    portfolio, factor = np.nonzero(known)
-    chosen = (portfolios[portfolio], factor)
-    count = len(factor)
-    return pa.table(
-        {
-            "portfolio_id": pa.array(rows.books.portfolio_ids[chosen[0]]),
-            "session": pa.repeat(pa.scalar(rows.sessions[row].item(), pa.date32()), count),
-            "factor": names.take(pa.array(factor)),
-            "exposure": float_array(exposures.exposures[chosen]),
-            "dollars": float_array(exposures.dollars[chosen]),
-            "per_invested": float_array(exposures.per_invested[chosen]),
-            "coverage": float_array(exposures.factor_coverage[chosen]),
-            "generation": pa.repeat(pa.scalar(generation, pa.int64()), count),
-        }
-    )
+def _changed_exposures(rows: PortfolioRows, changed: BoolArray, field: str) -> FloatArray:
+    """A field (12, N) of the exposures of the N changed snapshots to the twelve factors."""
+    parts = [getattr(each, field)[chosen] for each, chosen in zip(rows.exposures, changed, strict=True)]
+    return np.ascontiguousarray(np.concatenate(parts)[:, : len(FACTOR_COLUMNS)].T)
 
 
 def record_consumed(transaction: BulkTransaction, generations: dict[date, int], *, run_id: str) -> None:
