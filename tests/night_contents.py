@@ -33,7 +33,7 @@ RESULT_TABLES = {
     "figure_invalidations": ("symbol",),
     "portfolio_snapshots": ("portfolio_id", "session"),
     "position_values": ("portfolio_id", "session", "position_id"),
-    "portfolio_factor_exposures": ("portfolio_id", "session", "factor"),
+    "portfolio_exposures": ("portfolio_id", "session"),
     "option_expiries": ("portfolio_id", "position_id"),
 }
 # And that record.
@@ -101,7 +101,7 @@ def _close(name: str, left: Any, right: Any) -> bool:
         return False
     if isinstance(left, list):
         return len(left) == len(right) and all(_close(name, *pair) for pair in zip(left, right, strict=True))
-    bound = ABSOLUTE_DOLLARS if name == "dollars" else ABSOLUTE
+    bound = ABSOLUTE_DOLLARS if name.endswith("_dollars") else ABSOLUTE
     return math.isclose(float(left), float(right), rel_tol=RELATIVE, abs_tol=bound)
 
 

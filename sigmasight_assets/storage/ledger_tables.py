@@ -1,5 +1,7 @@
 """Tables of the portfolio layer's results, of publications and of operations."""
 
+import itertools
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -14,8 +16,16 @@ from sigmasight_assets.storage.metadata import (
     required_key,
     written_at,
 )
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS
 
 LAYERS = "('symbol', 'portfolio')"
+# Of each factor; all four are null where a portfolio has no number of it.
+EXPOSURE_NUMBERS = {
+    "exposure": "Sum of weight x beta, dimensionless; null when equity <= 0",
+    "dollars": "Sum of value x beta, USD",
+    "per_invested": "Sum of value x beta over sum of |value| with the beta",
+    "coverage": "Share of |value| whose symbol has the beta",
+}
 
 portfolio_snapshots = sa.Table(
     "portfolio_snapshots",
@@ -85,18 +95,25 @@ option_expiries = sa.Table(
     comment="Option lots that ended by expiry, at the intrinsic value",
 )
 
-portfolio_factor_exposures = sa.Table(
-    "portfolio_factor_exposures",
+# The view `portfolio_factor_exposures` shows these as a row per factor, without the prefix of the factor's columns.
+portfolio_exposures = sa.Table(
+    "portfolio_exposures",
     METADATA,
     required_key("portfolio_id", sa.BigInteger, "Portfolio"),
     required_key("session", sa.Date, "Session"),
-    required_key("factor", sa.Text, "Canonical factor name"),
-    column("exposure", sa.Double, "Sum of weight x beta, dimensionless; null when equity <= 0", null=True),
-    column("dollars", sa.Double, "Sum of value x beta, USD"),
-    column("per_invested", sa.Double, "Sum of value x beta over sum of |value| with the beta", null=True),
-    column("coverage", sa.Double, "Share of |value| whose symbol has the beta", null=True),
+    *(
+        column(f"{factor}_{name}", sa.Double, comment, null=True)
+        for factor in FACTOR_COLUMNS
+        for name, comment in EXPOSURE_NUMBERS.items()
+    ),
     column("generation", sa.BigInteger, "Generation that published the row"),
-    comment="Nightly factor exposures of portfolios",
+    sa.CheckConstraint(
+        " AND ".join(
+            f"abs({factor}_{name}) < 'Infinity'" for factor, name in itertools.product(FACTOR_COLUMNS, EXPOSURE_NUMBERS)
+        ),
+        name="figures_finite",
+    ),
+    comment="Nightly factor exposures of portfolios, null where a factor has no number",
     **partitioned_by_year("session"),
 )
 

@@ -1,6 +1,6 @@
 """Portfolio snapshots, position values and factor exposures: compare with what is stored, write what differs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
-from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, Snapshots
 from sigmasight_assets.storage.books import Books
 from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column, price_array
 from sigmasight_assets.storage.ledger_tables import (
-    portfolio_factor_exposures,
+    portfolio_exposures,
     portfolio_snapshots,
     position_values,
     snapshot_inputs,
 )
 from sigmasight_assets.storage.option_expiries import Settlements, SnapshotRange, replace_option_expiries
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS
 
 MONEY_COLUMNS = (
     "equity",
@@ -44,6 +44,13 @@ COUNT_COLUMNS = {
     "short_count": "short_positions",
     "stale_count": "stale_positions",
     "excluded_count": "excluded_positions",
+}
+# Number of each factor in the table: field of the exposures.
+EXPOSURE_FIELDS = {
+    "exposure": "exposures",
+    "dollars": "dollars",
+    "per_invested": "per_invested",
+    "coverage": "factor_coverage",
 }
 STATUS_LABELS = [item.label for item in LotStatus]
 
@@ -108,7 +115,7 @@ def replace_snapshots(
     keys = _keys(rows, changed)
     transaction.replace(portfolio_snapshots, keys, _snapshot_rows(rows, changed, keys, generation=generation))
     transaction.replace(position_values, keys, _position_rows(rows, changed))
-    transaction.replace(portfolio_factor_exposures, keys, _exposure_rows(rows, changed, generation=generation))
+    transaction.replace(portfolio_exposures, keys, _exposure_rows(rows, changed, generation=generation))
     replace_option_expiries(transaction, rows.range, changed, rows.settlements, generation=generation)
 
 
@@ -140,22 +147,21 @@ def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, g
 
 
 def _missing_symbols(rows: PortfolioRows, changed: BoolArray) -> pa.Array:
-    lists = [
-        sorted({rows.books.names[column] for column in _troubled_symbols(rows, session, portfolio)})
-        for session, portfolio in zip(*np.nonzero(changed), strict=True)
-    ]
-    return pa.array(lists, pa.list_(pa.string()))
-
-
-def _troubled_symbols(rows: PortfolioRows, session: int, portfolio: int) -> Iterable[int]:
-    if not rows.ledger.snapshots.is_partial[session, portfolio]:
-        return ()
-    lots = rows.books.lots
-    first, last = np.searchsorted(lots.portfolio, [portfolio, portfolio + 1])
-    status = rows.ledger.position_values.status[session, first:last]
-    troubled = (status == LotStatus.STALE) | (status == LotStatus.UNPRICED)
-    symbols: list[int] = lots.symbol[first:last][troubled].tolist()
-    return symbols
+    """The names of stale and unpriced lots of each changed snapshot, sorted, each once."""
+    lots, snapshots = rows.books.lots, rows.ledger.snapshots
+    status = rows.ledger.position_values.status
+    partial = changed & snapshots.is_partial
+    troubled = ((status == LotStatus.STALE) | (status == LotStatus.UNPRICED)) & partial[:, lots.portfolio]
+    session, lot = np.nonzero(troubled)
+    column, found = np.unique(lots.symbol[lot], return_inverse=True)
+    known = rows.books.names
+    names, rank = np.unique(np.array([known[each] for each in column.tolist()], dtype=object), return_inverse=True)
+    # The place of each changed snapshot among them, in the order in which a mask selects them.
+    place = np.cumsum(changed).reshape(changed.shape) - 1
+    count = max(1, len(names))
+    snapshot, name = np.divmod(np.unique(place[session, lots.portfolio[lot]] * count + rank[found]), count)
+    offsets = np.searchsorted(snapshot, np.arange(np.count_nonzero(changed) + 1)).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()).take(pa.array(name)))
 
 
 def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
@@ -181,33 +187,24 @@ def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
 
 
 def _exposure_rows(rows: PortfolioRows, changed: BoolArray, *, generation: int) -> pa.Table:
-    parts = [
-        _session_exposures(rows, row, np.flatnonzero(changed[row]), generation=generation)
-        for row in np.flatnonzero(changed.any(axis=1)).tolist()
-    ]
-    return pa.concat_tables(parts) if parts else pa.table({})
+    # A portfolio without a beta of a factor has no number of it, and without any number no row.
+    known = np.isfinite(_changed_exposures(rows, changed, "dollars"))
+    stored = known.any(axis=0)
+    numbers = {
+        name: np.where(known, _changed_exposures(rows, changed, field), np.nan)[:, stored]
+        for name, field in EXPOSURE_FIELDS.items()
+    }
+    table = _keys(rows, changed).filter(pa.array(stored))
+    for position, factor in enumerate(FACTOR_COLUMNS):
+        for name, values in numbers.items():
+            table = table.append_column(f"{factor}_{name}", float_array(values[position]))
+    return table.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), table.num_rows))
 
 
-def _session_exposures(rows: PortfolioRows, row: int, portfolios: IntArray, *, generation: int) -> pa.Table:
-    exposures = rows.exposures[row]
-    names = pa.array([factor.name for factor in FACTORS])
-    # A portfolio without a beta of a factor has no number of it, and no row.
-    known = np.isfinite(exposures.dollars[portfolios, : len(FACTORS)])
-    portfolio, factor = np.nonzero(known)
-    chosen = (portfolios[portfolio], factor)
-    count = len(factor)
-    return pa.table(
-        {
-            "portfolio_id": pa.array(rows.books.portfolio_ids[chosen[0]]),
-            "session": pa.repeat(pa.scalar(rows.sessions[row].item(), pa.date32()), count),
-            "factor": names.take(pa.array(factor)),
-            "exposure": float_array(exposures.exposures[chosen]),
-            "dollars": float_array(exposures.dollars[chosen]),
-            "per_invested": float_array(exposures.per_invested[chosen]),
-            "coverage": float_array(exposures.factor_coverage[chosen]),
-            "generation": pa.repeat(pa.scalar(generation, pa.int64()), count),
-        }
-    )
+def _changed_exposures(rows: PortfolioRows, changed: BoolArray, field: str) -> FloatArray:
+    """A field (12, N) of the exposures of the N changed snapshots to the twelve factors."""
+    parts = [getattr(each, field)[chosen] for each, chosen in zip(rows.exposures, changed, strict=True)]
+    return np.ascontiguousarray(np.concatenate(parts)[:, : len(FACTOR_COLUMNS)].T)
 
 
 def record_consumed(transaction: BulkTransaction, generations: dict[date, int], *, run_id: str) -> None:

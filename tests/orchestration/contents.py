@@ -31,7 +31,7 @@ PRICE_TABLES = {
 PORTFOLIO_TABLES = {
     "portfolio_snapshots": ("portfolio_id", "session"),
     "position_values": ("portfolio_id", "session", "position_id"),
-    "portfolio_factor_exposures": ("portfolio_id", "session", "factor"),
+    "portfolio_exposures": ("portfolio_id", "session"),
     "option_expiries": ("portfolio_id", "position_id"),
     "snapshot_inputs": ("session",),
     "portfolios": ("portfolio_id",),

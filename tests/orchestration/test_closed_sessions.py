@@ -37,7 +37,7 @@ DATED_TABLES = {
     "publications": "session",
     "portfolio_snapshots": "session",
     "position_values": "session",
-    "portfolio_factor_exposures": "session",
+    "portfolio_exposures": "session",
     "snapshot_inputs": "session",
 }
 

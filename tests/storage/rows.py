@@ -88,6 +88,15 @@ ROWS: dict[sa.Table, dict[str, Any]] = {
         "daily_pnl": 0,
         "status": "priced",
     },
+    ledger_tables.portfolio_exposures: {
+        "portfolio_id": 1,
+        "session": SESSION,
+        "market_exposure": 0.5,
+        "market_dollars": 500.0,
+        "market_per_invested": 1.25,
+        "market_coverage": 0.75,
+        "generation": 1,
+    },
     ledger_tables.publications: {
         "generation": 1,
         "layer": "symbol",

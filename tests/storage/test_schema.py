@@ -1,6 +1,9 @@
 """Tests of the migrations: they make what the tables say, go down and up again, and say what a database lacks."""
 
+import itertools
+import random
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,11 +17,12 @@ from sigmasight_assets.errors import StorageError
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.storage import schema
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.ledger_tables import portfolio_exposures
 from sigmasight_assets.storage.metadata import FIRST_PARTITION_YEAR, LAST_PARTITION_YEAR, METADATA
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS
 from tests.contents import TABLES
-from tests.storage.rows import SESSION
+from tests.storage.rows import SESSION, insert
 
 COLUMNS = """
 SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
@@ -166,6 +170,78 @@ class TestExposuresView:
         }
         assert len(found) == len(expected)
         assert set(found) == expected
+
+
+class TestPortfolioExposuresView:
+    NUMBERS = ("exposure", "dollars", "per_invested", "coverage")
+    BEFORE = "20261121_0008"
+    SHAPE = (
+        "SELECT attnum, attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = 'portfolio_factor_exposures'::regclass AND attnum > 0"
+    )
+    EVERYTHING = "SELECT * FROM portfolio_factor_exposures"
+
+    def test_it_shows_every_number_of_the_factors_that_have_dollars(self, database: Database) -> None:
+        """Each number is its column's own, so one that is read from another column is found."""
+        columns = [f"{factor}_{name}" for factor in FACTOR_COLUMNS for name in self.NUMBERS]
+        values: dict[str, Any] = {name: place / 4 for place, name in enumerate(columns)}
+        values |= {"market_exposure": None, "value_per_invested": None, "growth_coverage": None}
+        values |= {f"size_spread_{name}": None for name in self.NUMBERS}
+        insert(database, portfolio_exposures, {"portfolio_id": 7, "session": SESSION, "generation": 3, **values})
+        found = rows(database.url, self.EVERYTHING)
+        assert found == {
+            (7, SESSION, factor.name, *(values[f"{prefix}_{name}"] for name in self.NUMBERS), 3)
+            for factor, prefix in zip(FACTORS, FACTOR_COLUMNS, strict=True)
+            if factor.name != "Size Spread"
+        }
+
+    def test_one_portfolio_is_looked_up_in_the_index_of_one_year(self, database: Database) -> None:
+        with database.begin() as connection:
+            # The tables are empty, and reading them whole would be as quick.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            plan = connection.exec_driver_sql(
+                "EXPLAIN (COSTS off) SELECT exposure FROM portfolio_factor_exposures "
+                "WHERE portfolio_id = 7 AND session = '2025-06-27' AND factor = 'Value'"
+            )
+            lines = [line.strip() for line in plan.scalars()]
+        assert "Index Cond: ((portfolio_id = 7) AND (session = '2025-06-27'::date))" in lines
+        scans = [line for line in lines if "portfolio_exposures_" in line]
+        assert len(scans) == 1
+        assert "Index Scan using portfolio_exposures_y2025_pkey on portfolio_exposures_y2025" in scans[0]
+
+    def test_numbers_are_kept_on_the_way_up_and_down(self, database_url: str) -> None:
+        config = schema.alembic_config(database_url)
+        command.upgrade(config, self.BEFORE)
+        held = self.fill_long_table(database_url)
+        shape, tables = rows(database_url, self.SHAPE), catalogue(database_url)
+        assert rows(database_url, self.EVERYTHING) == held
+        for _ in range(2):
+            schema.migrate(database_url)
+            assert rows(database_url, self.SHAPE) == shape
+            assert rows(database_url, self.EVERYTHING) == held
+            assert rows(database_url, "SELECT portfolio_id, session FROM portfolio_exposures") == {
+                (portfolio, day) for portfolio, day, *_ in held
+            }
+            command.downgrade(config, self.BEFORE)
+            assert catalogue(database_url) == tables
+            assert rows(database_url, self.EVERYTHING) == held
+
+    def fill_long_table(self, url: str) -> set[tuple[object, ...]]:
+        """Long rows of three portfolios in three partitions, a third of them and of their numbers missing."""
+        chance = random.Random(5)
+        held: set[tuple[object, ...]] = set()
+        for portfolio, day in itertools.product((1, 2, 3), (date(2019, 12, 31), SESSION, date(2026, 1, 2))):
+            for factor in FACTORS:
+                numbers = [chance.uniform(-2e9, 2e9) if chance.random() > 1 / 3 else None for _ in self.NUMBERS]
+                if numbers[1] is not None:
+                    held.add((portfolio, day, factor.name, *numbers, portfolio + 10))
+        engine = sa.create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            for row in held:
+                connection.exec_driver_sql(
+                    "INSERT INTO portfolio_factor_exposures VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", row
+                )
+        return held
 
 
 def wide_rows(numbers: dict[str, float], *, missing: str) -> list[str]:

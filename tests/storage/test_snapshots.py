@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.quant.factors import FACTORS
@@ -29,7 +30,7 @@ from sigmasight_assets.storage.snapshots import (
     record_consumed,
     replace_snapshots,
 )
-from sigmasight_assets.storage.tables import corporate_actions
+from sigmasight_assets.storage.tables import FACTOR_COLUMNS, corporate_actions
 from tests.contents import contents
 from tests.storage.conftest import SESSIONS
 from tests.storage.rows import PRIVATE_LOT, SPLIT, insert
@@ -72,12 +73,14 @@ def compute(
     closes: np.ndarray[Any, np.dtype[np.int64]] = CLOSES,
     *,
     settled: Settlements | None = None,
+    betas: np.ndarray[Any, np.dtype[np.float64]] | None = None,
 ) -> PortfolioRows:
-    columns = len(BETA_COLUMNS)
-    betas = np.linspace(-2.0, 2.0, closes.size * columns).reshape(*closes.shape, columns)
-    betas[:, 1, 3] = np.nan
-    # The vendor knows a beta of AAA alone.
-    betas[:, 1, -1] = np.nan
+    if betas is None:
+        columns = len(BETA_COLUMNS)
+        betas = np.linspace(-2.0, 2.0, closes.size * columns).reshape(*closes.shape, columns)
+        betas[:, 1, 3] = np.nan
+        # The vendor knows a beta of AAA alone.
+        betas[:, 1, -1] = np.nan
     with database.bulk(read_only=True) as transaction:
         books = read_books(transaction, last=SESSIONS[-1])
         state = read_ledger_state(transaction, books, None)
@@ -130,6 +133,23 @@ class TestStoredRows:
         assert all(stored[day, bob]["missing_symbols"] == [] for day in SESSIONS)
         assert {day for day, owner in stored if owner == cat} == set(SESSIONS[3:])
 
+    def test_each_missing_symbol_is_named_once_in_order(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        """Private lots come after the symbols whatever they are called, and two of them may be called the same."""
+        for owner, name in ((0, "Barn"), (0, "\u00c9tang"), (0, "Barn"), (1, "Atelier"), (2, "barn")):
+            lot = {**PRIVATE_LOT, "portfolio_id": int(rows.books.portfolio_ids[owner]), "entry_date": FIRST}
+            insert(database, positions, {**lot, "symbol": name})
+        publish(database, compute(database, grid), generation=1)
+        stored = select(database, "portfolio_snapshots", "session", "portfolio_id")
+        ann, bob, cat = rows.books.portfolio_ids.tolist()
+        missing = [stored[day, ann]["missing_symbols"] for day in SESSIONS]
+        private = ["Barn", "\u00c9tang"]
+        both = ["BBB", "Barn", "CCC", "\u00c9tang"]
+        assert missing == [private, both, both, ["Barn", "CCC", "\u00c9tang"], ["Barn", "CCC", "\u00c9tang"]]
+        assert {tuple(stored[day, bob]["missing_symbols"]) for day in SESSIONS} == {("Atelier",)}
+        assert {tuple(stored[day, cat]["missing_symbols"]) for day in SESSIONS[3:]} == {("barn",)}
+
     def test_position_values_are_of_the_lots_held(self, database: Database, rows: PortfolioRows) -> None:
         publish(database, rows, generation=1)
         values = rows.ledger.position_values
@@ -176,10 +196,40 @@ class TestStoredRows:
                         "generation": 4,
                     }
         assert stored == expected
+        # The view leaves nothing out that is stored.
+        assert len(select(database, "portfolio_exposures", "session", "portfolio_id")) == len(
+            {key[:2] for key in stored}
+        )
         # Nothing invested is an exposure of 0 to which no share is covered.
         _, _, cat = rows.books.portfolio_ids.tolist()
         assert stored[SESSIONS[4], cat, "Market Beta"]["dollars"] == 0.0
         assert stored[SESSIONS[4], cat, "Market Beta"]["coverage"] is None
+
+    def test_a_factor_without_a_number_is_null_and_a_portfolio_without_any_has_no_row(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        """Only AAA has betas, and none of Momentum: ann holds it and others, bob another, and cat nothing."""
+        ann, bob, cat = rows.books.portfolio_ids.tolist()
+        with database.begin() as connection:
+            of_bob = positions.c.portfolio_id == bob
+            connection.execute(sa.update(positions).where(of_bob).values(symbol="BBB"))
+        betas = np.full((*CLOSES.shape, len(BETA_COLUMNS)), np.nan)
+        betas[:, 0] = 0.5
+        betas[:, 0, FACTOR_COLUMNS.index("momentum")] = np.nan
+        publish(database, compute(database, grid, betas=betas), generation=1)
+        stored = select(database, "portfolio_exposures", "portfolio_id", "session")
+        expected = {(ann, day) for day in SESSIONS} | {(cat, day) for day in SESSIONS[3:]}
+        assert stored.keys() == expected
+        for row in stored.values():
+            missing = {name for name, value in row.items() if value is None and not name.endswith("coverage")}
+            invested = row["portfolio_id"] == ann
+            assert missing == (
+                {f"momentum_{name}" for name in ("exposure", "dollars", "per_invested")}
+                if invested
+                else {f"{factor}_per_invested" for factor in FACTOR_COLUMNS}
+            )
+            # A coverage of 0 would be a number of a factor that has none.
+            assert (row["momentum_coverage"], row["value_coverage"] is None) == (None, not invested)
 
     def test_the_vendors_own_beta_is_a_column_of_the_snapshot(self, database: Database, rows: PortfolioRows) -> None:
         publish(database, rows, generation=1)
