@@ -38,6 +38,7 @@ from sigmasight_assets.storage.publications import (
 from sigmasight_assets.storage.published import read_published_betas, read_published_closes
 from sigmasight_assets.storage.snapshots import (
     PortfolioRows,
+    SnapshotChange,
     find_changed_snapshots,
     record_consumed,
     replace_snapshots,
@@ -166,12 +167,12 @@ def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Input
             )
         with run.times.part("checking"):
             _judge(rows, state, done)
-            changed = find_changed_snapshots(transaction, rows)
+            change = find_changed_snapshots(transaction, rows)
         if done.is_broken:
             continue
         with run.times.part("writing"):
-            _write(transaction, done, rows, changed)
-            _settle_books(transaction, books, changed[-1], previous=inputs.previous, last=last, after=after)
+            _write(transaction, done, rows, change)
+            _settle_books(transaction, books, change.write[-1], previous=inputs.previous, last=last, after=after)
     if done.is_broken:
         raise BrokenIdentityError(done.verdicts)
     if done.generation is not None:
@@ -234,14 +235,14 @@ def _judge(rows: PortfolioRows, state: LedgerState, done: PublishedSlice) -> Non
     done.exists += rows.ledger.snapshots.exists.sum(axis=1)
 
 
-def _write(transaction: BulkTransaction, done: PublishedSlice, rows: PortfolioRows, changed: BoolArray) -> None:
+def _write(transaction: BulkTransaction, done: PublishedSlice, rows: PortfolioRows, change: SnapshotChange) -> None:
     """Replace a chunk's changed snapshots; the first one that differs takes the slice's generation."""
-    if not changed.any():
+    if not change.write.any():
         return
     if done.generation is None:
         done.generation = next_generation(transaction)
-    replace_snapshots(transaction, rows, changed, generation=done.generation)
-    done.changed += changed.sum(axis=1)
+    replace_snapshots(transaction, rows, change, generation=done.generation)
+    done.changed += change.write.sum(axis=1)
 
 
 def _settle_books(

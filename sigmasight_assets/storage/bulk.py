@@ -100,6 +100,9 @@ def with_literals(sql: str, parameters: Sequence[Any]) -> str:
 def _literal(value: Any) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, list) and all(type(item) is int for item in value):
+        # Keys come by the hundred thousand.
+        return "'{" + ",".join(map(str, value)) + "}'"
     if isinstance(value, list):
         return _quoted("{" + ",".join(map(_element, value)) + "}")
     return _quoted(_text(value))

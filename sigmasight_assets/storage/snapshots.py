@@ -87,15 +87,23 @@ class PortfolioRows:
         return SnapshotRange(self.books.portfolio_ids, self.previous, self.sessions, self.ledger.snapshots.exists)
 
 
-def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> BoolArray:
-    """Where (T, P) a snapshot is new or differs from the stored one."""
+@dataclass(frozen=True)
+class SnapshotChange:
+    """Where (T, P) a snapshot is new or differs from the stored one, and where it takes the place of one."""
+
+    write: BoolArray
+    delete: BoolArray
+
+
+def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> SnapshotChange:
+    """What differs from what is stored."""
     stored = transaction.read(
         "SELECT session, portfolio_id, fingerprint FROM portfolio_snapshots "
         "WHERE session BETWEEN $1 AND $2 AND portfolio_id = ANY($3)",
         (rows.sessions[0].item(), rows.sessions[-1].item(), rows.books.portfolio_ids.tolist() or [0]),
     )
     exists = rows.ledger.snapshots.exists
-    same = np.zeros(exists.shape, dtype=np.bool_)
+    same, is_stored = np.zeros((2, *exists.shape), dtype=np.bool_)
     ids = rows.books.portfolio_ids
     row = np.searchsorted(rows.sessions, numpy_column(stored, "session"))
     place = np.searchsorted(ids, numpy_column(stored, "portfolio_id"))
@@ -104,18 +112,21 @@ def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) ->
         ids[place[inside]] == numpy_column(stored, "portfolio_id")[inside]
     )
     row, place = row[inside], place[inside]
+    is_stored[row, place] = True
     same[row, place] = rows.fingerprint[row, place] == numpy_column(stored, "fingerprint")[inside]
-    return exists & ~same
+    changed = exists & ~same
+    return SnapshotChange(write=changed, delete=changed & is_stored)
 
 
 def replace_snapshots(
-    transaction: BulkTransaction, rows: PortfolioRows, changed: BoolArray, *, generation: int
+    transaction: BulkTransaction, rows: PortfolioRows, change: SnapshotChange, *, generation: int
 ) -> None:
     """Replace all rows of the changed portfolio sessions, and the options that were settled from the first one on."""
-    keys = _keys(rows, changed)
-    transaction.replace(portfolio_snapshots, keys, _snapshot_rows(rows, changed, keys, generation=generation))
-    transaction.replace(position_values, keys, _position_rows(rows, changed))
-    transaction.replace(portfolio_exposures, keys, _exposure_rows(rows, changed, generation=generation))
+    changed, old = change.write, _keys(rows, change.delete)
+    new = _keys(rows, changed)
+    transaction.replace(portfolio_snapshots, old, _snapshot_rows(rows, changed, new, generation=generation))
+    transaction.replace(position_values, old, _position_rows(rows, changed))
+    transaction.replace(portfolio_exposures, old, _exposure_rows(rows, changed, generation=generation))
     replace_option_expiries(transaction, rows.range, changed, rows.settlements, generation=generation)
 
 

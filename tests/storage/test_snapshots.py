@@ -24,6 +24,7 @@ from sigmasight_assets.storage.snapshots import (
     MONEY_COLUMNS,
     STATUS_LABELS,
     PortfolioRows,
+    SnapshotChange,
     count_snapshots,
     find_changed_snapshots,
     read_consumed,
@@ -92,9 +93,9 @@ def compute(
 def publish(database: Database, rows: PortfolioRows, generation: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which snapshots (T, P) were new or different."""
     with database.bulk() as transaction:
-        changed = find_changed_snapshots(transaction, rows)
-        replace_snapshots(transaction, rows, changed, generation=generation)
-    return changed
+        change = find_changed_snapshots(transaction, rows)
+        replace_snapshots(transaction, rows, change, generation=generation)
+    return change.write
 
 
 def select(database: Database, table: str, *key: str) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -287,7 +288,7 @@ class TestStoredRows:
         before = contents(database)
         with database.bulk() as transaction:
             nothing = np.zeros_like(rows.ledger.snapshots.exists)
-            replace_snapshots(transaction, rows, nothing, generation=1)
+            replace_snapshots(transaction, rows, SnapshotChange(nothing, nothing), generation=1)
         assert contents(database) == before
 
 
@@ -336,13 +337,13 @@ class TestChanges:
             connection.exec_driver_sql("UPDATE portfolio_snapshots SET session = session + 300 WHERE fingerprint > 0")
             connection.exec_driver_sql("UPDATE portfolio_snapshots SET portfolio_id = portfolio_id + 900")
         with database.bulk(read_only=True) as transaction:
-            assert (find_changed_snapshots(transaction, rows) == rows.ledger.snapshots.exists).all()
+            assert (find_changed_snapshots(transaction, rows).write == rows.ledger.snapshots.exists).all()
 
     def test_a_session_without_a_snapshot_is_never_new(self, database: Database, rows: PortfolioRows) -> None:
         nothing = np.zeros_like(rows.ledger.snapshots.exists)
         ledger = replace(rows.ledger, snapshots=replace(rows.ledger.snapshots, exists=nothing))
         with database.bulk(read_only=True) as transaction:
-            assert not find_changed_snapshots(transaction, replace(rows, ledger=ledger)).any()
+            assert not find_changed_snapshots(transaction, replace(rows, ledger=ledger)).write.any()
 
 
 class TestOptionExpiries:
