@@ -30,7 +30,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.figures import PRODUCT_TABLES, ColumnBuilder, FigureChange, FigureTable, write_change
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.prices import PRICE_COLUMNS, read_price_window
-from sigmasight_assets.storage.published import BETA_COLUMNS, read_published_betas
+from sigmasight_assets.storage.published import BETA_COLUMNS, read_published_figures
 
 SEED = 13
 PAGE_SIZE = 1000
@@ -360,11 +360,13 @@ def _read_tables(bench: Bench, symbols: int, sessions: int) -> list[Report]:
     )
     # What the writers left there.
     published = _grid(symbols, plain_sessions(plain, "symbol_daily_metrics", "metrics_date"))
-    betas = Reading(database, plain, published, "symbol_daily_metrics", "metrics_date", (), BETA_COLUMNS)
+    figures = Reading(
+        database, plain, published, "symbol_daily_metrics", "metrics_date", ("close_price",), BETA_COLUMNS
+    )
     reports = []
     for what, ours, reading in (
         ("bars", partial(_our_bars, database, bars), prices),
-        ("published betas", partial(_our_betas, database, published), betas),
+        ("published closes and betas", partial(_our_figures, database, published), figures),
     ):
         reports.append(_read_table(what, ours, reading, bench))
     return reports
@@ -389,10 +391,10 @@ def _our_bars(database: Database, grid: Grid) -> Mapping[str, Any]:
     return {**window.prices, "adj_close_price": window.adj_close, "volume": window.volume}
 
 
-def _our_betas(database: Database, grid: Grid) -> Mapping[str, Any]:
+def _our_figures(database: Database, grid: Grid) -> Mapping[str, Any]:
     with database.bulk(read_only=True) as transaction:
-        betas = read_published_betas(transaction, grid)
-    return {name: betas[..., position] for position, name in enumerate(BETA_COLUMNS)}
+        closes, betas = read_published_figures(transaction, grid)
+    return {"close_price": closes, **{name: betas[..., position] for position, name in enumerate(BETA_COLUMNS)}}
 
 
 def _read_table(what: str, ours: Callable[[], Mapping[str, Any]], reading: Reading, bench: Bench) -> Report:

@@ -35,7 +35,7 @@ from sigmasight_assets.storage.publications import (
     next_generation,
     record_publications,
 )
-from sigmasight_assets.storage.published import read_published_betas, read_published_closes
+from sigmasight_assets.storage.published import read_published_figures
 from sigmasight_assets.storage.snapshots import (
     PortfolioRows,
     SnapshotChange,
@@ -213,7 +213,7 @@ class _Figures:
 
     def _read(self, symbols: tuple[str, ...]) -> tuple[Grid, IntArray, FloatArray]:
         grid = Grid(self._sessions, symbols)
-        return grid, read_published_closes(self._transaction, grid), read_published_betas(self._transaction, grid)
+        return (grid, *read_published_figures(self._transaction, grid))
 
 
 def _chunks(due: IntArray, sessions: int) -> list[KeyRange]:

@@ -23,7 +23,7 @@ from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS, Publication, complete_sessions
-from sigmasight_assets.storage.published import read_published_betas, read_published_closes
+from sigmasight_assets.storage.published import read_published_figures
 
 Names = dict[date, set[str]]
 
@@ -110,9 +110,9 @@ class CarriedFigures:
 
 def _figures(transaction: BulkTransaction, grid: Grid) -> FloatArray:
     """Published closes and betas (N, S, 14), NaN where there is none."""
-    closes = read_published_closes(transaction, grid).astype(np.float64)
-    closes[closes == 0] = np.nan
-    return np.concatenate((closes[:, :, None], read_published_betas(transaction, grid)), axis=2)
+    closes, betas = read_published_figures(transaction, grid)
+    known = np.where(closes == 0, np.nan, closes.astype(np.float64))
+    return np.concatenate((known[:, :, None], betas), axis=2)
 
 
 def changes_in_force(before: FloatArray, after: FloatArray) -> BoolArray:

@@ -19,14 +19,20 @@ FROM asked_closes JOIN symbol_daily_metrics USING (symbol, metrics_date)
 """
 
 
-def read_published_closes(transaction: BulkTransaction, grid: Grid) -> IntArray:
-    """Published closes (N, S) in 1e-4 USD, 0 where none is published."""
-    columns = ["(close_price * 10000)::bigint AS close_price"]
+def read_published_figures(transaction: BulkTransaction, grid: Grid) -> tuple[IntArray, FloatArray]:
+    """Published closes (N, S) in 1e-4 USD, 0 where none is published, and betas (N, S, 13), NaN where there is none.
+
+    The betas are those of the factors and the vendor's own; those of one factor are contiguous in memory.
+    """
+    columns = ["(close_price * 10000)::bigint AS close_price", *BETA_COLUMNS]
     rows = read_rows(transaction, grid, "symbol_daily_metrics", "metrics_date", columns=columns)
     inside, cells = grid.locate(rows, "metrics_date")
     closes = np.zeros(grid.shape, dtype=np.int64)
     closes[cells] = numpy_column(rows, "close_price")[inside]
-    return closes
+    betas = np.full((len(BETA_COLUMNS), *grid.shape), np.nan)
+    for of_factor, name in zip(betas, BETA_COLUMNS, strict=True):
+        of_factor[cells] = numpy_column(rows, name)[inside]
+    return closes, np.moveaxis(betas, 0, -1)
 
 
 def read_published_closes_at(transaction: BulkTransaction, symbols: Sequence[str], sessions: DateArray) -> IntArray:
@@ -46,13 +52,3 @@ def read_published_closes_at(transaction: BulkTransaction, symbols: Sequence[str
         rows = transaction.read(CLOSES_AT_SQL)
     closes[numpy_column(rows, "place")] = numpy_column(rows, "close_price")
     return closes
-
-
-def read_published_betas(transaction: BulkTransaction, grid: Grid) -> FloatArray:
-    """Published betas (N, S, 13), those of the factors and the vendor's own, NaN where there is none."""
-    rows = read_rows(transaction, grid, "symbol_daily_metrics", "metrics_date", columns=BETA_COLUMNS)
-    inside, cells = grid.locate(rows, "metrics_date")
-    betas = np.full((*grid.shape, len(BETA_COLUMNS)), np.nan)
-    for position, name in enumerate(BETA_COLUMNS):
-        betas[(*cells, position)] = numpy_column(rows, name)[inside]
-    return betas

@@ -9,9 +9,8 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.published import (
     BETA_COLUMNS,
-    read_published_betas,
-    read_published_closes,
     read_published_closes_at,
+    read_published_figures,
 )
 from sigmasight_assets.storage.tables import symbol_daily_metrics
 from tests.storage.conftest import SESSIONS
@@ -28,7 +27,7 @@ class TestPublishedFigures:
             row = {**ROWS[symbol_daily_metrics], "metrics_date": day, "symbol": symbol, "close_price": f"{number}.0001"}
             insert(database, symbol_daily_metrics, {**row, **betas, "market_beta": None if number == 2 else 1.5})
         with database.bulk(read_only=True) as transaction:
-            closes, found = read_published_closes(transaction, grid), read_published_betas(transaction, grid)
+            closes, found = read_published_figures(transaction, grid)
         expected = np.zeros(grid.shape, dtype=np.int64)
         expected[0, 1], expected[4, 0] = 10_001, 20_001
         np.testing.assert_array_equal(closes, expected)
@@ -41,8 +40,8 @@ class TestPublishedFigures:
     def test_no_symbols_are_an_empty_grid(self, database: Database, grid: Grid) -> None:
         empty = Grid(grid.sessions, ())
         with database.bulk(read_only=True) as transaction:
-            assert read_published_closes(transaction, empty).shape == (5, 0)
-            assert read_published_betas(transaction, empty).shape == (5, 0, 13)
+            closes, betas = read_published_figures(transaction, empty)
+        assert (closes.shape, betas.shape) == ((5, 0), (5, 0, 13))
 
 
 def test_the_vendors_own_beta_comes_after_those_of_the_factors() -> None:
