@@ -1,8 +1,16 @@
-"""The code location without schedule and sensors: in a benchmark nothing starts by itself."""
+"""The code location without schedule and sensors: in a benchmark nothing starts by itself.
+
+The environment variable ``BENCHMARK_EXECUTOR`` chooses how steps are executed, to compare our choice with Dagster's.
+"""
+
+import os
 
 import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
+
+EXECUTOR_VARIABLE = "BENCHMARK_EXECUTOR"
+EXECUTORS = {"in-process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
 
 def _without_automation(whole: dg.Definitions) -> dg.Definitions:
@@ -11,7 +19,7 @@ def _without_automation(whole: dg.Definitions) -> dg.Definitions:
         asset_checks=whole.asset_checks,
         jobs=whole.jobs,
         resources=whole.resources,
-        executor=whole.executor,
+        executor=EXECUTORS[os.environ.get(EXECUTOR_VARIABLE, "in-process")],
     )
 
 
