@@ -74,6 +74,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
         *(f"token {name}" for name in ("create", "list", "revoke")),
         *(f"bars {name}" for name in ("list", "accept", "reject")),
         *(f"session {name}" for name in ("waive", "unwaive", "close", "reopen", "list")),
+        *(f"retention {name}" for name in ("list", "archive", "drop")),
         *("backfill", "retry", "status", "up", "down"),
     }
 

@@ -180,7 +180,7 @@ def test_failure_of_a_requested_run_is_the_next_reason(
     request = requested(books.url)
     deployment = deploy(books)
     with monkeypatch.context() as patch:
-        patch.setattr("sigmasight_assets.orchestration.portfolio_publication.record_consumed", full)
+        patch.setattr("sigmasight_assets.orchestration.portfolio_slices.record_consumed", full)
         run = deployment.run(PORTFOLIO_LAYER, tags=request.tags)
     assert not run.success
     assert run.failure == "OSError: No space left on device"
@@ -257,7 +257,7 @@ class TestEarlierRuns:
     ) -> None:
         request = requested(books.url)
         with monkeypatch.context() as patch:
-            patch.setattr("sigmasight_assets.orchestration.portfolio_publication.record_consumed", full)
+            patch.setattr("sigmasight_assets.orchestration.portfolio_slices.record_consumed", full)
             run = deploy(books).run(PORTFOLIO_LAYER, tags=request.tags)
         assert f"run {run.result.run_id} failed for these same inputs" in skipped(books.url)
 
