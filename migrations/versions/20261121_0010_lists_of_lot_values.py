@@ -23,8 +23,8 @@ LISTS = {
     "statuses": "1 priced, 2 stale, 3 unpriced",
 }
 YEARS = range(2020, 2036)
-# Rows above 2 kB are compressed otherwise, which begins at 35 lots and takes longer than copying them in does. With
-# this it begins at 155; longer rows do not fit a page, and are compressed and moved out of it as ever.
+# Rows above 2 kB, which is from 37 lots on, are compressed otherwise; of 100 lots that takes longer than all else of
+# copying them in. With this it begins at 160 lots: such rows do not fit a page, and are compressed and moved out of it.
 UNCOMPRESSED = "WITH (toast_tuple_target = 8160)"
 
 LONG_ROWS = (

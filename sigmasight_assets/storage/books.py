@@ -67,7 +67,7 @@ ALL_KEYS: KeyRange = (0, 2**63 - 1)
 
 @dataclass(frozen=True)
 class Books:
-    """Portfolios (P,) and lots (L,) with their database keys, both ascending; lots of one portfolio are together.
+    """Portfolios (P,) by database key, and lots (L,) by portfolio and key.
 
     Lots refer to columns: first the ``symbols`` (S,) of the PUBLIC and OPTIONS lots, then one column for each PRIVATE
     lot (V,), in the order of the lots, whose ``valuations`` are its prices. ``stale_from`` (P,) is NaT for portfolios
