@@ -16,7 +16,7 @@ from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
-SNAPSHOTS = ("portfolio_snapshots", "position_values", "portfolio_exposures")
+SNAPSHOTS = ("portfolio_snapshots", "portfolio_lot_values", "portfolio_exposures")
 LOTS = 15
 
 

@@ -32,7 +32,7 @@ RESULT_TABLES = {
     "symbol_exclusions": ("session", "symbol", "product"),
     "figure_invalidations": ("symbol",),
     "portfolio_snapshots": ("portfolio_id", "session"),
-    "position_values": ("portfolio_id", "session", "position_id"),
+    "portfolio_lot_values": ("portfolio_id", "session"),
     "portfolio_exposures": ("portfolio_id", "session"),
     "option_expiries": ("portfolio_id", "position_id"),
 }

@@ -3,7 +3,7 @@
 What lots cost and brought is worked out in ``lot_terms``; the published figures they meet are in ``published``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
@@ -14,6 +14,7 @@ from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
 from sigmasight_assets.quant.lots import CapitalFlows, Dividends, LedgerState, Lots, Portfolios
 from sigmasight_assets.quant.money import rational_product
+from sigmasight_assets.quant.snapshots import LotStatus
 from sigmasight_assets.quant.splits import Splits, split_factors
 from sigmasight_assets.storage.actions import read_published_actions
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
@@ -53,12 +54,10 @@ SELECT portfolio_id, (equity * 100000000)::bigint AS equity, (cumulative_pnl * 1
 FROM portfolio_snapshots
 WHERE session = $1 AND portfolio_id = ANY($2)
 """
-# A lot that was never priced has no price; a private lot's price is its value.
 MARKS_SQL = """
-SELECT position_id, (market_value * 100000000)::bigint AS market_value,
-       coalesce(price_used * 10000, 0)::bigint AS price_used, split_numerator, split_denominator
-FROM position_values
-WHERE session = $1 AND portfolio_id = ANY($2) AND (price_used IS NOT NULL OR status = 'priced')
+SELECT position_ids, market_values, prices_used, split_numerators, split_denominators, statuses
+FROM portfolio_lot_values
+WHERE session = $1 AND portfolio_id = ANY($2)
 """
 
 # First and last portfolio key.
@@ -68,7 +67,7 @@ ALL_KEYS: KeyRange = (0, 2**63 - 1)
 
 @dataclass(frozen=True)
 class Books:
-    """Portfolios (P,) and lots (L,) with their database keys.
+    """Portfolios (P,) by database key, and lots (L,) by portfolio and key.
 
     Lots refer to columns: first the ``symbols`` (S,) of the PUBLIC and OPTIONS lots, then one column for each PRIVATE
     lot (V,), in the order of the lots, whose ``valuations`` are its prices. ``stale_from`` (P,) is NaT for portfolios
@@ -237,24 +236,54 @@ def read_ledger_state(transaction: BulkTransaction, books: Books, previous: date
     state.session[cells] = np.datetime64(previous, "D")
     state.equity[cells] = numpy_column(rows, "equity")[known]
     state.cumulative_pnl[cells] = numpy_column(rows, "cumulative_pnl")[known]
-    marks = transaction.read(MARKS_SQL, (previous, keys))
+    marks = _Marks.of(transaction.read(MARKS_SQL, (previous, keys)))
     order = np.argsort(books.position_ids)
-    found, known = _positions_of(numpy_column(marks, "position_id"), books.position_ids[order])
-    lots = order[found]
-    state.value[lots] = numpy_column(marks, "market_value")[known]
-    state.price[lots] = _present_prices(books, lots, marks, known)
+    found, known = _positions_of(marks.position_ids, books.position_ids[order])
+    lots, marks = order[found], marks.at(known)
+    state.value[lots] = marks.values
+    state.price[lots] = _present_prices(books, lots, marks)
     state.has_mark[lots] = True
     return state
 
 
-def _present_prices(books: Books, lots: IntArray, marks: pa.Table, known: IntArray) -> IntArray:
-    """The prices used for ``lots`` (M,), stored in the rows ``known`` (M,), in the units of today's prices."""
-    prices = np.where(
-        books.is_private[lots],
-        np.abs(numpy_column(marks, "market_value")[known]),
-        numpy_column(marks, "price_used")[known],
-    )
-    then = [numpy_column(marks, f"split_{part}")[known] for part in ("numerator", "denominator")]
+@dataclass(frozen=True)
+class _Marks:
+    """Lots (M,) that have been priced, and how they were valued last; the price of a private lot is 0."""
+
+    position_ids: IntArray
+    values: IntArray
+    prices: IntArray
+    split_numerators: IntArray
+    split_denominators: IntArray
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> "_Marks":
+        """From rows of ``MARKS_SQL``; a lot that was never priced has no price, and a private one never has."""
+        prices = pc.list_flatten(rows.column("prices_used"))
+        is_marked = prices.is_valid().to_numpy() | (_flat(rows, "statuses") == int(LotStatus.PRICED))
+        return cls(
+            position_ids=_flat(rows, "position_ids"),
+            values=_flat(rows, "market_values"),
+            prices=pc.fill_null(prices, 0).to_numpy(),
+            split_numerators=_flat(rows, "split_numerators"),
+            split_denominators=_flat(rows, "split_denominators"),
+        ).at(np.flatnonzero(is_marked))
+
+    def at(self, places: IntArray) -> "_Marks":
+        """Those at the ``places`` (N,)."""
+        return _Marks(**{field.name: getattr(self, field.name)[places] for field in fields(self)})
+
+
+def _flat(rows: pa.Table, name: str) -> IntArray:
+    """The elements of a column of lists, one list after the other."""
+    elements: IntArray = pc.list_flatten(rows.column(name)).to_numpy()
+    return elements
+
+
+def _present_prices(books: Books, lots: IntArray, marks: _Marks) -> IntArray:
+    """The prices used for ``lots`` (M,), whose marks are given, in the units of today's prices."""
+    prices = np.where(books.is_private[lots], np.abs(marks.values), marks.prices)
+    then = [marks.split_numerators, marks.split_denominators]
     now = [books.lots.split_numerator[lots], books.lots.split_denominator[lots]]
     moved = np.flatnonzero((then[0] != now[0]) | (then[1] != now[1]))
     numerator, denominator = then[0][moved] * now[1][moved], then[1][moved] * now[0][moved]

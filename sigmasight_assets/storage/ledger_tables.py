@@ -26,6 +26,16 @@ EXPOSURE_NUMBERS = {
     "per_invested": "Sum of value x beta over sum of |value| with the beta",
     "coverage": "Share of |value| whose symbol has the beta",
 }
+# Type and content of the lists. Codes are those of ``quant.snapshots.LotStatus``.
+LOT_LISTS = {
+    "position_ids": (sa.BigInteger, "Lots held, ascending"),
+    "prices_used": (sa.BigInteger, "Price each was valued at, 1e-4 USD; null for PRIVATE lots and before any price"),
+    "split_numerators": (sa.BigInteger, "Shares in the units of prices_used ..."),
+    "split_denominators": (sa.BigInteger, "... per so many units of the lot's quantity"),
+    "market_values": (sa.BigInteger, "quantity x price x multiplier, 1e-8 USD"),
+    "daily_pnls": (sa.BigInteger, "P&L since the previous snapshot, 1e-8 USD"),
+    "statuses": (sa.SmallInteger, "1 priced, 2 stale, 3 unpriced"),
+}
 
 portfolio_snapshots = sa.Table(
     "portfolio_snapshots",
@@ -64,20 +74,27 @@ portfolio_snapshots = sa.Table(
     **partitioned_by_year("session"),
 )
 
-position_values = sa.Table(
-    "position_values",
+# The view `position_values` shows these as a row per lot, in USD and with the status as a word. Migrations keep rows of
+# up to about 160 lots from being compressed.
+portfolio_lot_values = sa.Table(
+    "portfolio_lot_values",
     METADATA,
     required_key("portfolio_id", sa.BigInteger, "Portfolio"),
     required_key("session", sa.Date, "Session"),
-    required_key("position_id", sa.BigInteger, "Lot"),
-    column("price_used", PRICE, "Price the lot was valued at, USD; null for PRIVATE lots", null=True),
-    column("split_numerator", sa.BigInteger, "Shares in the units of price_used ...", server_default="1"),
-    column("split_denominator", sa.BigInteger, "... per so many units of the lot's quantity", server_default="1"),
-    column("market_value", MONEY, "quantity x price x multiplier, USD"),
-    column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
-    column("status", sa.Text, "priced, stale or unpriced"),
-    sa.CheckConstraint("status IN ('priced', 'stale', 'unpriced')", name="status"),
-    comment="Value of each held lot at a session",
+    *(column(name, ARRAY(kind), comment) for name, (kind, comment) in LOT_LISTS.items()),
+    sa.CheckConstraint(
+        "cardinality(position_ids) > 0 AND "
+        + " AND ".join(f"cardinality({name}) = cardinality(position_ids)" for name in list(LOT_LISTS)[1:]),
+        name="as_long_as_each_other",
+    ),
+    sa.CheckConstraint(
+        " AND ".join(f"array_position({name}, NULL) IS NULL" for name in LOT_LISTS if name != "prices_used"),
+        name="only_prices_missing",
+    ),
+    # What the view shows as NUMERIC(14,4).
+    sa.CheckConstraint("100000000000000 > ALL (prices_used)", name="prices_fit"),
+    sa.CheckConstraint("statuses <@ '{1,2,3}'::smallint[]", name="statuses"),
+    comment="Value of each lot that a portfolio holds at a session, as lists in the order of position_ids",
     **partitioned_by_year("session"),
 )
 

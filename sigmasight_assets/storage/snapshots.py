@@ -1,4 +1,4 @@
-"""Portfolio snapshots, position values and factor exposures: compare with what is stored, write what differs."""
+"""Portfolio snapshots, values of lots and factor exposures: compare with what is stored, write what differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,18 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures
+from sigmasight_assets.quant.segments import Scalar, Segments
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, Snapshots
 from sigmasight_assets.storage.books import Books
-from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column, price_array
+from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column
 from sigmasight_assets.storage.ledger_tables import (
     portfolio_exposures,
+    portfolio_lot_values,
     portfolio_snapshots,
-    position_values,
     snapshot_inputs,
 )
 from sigmasight_assets.storage.option_expiries import Settlements, SnapshotRange, replace_option_expiries
@@ -52,7 +54,6 @@ EXPOSURE_FIELDS = {
     "per_invested": "per_invested",
     "coverage": "factor_coverage",
 }
-STATUS_LABELS = [item.label for item in LotStatus]
 
 
 @dataclass(frozen=True)
@@ -122,100 +123,135 @@ def replace_snapshots(
     transaction: BulkTransaction, rows: PortfolioRows, change: SnapshotChange, *, generation: int
 ) -> None:
     """Replace all rows of the changed portfolio sessions, and the options that were settled from the first one on."""
-    changed, old = change.write, _keys(rows, change.delete)
-    new = _keys(rows, changed)
-    transaction.replace(portfolio_snapshots, old, _snapshot_rows(rows, changed, new, generation=generation))
-    transaction.replace(position_values, old, _position_rows(rows, changed))
-    transaction.replace(portfolio_exposures, old, _exposure_rows(rows, changed, generation=generation))
-    replace_option_expiries(transaction, rows.range, changed, rows.settlements, generation=generation)
+    cells, old = _Cells.of(change.write), _keys(rows, _Cells.of(change.delete))
+    transaction.replace(portfolio_snapshots, old, _snapshot_rows(rows, cells, generation=generation))
+    transaction.replace(portfolio_lot_values, old, _lot_rows(rows, cells))
+    transaction.replace(portfolio_exposures, old, _exposure_rows(rows, cells, generation=generation))
+    replace_option_expiries(transaction, rows.range, change.write, rows.settlements, generation=generation)
 
 
-def _keys(rows: PortfolioRows, selected: BoolArray) -> pa.Table:
-    session, portfolio = np.nonzero(selected)
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Portfolio sessions (N,) by portfolio, then session: rows are copied in fastest in the order of their index."""
+
+    session: IntArray
+    portfolio: IntArray
+
+    @classmethod
+    def of(cls, selected: BoolArray) -> "_Cells":
+        """Those that a mask (T, P) selects."""
+        portfolio, session = np.nonzero(selected.T)
+        return cls(session, portfolio)
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+    def take(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Theirs (N, ...) of values (T, P, ...)."""
+        return values[self.session, self.portfolio]
+
+
+def _keys(rows: PortfolioRows, cells: _Cells) -> pa.Table:
     return pa.table(
-        {"portfolio_id": pa.array(rows.books.portfolio_ids[portfolio]), "session": pa.array(rows.sessions[session])}
+        {
+            "portfolio_id": pa.array(rows.books.portfolio_ids[cells.portfolio]),
+            "session": pa.array(rows.sessions[cells.session]),
+        }
     )
 
 
-def _snapshot_rows(rows: PortfolioRows, changed: BoolArray, keys: pa.Table, *, generation: int) -> pa.Table:
+def _snapshot_rows(rows: PortfolioRows, cells: _Cells, *, generation: int) -> pa.Table:
     snapshots: Snapshots = rows.ledger.snapshots
-    table = keys
+    table = _keys(rows, cells)
     for name in MONEY_COLUMNS:
-        table = table.append_column(name, money_array(getattr(snapshots, name)[changed]))
+        table = table.append_column(name, money_array(cells.take(getattr(snapshots, name))))
     for name, field in COUNT_COLUMNS.items():
-        table = table.append_column(name, pa.array(getattr(snapshots, field)[changed].astype(np.int32)))
-    table = table.append_column("daily_return", float_array(snapshots.daily_return[changed]))
-    table = table.append_column("priced_share", float_array(snapshots.priced_share[changed]))
+        table = table.append_column(name, pa.array(cells.take(getattr(snapshots, field)).astype(np.int32)))
+    table = table.append_column("daily_return", float_array(cells.take(snapshots.daily_return)))
+    table = table.append_column("priced_share", float_array(cells.take(snapshots.priced_share)))
     provider = [(each.exposures[:, -1], each.factor_coverage[:, -1]) for each in rows.exposures]
     for name, values in zip(
         ("provider_beta", "provider_beta_coverage"), np.array(provider).swapaxes(0, 1), strict=True
     ):
-        table = table.append_column(name, float_array(values[changed]))
-    table = table.append_column("is_partial", pa.array(snapshots.is_partial[changed]))
-    table = table.append_column("missing_symbols", _missing_symbols(rows, changed))
-    table = table.append_column("fingerprint", pa.array(rows.fingerprint[changed]))
+        table = table.append_column(name, float_array(cells.take(values)))
+    table = table.append_column("is_partial", pa.array(cells.take(snapshots.is_partial)))
+    table = table.append_column("missing_symbols", _missing_symbols(rows, cells))
+    table = table.append_column("fingerprint", pa.array(cells.take(rows.fingerprint)))
     return table.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), table.num_rows))
 
 
-def _missing_symbols(rows: PortfolioRows, changed: BoolArray) -> pa.Array:
-    """The names of stale and unpriced lots of each changed snapshot, sorted, each once."""
+def _missing_symbols(rows: PortfolioRows, cells: _Cells) -> pa.Array:
+    """The names of stale and unpriced lots of each snapshot, sorted, each once."""
     lots, snapshots = rows.books.lots, rows.ledger.snapshots
     status = rows.ledger.position_values.status
-    partial = changed & snapshots.is_partial
+    place = np.full(snapshots.is_partial.shape, -1, dtype=np.int64)
+    place[cells.session, cells.portfolio] = np.arange(len(cells))
+    partial = (place >= 0) & snapshots.is_partial
     troubled = ((status == LotStatus.STALE) | (status == LotStatus.UNPRICED)) & partial[:, lots.portfolio]
     session, lot = np.nonzero(troubled)
     column, found = np.unique(lots.symbol[lot], return_inverse=True)
     known = rows.books.names
     names, rank = np.unique(np.array([known[each] for each in column.tolist()], dtype=object), return_inverse=True)
-    # The place of each changed snapshot among them, in the order in which a mask selects them.
-    place = np.cumsum(changed).reshape(changed.shape) - 1
     count = max(1, len(names))
     snapshot, name = np.divmod(np.unique(place[session, lots.portfolio[lot]] * count + rank[found]), count)
-    offsets = np.searchsorted(snapshot, np.arange(np.count_nonzero(changed) + 1)).astype(np.int32)
+    offsets = np.searchsorted(snapshot, np.arange(len(cells) + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(names, pa.string()).take(pa.array(name)))
 
 
-def _position_rows(rows: PortfolioRows, changed: BoolArray) -> pa.Table:
-    values = rows.ledger.position_values
-    selected = values.held & changed[:, rows.books.lots.portfolio]
-    session, lot = np.nonzero(selected)
-    books = rows.books
+def _lot_rows(rows: PortfolioRows, cells: _Cells) -> pa.Table:
+    """Lists of the lots held, in the order of the books; without any there is no row."""
+    books, values = rows.books, rows.ledger.position_values
+    cell, lot = _held_lots(rows, cells)
+    place = np.ravel_multi_index((cells.session[cell], lot), values.status.shape)
+    count = np.bincount(cell, minlength=len(cells))
+    offsets = pa.array(np.append(0, np.cumsum(count[count > 0])).astype(np.int32))
     # A private lot has a value and no price; neither has a lot that is held at its cost.
-    no_price = books.is_private[lot] | ~values.has_mark[selected]
-    return pa.table(
-        {
-            "portfolio_id": pa.array(books.owners[lot]),
-            "session": pa.array(rows.sessions[session]),
-            "position_id": pa.array(books.position_ids[lot]),
-            "price_used": price_array(np.where(no_price, 0, values.price[selected]), null=no_price),
-            "split_numerator": pa.array(books.lots.split_numerator[lot]),
-            "split_denominator": pa.array(books.lots.split_denominator[lot]),
-            "market_value": money_array(values.value[selected]),
-            "daily_pnl": money_array(values.pnl[selected]),
-            "status": pa.array(STATUS_LABELS).take(pa.array(values.status[selected].astype(np.int64))),
-        }
-    )
+    no_price = books.is_private[lot] | ~values.has_mark.ravel()[place]
+    lists = {
+        "position_ids": pa.array(books.position_ids[lot]),
+        "prices_used": pa.array(values.price.ravel()[place], mask=no_price),
+        "split_numerators": pa.array(books.lots.split_numerator[lot]),
+        "split_denominators": pa.array(books.lots.split_denominator[lot]),
+        "market_values": pa.array(values.value.ravel()[place]),
+        "daily_pnls": pa.array(values.pnl.ravel()[place]),
+        "statuses": pa.array(values.status.ravel()[place].astype(np.int16)),
+    }
+    table = _keys(rows, cells).filter(pa.array(count > 0))
+    for name, elements in lists.items():
+        table = table.append_column(name, pa.ListArray.from_arrays(offsets, elements))
+    return table
 
 
-def _exposure_rows(rows: PortfolioRows, changed: BoolArray, *, generation: int) -> pa.Table:
+def _held_lots(rows: PortfolioRows, cells: _Cells) -> tuple[IntArray, IntArray]:
+    """The lots (H,) that are held in the cells, and in which (H,): by cell, then lot."""
+    segments = Segments.of(rows.books.lots.portfolio, len(rows.books.portfolios))
+    count = segments.counts[cells.portfolio]
+    cell = np.repeat(np.arange(len(cells)), count)
+    # Lots of a portfolio are neighbours: their numbers go on where a running number of all cells' lots does.
+    lot = np.arange(len(cell)) + np.repeat(segments.bounds[cells.portfolio] - (np.cumsum(count) - count), count)
+    held = rows.ledger.position_values.status[cells.session[cell], lot] != LotStatus.NOT_HELD
+    return cell[held], lot[held]
+
+
+def _exposure_rows(rows: PortfolioRows, cells: _Cells, *, generation: int) -> pa.Table:
     # A portfolio without a beta of a factor has no number of it, and without any number no row.
-    known = np.isfinite(_changed_exposures(rows, changed, "dollars"))
+    known = np.isfinite(_factor_numbers(rows, cells, "dollars"))
     stored = known.any(axis=0)
     numbers = {
-        name: np.where(known, _changed_exposures(rows, changed, field), np.nan)[:, stored]
+        name: np.where(known, _factor_numbers(rows, cells, field), np.nan)[:, stored]
         for name, field in EXPOSURE_FIELDS.items()
     }
-    table = _keys(rows, changed).filter(pa.array(stored))
+    table = _keys(rows, cells).filter(pa.array(stored))
     for position, factor in enumerate(FACTOR_COLUMNS):
         for name, values in numbers.items():
             table = table.append_column(f"{factor}_{name}", float_array(values[position]))
     return table.append_column("generation", pa.repeat(pa.scalar(generation, pa.int64()), table.num_rows))
 
 
-def _changed_exposures(rows: PortfolioRows, changed: BoolArray, field: str) -> FloatArray:
-    """A field (12, N) of the exposures of the N changed snapshots to the twelve factors."""
-    parts = [getattr(each, field)[chosen] for each, chosen in zip(rows.exposures, changed, strict=True)]
-    return np.ascontiguousarray(np.concatenate(parts)[:, : len(FACTOR_COLUMNS)].T)
+def _factor_numbers(rows: PortfolioRows, cells: _Cells, field: str) -> FloatArray:
+    """A field (12, N) of the exposures to the twelve factors."""
+    values = np.stack([getattr(each, field)[:, : len(FACTOR_COLUMNS)] for each in rows.exposures])
+    return np.ascontiguousarray(cells.take(values).T)
 
 
 def record_consumed(transaction: BulkTransaction, generations: dict[date, int], *, run_id: str) -> None:

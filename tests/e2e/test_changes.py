@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 RESTATED, RESTATED_ON = "LAHA", DAYS[30]
 SPLITTING = "BUCO"
-PORTFOLIO_TABLES = ("portfolio_snapshots", "position_values", "portfolio_exposures", "option_expiries")
+PORTFOLIO_TABLES = ("portfolio_snapshots", "portfolio_lot_values", "portfolio_exposures", "option_expiries")
 SYMBOL_TABLES = ("symbol_market_beta", "symbol_ir_beta", "symbol_ridge_factors", "symbol_spread_factors")
 
 

@@ -30,7 +30,7 @@ PRICE_TABLES = {
 }
 PORTFOLIO_TABLES = {
     "portfolio_snapshots": ("portfolio_id", "session"),
-    "position_values": ("portfolio_id", "session", "position_id"),
+    "portfolio_lot_values": ("portfolio_id", "session"),
     "portfolio_exposures": ("portfolio_id", "session"),
     "option_expiries": ("portfolio_id", "position_id"),
     "snapshot_inputs": ("session",),

@@ -36,7 +36,7 @@ from tests.orchestration.contents import (
 )
 
 FACTOR_NAMES = [factor.name for factor in FACTORS]
-SNAPSHOT_TABLES = ("portfolio_snapshots", "position_values", "portfolio_exposures")
+SNAPSHOT_TABLES = ("portfolio_snapshots", "portfolio_lot_values", "portfolio_exposures")
 ROW_TABLES = (*SNAPSHOT_TABLES, "option_expiries")
 NOT_CONTENT = ["generation", "run_id", "published_at", "computed_at", "stale_from", "symbol_generation", "created_at"]
 ACTION_KINDS = {"waived": "waive_session", "closed": "close_session"}

@@ -36,7 +36,7 @@ DATED_TABLES = {
     "symbol_exclusions": "session",
     "publications": "session",
     "portfolio_snapshots": "session",
-    "position_values": "session",
+    "portfolio_lot_values": "session",
     "portfolio_exposures": "session",
     "snapshot_inputs": "session",
 }

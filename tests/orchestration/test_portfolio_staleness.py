@@ -50,7 +50,7 @@ def test_flow_recomputes_only_its_portfolio_from_its_date_on(done: Database) -> 
     assert_equal_to_oracle(done)
     after = contents(done, PORTFOLIO_TABLES)
     assert changed_keys(before, after, "portfolio_snapshots") == {(number, day) for day in DAYS[7:]}
-    for table in ("position_values", "portfolio_exposures"):
+    for table in ("portfolio_lot_values", "portfolio_exposures"):
         assert {key[0] for key in changed_keys(before, after, table)} <= {number}
     assert changed_keys(before, after, "publications") == {(3, "portfolio", day) for day in DAYS[7:]}
     assert after["snapshot_inputs"] == before["snapshot_inputs"]
@@ -159,7 +159,7 @@ def test_correction_of_a_fund_reaches_the_exposures_and_no_value(done: Database)
     assert run_gate(done) is not None
     assert_equal_to_oracle(done)
     after = content(done)
-    assert after["position_values"] == before["position_values"]
+    assert after["portfolio_lot_values"] == before["portfolio_lot_values"]
     assert after["portfolio_exposures"] != before["portfolio_exposures"]
     assert next_range(done) is None
 

@@ -188,7 +188,7 @@ class TestRestatedHistory:
         for table in FIGURE_TABLES:
             assert changed.pop(table) == {(each, symbol) for each in since}, table
         assert changed.pop("portfolio_snapshots") == snapshots
-        for table in ("position_values", "portfolio_exposures"):
+        for table in ("portfolio_lot_values", "portfolio_exposures"):
             assert {key[:2] for key in changed.pop(table)} <= snapshots, table
         assert {key[0] for key in changed.pop("option_expiries")} == {portfolio_id(database, "settled")}
         assert changed == {}
@@ -258,7 +258,7 @@ def test_fifteen_positions_of_which_ten_are_tracked_cost_five(
         assert changed.pop(table) == {(day, symbol) for day in DAYS for symbol in added}, table
     number = portfolio_id(database, "new")
     assert changed.pop("portfolio_snapshots") == {(number, day) for day in DAYS[-5:]}
-    for table in ("position_values", "portfolio_exposures"):
+    for table in ("portfolio_lot_values", "portfolio_exposures"):
         assert {key[0] for key in changed.pop(table)} == {number}
     assert changed == {}
 

@@ -79,14 +79,16 @@ ROWS: dict[sa.Table, dict[str, Any]] = {
         **dict.fromkeys(("capital_flow", "dividends", "positions_count", "long_count", "short_count"), 0),
         **dict.fromkeys(("stale_count", "excluded_count", "fingerprint", "generation"), 0),
     },
-    ledger_tables.position_values: {
+    ledger_tables.portfolio_lot_values: {
         "portfolio_id": 1,
         "session": SESSION,
-        "position_id": 1,
-        "price_used": 10,
-        "market_value": 100,
-        "daily_pnl": 0,
-        "status": "priced",
+        "position_ids": [1],
+        "prices_used": [100_000],
+        "split_numerators": [1],
+        "split_denominators": [1],
+        "market_values": [100 * 10**8],
+        "daily_pnls": [0],
+        "statuses": [1],
     },
     ledger_tables.portfolio_exposures: {
         "portfolio_id": 1,

@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from sigmasight_assets.errors import PublicationError
+from sigmasight_assets.quant.snapshots import LotStatus
 from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
 from sigmasight_assets.storage.books import Books, read_books, read_ledger_state
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.ledger_tables import portfolio_snapshots, position_values
+from sigmasight_assets.storage.ledger_tables import LOT_LISTS, portfolio_lot_values, portfolio_snapshots
 from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, add_capital_flow, create_portfolio
 from sigmasight_assets.storage.tables import corporate_actions
 from tests.storage.conftest import SESSIONS, SYMBOLS
@@ -49,6 +50,13 @@ def read(database: Database, last: date = LAST, *, only: Sequence[int] | None = 
     keys = None if only is None else np.array(only, dtype=np.int64)
     with database.bulk(read_only=True) as transaction:
         return read_books(transaction, last=last, only=keys)
+
+
+def insert_marks(database: Database, portfolio_id: int, session: date, marks: Sequence[dict[str, Any]]) -> None:
+    """Values of lots of a portfolio; each mark says what is not usual about its lot."""
+    usual = ROWS[portfolio_lot_values]
+    lists = {name: [mark.get(name, usual[name][0]) for mark in marks] for name in LOT_LISTS}
+    insert(database, portfolio_lot_values, {"portfolio_id": portfolio_id, "session": session, **lists})
 
 
 def dates(days: Sequence[date | None]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
@@ -296,16 +304,18 @@ class TestState:
         for day, values in ((FIRST, {}), (SESSIONS[1], changes)):
             row = {**ROWS[portfolio_snapshots], "portfolio_id": bob.portfolio_id, "session": day, **values}
             insert(database, portfolio_snapshots, row)
-        for place in (3, 1):
-            row = {**ROWS[position_values], "position_id": int(books.position_ids[place]), "session": SESSIONS[1]}
-            insert(database, position_values, {**row, "portfolio_id": ann.portfolio_id, "price_used": f"{place}.0001"})
+        own, others = (
+            {"position_ids": int(books.position_ids[place]), "prices_used": 10_001 * place} for place in (1, 3)
+        )
         # A lot that was deleted since has left its value behind.
-        insert(database, position_values, {**ROWS[position_values], "position_id": -7, "session": SESSIONS[1]})
+        insert_marks(database, ann.portfolio_id, SESSIONS[1], [{"position_ids": -7}, own])
+        insert_marks(database, bob.portfolio_id, SESSIONS[1], [others])
+        insert_marks(database, ann.portfolio_id, SESSIONS[2], [{"position_ids": int(books.position_ids[0])}])
         with database.bulk(read_only=True) as transaction:
             state = read_ledger_state(transaction, books, SESSIONS[1])
         np.testing.assert_array_equal(state.session, dates([None, SESSIONS[1]]))
         assert (state.equity[1], state.cumulative_pnl[1]) == (-1, 1_234_567_891)
-        assert state.price.tolist() == [0, 10_001, 0, 30_001]
+        assert state.price.tolist() == [0, 10_001, 0, 30_003]
         assert state.value.tolist() == [0, 100 * 10**8, 0, 100 * 10**8]
         assert state.has_mark.tolist() == [False, True, False, True]
 
@@ -315,18 +325,12 @@ class TestState:
         publish_split(database, "AAA", SESSIONS[1], 3)
         publish_split(database, "AAA", SESSIONS[2], 1, 7)
         books = read(database)
-        stored = {"portfolio_id": ann.portfolio_id, "price_used": "10.0005", "market_value": "30.0015"}
-        for position, columns in zip(
-            books.position_ids.tolist(),
-            (
-                {"split_numerator": 3, "split_denominator": 1},
-                {"split_numerator": 3, "split_denominator": 7},
-                {"split_numerator": 1, "split_denominator": 28},
-            ),
-            strict=True,
-        ):
-            row = {**ROWS[position_values], "position_id": position, "session": FIRST, **stored, **columns}
-            insert(database, position_values, row)
+        stored = {"prices_used": 100_005, "market_values": 3_000_150_000}
+        marks = [
+            {**stored, "position_ids": position, "split_numerators": numerator, "split_denominators": denominator}
+            for position, numerator, denominator in zip(books.position_ids.tolist(), (3, 3, 1), (1, 7, 28), strict=True)
+        ]
+        insert_marks(database, ann.portfolio_id, FIRST, marks)
         with database.bulk(read_only=True) as transaction:
             state = read_ledger_state(transaction, books, FIRST)
         # x 7, x 1, and 100005 / 12 = 8333.75.
@@ -339,10 +343,18 @@ class TestState:
         for _ in range(2):
             create_private(database, ann.portfolio_id, {FIRST: "10"})
         books = read(database)
-        kinds = [("2", "unpriced"), (None, "unpriced"), ("3", "stale"), (None, "priced"), (None, "unpriced")]
-        for position, (price, status) in zip(books.position_ids.tolist(), kinds, strict=True):
-            row = {**ROWS[position_values], "portfolio_id": ann.portfolio_id, "position_id": position, "session": FIRST}
-            insert(database, position_values, {**row, "price_used": price, "status": status})
+        kinds = [
+            (20_000, LotStatus.UNPRICED),
+            (None, LotStatus.UNPRICED),
+            (30_000, LotStatus.STALE),
+            (None, LotStatus.PRICED),
+            (None, LotStatus.UNPRICED),
+        ]
+        marks = [
+            {"position_ids": position, "prices_used": price, "statuses": int(status)}
+            for position, (price, status) in zip(books.position_ids.tolist(), kinds, strict=True)
+        ]
+        insert_marks(database, ann.portfolio_id, FIRST, marks)
         with database.bulk(read_only=True) as transaction:
             state = read_ledger_state(transaction, books, FIRST)
         assert state.has_mark.tolist() == [True, False, True, True, False]

@@ -383,3 +383,13 @@ def test_more_rows_than_are_sent_at_once_arrive_whole(database: Database) -> Non
     with database.bulk() as transaction:
         assert transaction.append("symbol_exclusions", rows) == count
         assert [row[1] for row in read_exclusions(transaction)] == names
+
+
+def test_lists_of_any_length_arrive_whole_in_more_rows_than_are_sent_at_once(database: Database) -> None:
+    lists = [
+        [None if item % 5 == 4 else item for item in range(row, row + row % 7)] for row in range(2 * ROWS_SENT_AT_ONCE)
+    ]
+    rows = pa.table({"place": np.arange(len(lists)), "items": pa.array(lists, pa.list_(pa.int64()))})
+    columns = {"place": "bigint", "items": "bigint[]"}
+    with database.bulk() as transaction, transaction.scratch_table("listed", columns, rows):
+        assert transaction.read("SELECT items FROM listed ORDER BY place")["items"].to_pylist() == lists

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.ledger_tables import (
+    LOT_LISTS,
     batch_runs,
     data_quality_results,
     portfolio_exposures,
+    portfolio_lot_values,
     portfolio_snapshots,
-    position_values,
     publications,
 )
 from tests.storage.rows import ROWS, refused_by
@@ -27,7 +28,13 @@ from tests.storage.rows import ROWS, refused_by
         (portfolio_snapshots, {"equity": "NaN"}, "cash_adds_up"),
         (portfolio_snapshots, {"equity": "Infinity"}, "numeric field overflow"),
         (portfolio_snapshots, {"missing_symbols": None}, "missing_symbols"),
-        (position_values, {"status": "not_held"}, "status"),
+        (portfolio_lot_values, {"statuses": [0]}, "statuses"),
+        (portfolio_lot_values, {"statuses": [4]}, "statuses"),
+        (portfolio_lot_values, {name: [] for name in LOT_LISTS}, "as_long_as_each_other"),
+        *((portfolio_lot_values, {name: [1, 1]}, "as_long_as_each_other") for name in LOT_LISTS),
+        *((portfolio_lot_values, {name: [None]}, "only_prices_missing") for name in LOT_LISTS if name != "prices_used"),
+        (portfolio_lot_values, {"prices_used": [10**14]}, "prices_fit"),
+        *((portfolio_lot_values, {name: None}, name) for name in LOT_LISTS),
         (portfolio_exposures, {"market_dollars": "NaN"}, "figures_finite"),
         (portfolio_exposures, {"low_volatility_exposure": "Infinity"}, "figures_finite"),
         (portfolio_exposures, {"ir_per_invested": "-Infinity"}, "figures_finite"),

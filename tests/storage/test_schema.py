@@ -15,9 +15,11 @@ from sqlalchemy.pool import NullPool
 
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.money import from_units
+from sigmasight_assets.quant.snapshots import LotStatus
 from sigmasight_assets.storage import schema
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.ledger_tables import portfolio_exposures
+from sigmasight_assets.storage.ledger_tables import LOT_LISTS, portfolio_exposures, portfolio_lot_values
 from sigmasight_assets.storage.metadata import FIRST_PARTITION_YEAR, LAST_PARTITION_YEAR, METADATA
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS
@@ -242,6 +244,111 @@ class TestPortfolioExposuresView:
                     "INSERT INTO portfolio_factor_exposures VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", row
                 )
         return held
+
+
+class TestPositionValuesView:
+    BEFORE = "20261121_0009"
+    SHAPE = (
+        "SELECT attnum, attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = 'position_values'::regclass AND attnum > 0"
+    )
+    # As text: in every digit and the order of the columns.
+    EVERYTHING = "SELECT held::text FROM position_values AS held"
+    LARGEST, LARGEST_PRICE = 2**63 - 1, 10**14 - 1
+
+    def test_it_shows_every_lot_in_exact_decimals(self, database: Database) -> None:
+        """Each number is its list's own, so one that is read from another list is found."""
+        lists: dict[str, list[Any]] = {
+            "position_ids": [11, 12, 15, 16],
+            "prices_used": [self.LARGEST_PRICE, None, 1, 20_305],
+            "split_numerators": [2, 3, 1, 5],
+            "split_denominators": [7, 1, 4, 9],
+            "market_values": [self.LARGEST, -self.LARGEST, 0, -1],
+            "daily_pnls": [-self.LARGEST, 123_456_789, 1, self.LARGEST],
+            "statuses": [1, 3, 2, 1],
+        }
+        for session in (SESSION, date(2026, 1, 2)):
+            insert(database, portfolio_lot_values, {"portfolio_id": 7, "session": session, **lists})
+        found = rows(
+            database.url,
+            "SELECT portfolio_id, session, position_id, price_used, split_numerator, split_denominator, market_value, "
+            "daily_pnl, status FROM position_values",
+        )
+        assert found == {
+            (
+                *(7, session, position, None if price is None else from_units(price, 4), numerator, denominator),
+                *(from_units(value, 8), from_units(pnl, 8), LotStatus(status).label),
+            )
+            for session in (SESSION, date(2026, 1, 2))
+            for position, price, numerator, denominator, value, pnl, status in zip(*lists.values(), strict=True)
+        }
+
+    def test_one_portfolio_is_looked_up_in_the_index_of_one_year(self, database: Database) -> None:
+        with database.begin() as connection:
+            # The tables are empty, and reading them whole would be as quick.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            plan = connection.exec_driver_sql(
+                "EXPLAIN (COSTS off) SELECT market_value FROM position_values "
+                "WHERE portfolio_id = 7 AND session = '2025-06-27' AND status = 'priced'"
+            )
+            lines = [line.strip() for line in plan.scalars()]
+        assert "Index Cond: ((portfolio_id = 7) AND (session = '2025-06-27'::date))" in lines
+        scans = [line for line in lines if "portfolio_lot_values_" in line]
+        assert len(scans) == 1
+        assert "Index Scan using portfolio_lot_values_y2025_pkey on portfolio_lot_values_y2025" in scans[0]
+
+    @pytest.mark.parametrize("session", [SESSION, date(2019, 12, 31)], ids=["year", "rest"])
+    def test_a_hundred_lots_are_stored_as_they_are(self, database: Database, session: date) -> None:
+        lists = {name: [1] * 100 for name in LOT_LISTS}
+        insert(database, portfolio_lot_values, {"portfolio_id": 7, "session": session, **lists})
+        compressed = ", ".join(f"pg_column_compression({name})" for name in LOT_LISTS)
+        assert rows(database.url, f"SELECT {compressed} FROM portfolio_lot_values") == {(None,) * len(LOT_LISTS)}
+
+    def test_values_are_kept_on_the_way_up_and_down(self, database_url: str) -> None:
+        config = schema.alembic_config(database_url)
+        command.upgrade(config, self.BEFORE)
+        keys = self.fill_long_table(database_url)
+        shape, tables = rows(database_url, self.SHAPE), catalogue(database_url)
+        held = rows(database_url, self.EVERYTHING)
+        assert len(held) == len(keys)
+        for _ in range(2):
+            schema.migrate(database_url)
+            assert rows(database_url, self.SHAPE) == shape
+            assert rows(database_url, self.EVERYTHING) == held
+            lots = rows(database_url, "SELECT portfolio_id, session, position_ids::text FROM portfolio_lot_values")
+            assert lots == {
+                (*snapshot, "{" + ",".join(str(lot) for *_, lot in own) + "}")
+                for snapshot, own in itertools.groupby(sorted(keys), key=lambda key: key[:2])
+            }
+            command.downgrade(config, self.BEFORE)
+            assert catalogue(database_url) == tables
+            assert rows(database_url, self.EVERYTHING) == held
+
+    def fill_long_table(self, url: str) -> list[tuple[int, date, int]]:
+        """Lots of three portfolios in three partitions in no order, some of them missing; their keys."""
+        chance = random.Random(7)
+        days = (date(2019, 12, 31), SESSION, date(2026, 1, 2))
+        keys = [key for key in itertools.product((1, 2, 3), days, range(101, 121)) if chance.random() > 1 / 3]
+        chance.shuffle(keys)
+        engine = sa.create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            for number, (portfolio, day, lot) in enumerate(keys):
+                amounts = (self.LARGEST, -self.LARGEST) if number == 0 else (chance.getrandbits(62), -number)
+                price = self.LARGEST_PRICE if number == 0 else chance.randrange(10**8)
+                row = {
+                    "portfolio_id": portfolio,
+                    "session": day,
+                    "position_id": lot,
+                    "price_used": from_units(price, 4) if number == 0 or chance.random() > 1 / 3 else None,
+                    "market_value": from_units(amounts[0], 8),
+                    "daily_pnl": from_units(amounts[1], 8),
+                    "status": chance.choice(("priced", "stale", "unpriced")),
+                    "split_numerator": chance.randrange(1, 9),
+                    "split_denominator": chance.randrange(1, 9),
+                }
+                into = f"INSERT INTO position_values ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})"
+                connection.exec_driver_sql(into, tuple(row.values()))
+        return keys
 
 
 def wide_rows(numbers: dict[str, float], *, missing: str) -> list[str]:

@@ -6,14 +6,17 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.quant.money import from_units
+from sigmasight_assets.quant.snapshots import LotStatus
 from sigmasight_assets.storage.book_tables import positions, private_valuations
 from sigmasight_assets.storage.books import read_books, read_ledger_state
+from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.option_expiries import Settlements
@@ -22,7 +25,6 @@ from sigmasight_assets.storage.published import BETA_COLUMNS
 from sigmasight_assets.storage.snapshots import (
     COUNT_COLUMNS,
     MONEY_COLUMNS,
-    STATUS_LABELS,
     PortfolioRows,
     SnapshotChange,
     count_snapshots,
@@ -164,7 +166,7 @@ class TestStoredRows:
                 "split_denominator": 1,
                 "market_value": from_units(values.value[row, lot], 8),
                 "daily_pnl": from_units(values.pnl[row, lot], 8),
-                "status": STATUS_LABELS[values.status[row, lot]],
+                "status": LotStatus(values.status[row, lot]).label,
             }
             for row, lot in zip(*np.nonzero(values.held), strict=True)
         }
@@ -172,6 +174,42 @@ class TestStoredRows:
         # CCC never had a price, and is held at its cost.
         assert {row["price_used"] is None for row in expected.values()} == {True, False}
         assert select(database, "position_values", "session", "position_id") == expected
+
+    def test_lots_are_listed_in_order_and_a_snapshot_without_any_has_no_row(
+        self, database: Database, grid: Grid, rows: PortfolioRows
+    ) -> None:
+        """Bob sells his only lot at the third session, and cat never had one."""
+        ann, bob, _ = rows.books.portfolio_ids.tolist()
+        with database.begin() as connection:
+            sold = {"exit_date": SESSIONS[2], "exit_price": 12}
+            connection.execute(sa.update(positions).where(positions.c.portfolio_id == bob).values(sold))
+        rows = compute(database, grid)
+        publish(database, rows, generation=1)
+        stored = select(database, "portfolio_lot_values", "portfolio_id", "session")
+        assert stored.keys() == {(ann, day) for day in SESSIONS} | {(bob, day) for day in SESSIONS[:2]}
+        held = rows.ledger.position_values.held
+        for (owner, day), row in stored.items():
+            lots = held[SESSIONS.index(day)] & (rows.books.owners == owner)
+            assert row["position_ids"] == sorted(rows.books.position_ids[lots].tolist())
+
+    def test_rows_are_sent_in_the_order_of_their_index(
+        self, database: Database, rows: PortfolioRows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: dict[str, list[tuple[int, date]]] = {}
+        append = BulkTransaction.append
+
+        def listen(self: BulkTransaction, table: str, sending: pa.Table, **options: Any) -> int:
+            if "portfolio_id" in sending.column_names and table.startswith("portfolio_"):
+                sent[table] = list(
+                    zip(*(sending[name].to_pylist() for name in ("portfolio_id", "session")), strict=True)
+                )
+            return append(self, table, sending, **options)
+
+        monkeypatch.setattr(BulkTransaction, "append", listen)
+        publish(database, rows, generation=1)
+        assert sent.keys() == {"portfolio_snapshots", "portfolio_lot_values", "portfolio_exposures"}
+        assert {table: sorted(keys) for table, keys in sent.items()} == sent
+        assert all(len({owner for owner, _ in keys}) > 1 for keys in sent.values())
 
     def test_exposures_have_a_row_per_factor_with_a_number(self, database: Database, rows: PortfolioRows) -> None:
         publish(database, rows, generation=4)
