@@ -61,13 +61,16 @@ class Measurement:
 class Contender:
     """Something to be timed: ``prepare`` runs before each timed call of ``run`` and is not counted.
 
-    ``scale`` multiplies the time of a contender that runs a share of the work only, because all of it takes hours.
+    ``scale`` multiplies the time of a contender that runs a share of the work only, because all of it takes hours. What
+    takes milliseconds is called ``calls`` times in a row, and the time divided: the first call after another contender
+    pays for memory and caches that this one has left cold.
     """
 
     name: str
     run: Callable[[], object]
     prepare: Callable[[], object] = lambda: None
     scale: float = 1.0
+    calls: int = 1
 
 
 @dataclass
@@ -97,8 +100,9 @@ def interleaved(contenders: Sequence[Contender], *, repeats: int) -> dict[str, M
             contender.prepare()
             gc.collect()
             began = time.perf_counter()
-            contender.run()
-            seconds[contender.name].append(time.perf_counter() - began)
+            for _ in range(contender.calls):
+                contender.run()
+            seconds[contender.name].append((time.perf_counter() - began) / contender.calls)
     return {item.name: Measurement(item.name, tuple(seconds[item.name]), item.scale) for item in contenders}
 
 
