@@ -34,6 +34,8 @@ query Events($runId: ID!, $cursor: String) {
 }
 """
 POLL_SECONDS = 0.05
+# Chooses how steps are executed; the code location reads it when it is loaded.
+EXECUTOR_VARIABLE = "BENCHMARK_EXECUTOR"
 NEW_YORK = ZoneInfo("America/New_York")
 
 

@@ -7,9 +7,9 @@ import os
 
 import dagster as dg
 
+from benchmarks.dagster_run import EXECUTOR_VARIABLE
 from sigmasight_assets.definitions import build_definitions
 
-EXECUTOR_VARIABLE = "BENCHMARK_EXECUTOR"
 EXECUTORS = {"in-process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
 

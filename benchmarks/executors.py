@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from benchmarks.dagster_run import RunTimes, dagster
+from benchmarks.dagster_run import EXECUTOR_VARIABLE, RunTimes, dagster
 from benchmarks.harness import Options, Report
 from benchmarks.world import LAST, server, sessions_before
 from sigmasight_assets.market_data.simulated import SimulatedMarket
@@ -19,7 +19,6 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.universe import import_listings
 
-VARIABLE = "BENCHMARK_EXECUTOR"
 ASSETS = ("symbol_universe", "company_profiles", "symbol_prices", *SYMBOL_PRODUCTS)
 
 
@@ -41,11 +40,11 @@ def measure(options: Options) -> list[Report]:
 @contextmanager
 def _chosen(executor: str) -> Iterator[None]:
     """The executor for services that are started in the block."""
-    os.environ[VARIABLE] = executor
+    os.environ[EXECUTOR_VARIABLE] = executor
     try:
         yield
     finally:
-        del os.environ[VARIABLE]
+        del os.environ[EXECUTOR_VARIABLE]
 
 
 def _nights(database: Database, options: Options) -> Sequence[RunTimes]:

@@ -1,9 +1,12 @@
 """How long the parts of a step took, for the operator who wonders why a night was slow."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+
+from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.database import Database
 
 
 @dataclass
@@ -20,6 +23,17 @@ class PartTimes:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    @contextmanager
+    def transaction(self, database: Database, lock: Callable[[BulkTransaction], None]) -> Iterator[BulkTransaction]:
+        """A transaction that takes its locks first; what it waits for at either end is counted."""
+        with ExitStack() as stack:
+            with self.part("waiting"):
+                transaction = stack.enter_context(database.bulk())
+                lock(transaction)
+            yield transaction
+            with self.part("committing"):
+                stack.close()
 
     @property
     def rounded(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from sigmasight_assets.orchestration.part_times import PartTimes
-from sigmasight_assets.orchestration.portfolio_inputs import Inputs, parts, read_inputs, without_waived
+from sigmasight_assets.orchestration.portfolio_inputs import parts, read_inputs, without_waived
 from sigmasight_assets.orchestration.portfolio_selection import select_portfolios
 from sigmasight_assets.orchestration.portfolio_slices import (
     BrokenIdentityError,
@@ -134,7 +134,7 @@ def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[list[date]]
 def _count_due(run: PortfolioRun, sessions: Sequence[date]) -> int:
     """How many portfolios the sessions would compute as things are now."""
     with run.database.begin() as connection:
-        inputs: Inputs = read_inputs(connection, sessions)
+        inputs = read_inputs(connection, sessions)
     with run.database.bulk() as transaction:
         selection = select_portfolios(transaction, run.calendar, inputs)
         return len(read_due(transaction, last=sessions[-1], only=selection.portfolio_ids))

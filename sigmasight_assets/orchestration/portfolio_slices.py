@@ -4,8 +4,8 @@ Portfolios do not depend on each other, so memory is bounded by the chunk howeve
 at once or not at all: a single wrong portfolio ends the slice with nothing written.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -71,18 +71,15 @@ class PortfolioRun:
     run_id: str
     times: PartTimes = field(default_factory=PartTimes)
 
-    @contextmanager
-    def transaction(self) -> Iterator[BulkTransaction]:
-        """A transaction that may write snapshots; what it waits for at either end is counted."""
-        with ExitStack() as stack:
-            with self.times.part("waiting"):
-                transaction = stack.enter_context(self.database.bulk())
-                lock_layer(transaction, "portfolio")
-                # Closes and betas are read by two statements, which must see the same publication.
-                lock_layer(transaction, "symbol", shared=True)
-            yield transaction
-            with self.times.part("committing"):
-                stack.close()
+    def transaction(self) -> AbstractContextManager[BulkTransaction]:
+        """A transaction that may write snapshots."""
+        return self.times.transaction(self.database, _lock)
+
+
+def _lock(transaction: BulkTransaction) -> None:
+    lock_layer(transaction, "portfolio")
+    # Figures, actions and generations are read by several statements, which must see the same publication.
+    lock_layer(transaction, "symbol", shared=True)
 
 
 @dataclass

@@ -6,7 +6,7 @@ units of; all or nothing of it is seen.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -72,16 +72,9 @@ class PublicationRun:
     run_id: str
     times: PartTimes = field(default_factory=PartTimes)
 
-    @contextmanager
-    def transaction(self) -> Iterator[BulkTransaction]:
-        """A transaction that may write symbol products; what it waits for at either end is counted."""
-        with ExitStack() as stack:
-            with self.times.part("waiting"):
-                transaction = stack.enter_context(self.database.bulk())
-                lock_symbol_layer(transaction)
-            yield transaction
-            with self.times.part("committing"):
-                stack.close()
+    def transaction(self) -> AbstractContextManager[BulkTransaction]:
+        """A transaction that may write symbol products."""
+        return self.times.transaction(self.database, lock_symbol_layer)
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,21 @@ class TestExposuresView:
         assert set(found) == expected
 
 
+def assert_looked_up(database: Database, select: str, condition: str, *, table: str) -> None:
+    """One portfolio's session comes from the primary key of the table's partition of that year, and from no other."""
+    with database.begin() as connection:
+        # The tables are empty, and reading them whole would be as quick.
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        plan = connection.exec_driver_sql(
+            f"EXPLAIN (COSTS off) {select} WHERE portfolio_id = 7 AND session = '2025-06-27' AND {condition}"
+        )
+        lines = [line.strip() for line in plan.scalars()]
+    assert "Index Cond: ((portfolio_id = 7) AND (session = '2025-06-27'::date))" in lines
+    scans = [line for line in lines if f"{table}_" in line]
+    assert len(scans) == 1
+    assert f"Index Scan using {table}_y2025_pkey on {table}_y2025" in scans[0]
+
+
 class TestPortfolioExposuresView:
     NUMBERS = ("exposure", "dollars", "per_invested", "coverage")
     BEFORE = "20261121_0008"
@@ -198,18 +213,9 @@ class TestPortfolioExposuresView:
         }
 
     def test_one_portfolio_is_looked_up_in_the_index_of_one_year(self, database: Database) -> None:
-        with database.begin() as connection:
-            # The tables are empty, and reading them whole would be as quick.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-            plan = connection.exec_driver_sql(
-                "EXPLAIN (COSTS off) SELECT exposure FROM portfolio_factor_exposures "
-                "WHERE portfolio_id = 7 AND session = '2025-06-27' AND factor = 'Value'"
-            )
-            lines = [line.strip() for line in plan.scalars()]
-        assert "Index Cond: ((portfolio_id = 7) AND (session = '2025-06-27'::date))" in lines
-        scans = [line for line in lines if "portfolio_exposures_" in line]
-        assert len(scans) == 1
-        assert "Index Scan using portfolio_exposures_y2025_pkey on portfolio_exposures_y2025" in scans[0]
+        assert_looked_up(
+            database, "SELECT exposure FROM portfolio_factor_exposures", "factor = 'Value'", table="portfolio_exposures"
+        )
 
     def test_numbers_are_kept_on_the_way_up_and_down(self, database_url: str) -> None:
         config = schema.alembic_config(database_url)
@@ -284,18 +290,9 @@ class TestPositionValuesView:
         }
 
     def test_one_portfolio_is_looked_up_in_the_index_of_one_year(self, database: Database) -> None:
-        with database.begin() as connection:
-            # The tables are empty, and reading them whole would be as quick.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-            plan = connection.exec_driver_sql(
-                "EXPLAIN (COSTS off) SELECT market_value FROM position_values "
-                "WHERE portfolio_id = 7 AND session = '2025-06-27' AND status = 'priced'"
-            )
-            lines = [line.strip() for line in plan.scalars()]
-        assert "Index Cond: ((portfolio_id = 7) AND (session = '2025-06-27'::date))" in lines
-        scans = [line for line in lines if "portfolio_lot_values_" in line]
-        assert len(scans) == 1
-        assert "Index Scan using portfolio_lot_values_y2025_pkey on portfolio_lot_values_y2025" in scans[0]
+        assert_looked_up(
+            database, "SELECT market_value FROM position_values", "status = 'priced'", table="portfolio_lot_values"
+        )
 
     @pytest.mark.parametrize("session", [SESSION, date(2019, 12, 31)], ids=["year", "rest"])
     def test_a_hundred_lots_are_stored_as_they_are(self, database: Database, session: date) -> None:
