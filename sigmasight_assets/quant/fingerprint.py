@@ -50,10 +50,9 @@ def combine(*parts: IntArray | int) -> IntArray:
     base = np.uint64(POLYNOMIAL_BASE)
     combined = np.zeros(np.broadcast_shapes(*(np.shape(part) for part in parts)), dtype=np.uint64)
     for part in parts:
-        key = _scrambled(np.asarray(part, dtype=np.int64).view(np.uint64))
-        # Numpy warns of overflow in scalars only, and it is meant here.
-        with np.errstate(over="ignore"):
-            combined = _scrambled(np.asarray(combined * base + key))
+        combined *= base
+        combined += _scrambled(np.asarray(part, dtype=np.int64).view(np.uint64))
+        combined = _scrambled(combined)
     return combined.view(np.int64)
 
 
@@ -66,9 +65,12 @@ def _grid_steps(returns: FloatArray) -> IntArray:
 
 def _scrambled(values: Hashes) -> Hashes:
     """The splitmix64 output function (Steele, Lea and Flood, 2014): each input bit changes half the output bits."""
-    with np.errstate(over="ignore"):
-        mixed = values + np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
-    return np.asarray(mixed)
+    # In place, also of a single number: numpy warns of overflow in scalars only, and it is meant here.
+    mixed = np.array(values)
+    mixed += np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed

@@ -98,9 +98,14 @@ class AlignedRows:
 def symbol_block(returns: FloatArray, *, start: int, end: int) -> SymbolBlock:
     """Prepare the sessions ``[start, end)`` of ``returns`` (sessions, symbols) for the products."""
     window = returns[start:end]
-    known = np.isfinite(window)
-    values = np.where(known, window, 0.0)
-    return SymbolBlock(returns, known.astype(np.float64), values, values * values)
+    # In one piece: glibc keeps twice the largest block that was freed, and gives the rest back to the system. Three
+    # pieces were given back and zeroed anew for every block of symbols, which took a third of the time.
+    present, values, squared = np.empty((3, *window.shape))
+    np.isfinite(window, out=present)
+    values.fill(0.0)
+    np.copyto(values, window, where=present != 0.0)
+    np.multiply(values, values, out=squared)
+    return SymbolBlock(returns, present, values, squared)
 
 
 def centred_moments(regression: Regression, symbols: SymbolBlock, *, rows: IntArray) -> Moments:

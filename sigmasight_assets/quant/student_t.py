@@ -16,7 +16,6 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy.special import stdtr
 
 from sigmasight_assets.quant.arrays import FloatArray
 
@@ -45,7 +44,7 @@ def two_sided_p_values(statistic: FloatArray, degrees: FloatArray) -> FloatArray
         _fitted(coefficients, t[chunk], df[chunk], out=flat[chunk])
     outside = ((degrees < FEWEST_DEGREES) | (degrees > MOST_DEGREES)) & ~np.isnan(statistic)
     if outside.any():
-        p_values[outside] = 2.0 * stdtr(degrees[outside], -np.abs(statistic[outside]))
+        p_values[outside] = 2.0 * _cumulative(degrees[outside], -np.abs(statistic[outside]))
     return p_values
 
 
@@ -83,7 +82,7 @@ def _coefficients() -> FloatArray:
     points = chebyshev.chebpts1(DEGREE + 1)[:, None]
     s = MAP * (1.0 + points) / (1.0 + 2.0 * MAP - points)
     x = (1.0 - s) * (1.0 + s)
-    h = 2.0 * stdtr(degrees, -s * np.sqrt(degrees / x)) * x ** (-0.5 * degrees)
+    h = 2.0 * _cumulative(degrees, -s * np.sqrt(degrees / x)) * x ** (-0.5 * degrees)
     # Chebyshev polynomials are orthogonal over their points, so the interpolant needs no equations to be solved.
     series = chebyshev.chebvander(points[:, 0], DEGREE).T @ h * (2.0 / (DEGREE + 1))
     series[0] *= 0.5
@@ -93,3 +92,12 @@ def _coefficients() -> FloatArray:
     coefficients: FloatArray = powers @ series
     coefficients.setflags(write=False)
     return coefficients
+
+
+def _cumulative(degrees: FloatArray, statistic: FloatArray) -> FloatArray:
+    """The distribution function, element by element."""
+    # This import takes 0.15 s, which runs without regressions need not pay.
+    from scipy.special import stdtr  # noqa: PLC0415
+
+    values: FloatArray = stdtr(degrees, statistic)
+    return values
