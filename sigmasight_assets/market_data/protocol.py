@@ -79,6 +79,8 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     # The source says that the symbol has ceased to trade; bars up to then may be in the answer.
     DELISTED = "delisted"
+    # The call failed or its answer made no sense: nothing is known of the symbol, and the next run asks again.
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
