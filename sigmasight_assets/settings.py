@@ -18,7 +18,7 @@ from sigmasight_assets.errors import ConfigurationError
 
 PREFIX = "SIGMASIGHT_"
 # Their values hold passwords or tokens, and are shown to nobody.
-SECRETS = frozenset({"database_url", "webhook_url"})
+SECRETS = frozenset({"database_url", "webhook_url", "POLYGON_API_KEY"})
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -32,7 +32,7 @@ class CommonSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     database_url: str = Field(
@@ -79,10 +79,27 @@ class Settings(CommonSettings):
     """Frozen settings of the pipeline and the command line."""
 
     home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
-    market: Literal["simulated", "files"] = Field("simulated", description="Where prices come from.")
+    market: Literal["simulated", "files", "yahoo"] = Field("simulated", description="Where prices come from.")
     market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
     market_rate: float | None = Field(
         None, gt=0.0, description="Calls a second allowed to the market source, of all processes; empty: no limit."
+    )
+    yahoo_rate: float = Field(2.0, gt=0.0, description="Calls a second allowed to Yahoo, of all processes.")
+    yahoo_url: str = Field("", description="Address that all calls to Yahoo go to instead; empty: Yahoo's own.")
+    polygon_key: str = Field(
+        "",
+        repr=False,
+        validation_alias="POLYGON_API_KEY",
+        description="Key for prices of options; empty: options have none.",
+    )
+    polygon_url: str = Field(
+        "", validation_alias="POLYGON_BASE_URL", description="Address of Polygon's API; empty: Polygon's own."
+    )
+    polygon_rate: float = Field(
+        5.0, gt=0.0, description="Calls a minute allowed to Polygon, of all processes; the free plan has 5."
+    )
+    vendor_timeout: float = Field(
+        10.0, gt=0.0, le=300.0, description="Seconds after which a call to Yahoo or Polygon is given up."
     )
     history_start: date = Field(date(2020, 1, 2), description="No price before this date is asked for.")
     demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
@@ -94,6 +111,12 @@ class Settings(CommonSettings):
     )
     api_port: Port = Field(8000, description="Port of the API on loopback.")
     ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
+
+    @field_validator("yahoo_url", "polygon_url")
+    @classmethod
+    def _base_address(cls, value: str) -> str:
+        """Without a trailing slash, to which paths are added."""
+        return cls._web_address(value).rstrip("/")
 
     @field_validator("webhook_url")
     @classmethod
@@ -138,4 +161,5 @@ def _problem(item: ErrorDetails) -> str:
     """One line on a wrong value; that of a secret is not repeated."""
     name = str(item["loc"][0])
     hidden = name in SECRETS or item["type"] == "missing"
-    return f"{PREFIX}{name.upper()}: {item['msg']}" + ("" if hidden else f" (got {item['input']!r})")
+    variable = name if name.isupper() else f"{PREFIX}{name.upper()}"
+    return f"{variable}: {item['msg']}" + ("" if hidden else f" (got {item['input']!r})")

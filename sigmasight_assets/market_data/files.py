@@ -62,6 +62,7 @@ class FilesMarket:
     # What the file says has no date, so it is the answer for every date.
     supplies_dated_profiles = True
     symbols_per_call = 1_000
+    own_calls = None
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -136,6 +136,11 @@ class MarketSource(Protocol):
         """How many symbols one call of the vendor is about: callers ask for no more at a time."""
         ...
 
+    @property
+    def own_calls(self) -> int | None:
+        """HTTP calls made so far by a source that takes a turn for each; None of one whose caller times and counts."""
+        ...
+
     def listings(self) -> list[Listing]:
         """Every symbol the source knows, each once; option contracts are not listed, they are asked for by symbol."""
         ...

@@ -46,6 +46,7 @@ class SimulatedMarket:
     supplies_corporate_actions = True
     supplies_dated_profiles = True
     symbols_per_call = 100
+    own_calls = None
 
     def __init__(
         self,

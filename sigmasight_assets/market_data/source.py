@@ -4,14 +4,16 @@ from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.market_data.files import CONSTITUENTS_FILE, PRICES_FILE, FilesMarket
 from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.market_data.simulated import SimulatedMarket
+from sigmasight_assets.market_data.turns import TurnsOf, no_turns
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.settings import Settings
 
 
-def build_source(settings: Settings, calendar: SessionCalendar) -> MarketSource:
+def build_source(settings: Settings, calendar: SessionCalendar, *, turns: TurnsOf = no_turns) -> MarketSource:
     """The source of ``SIGMASIGHT_MARKET``; nothing is read before it is asked.
 
-    The simulated market knows what a vendor would know at the last complete session, by the clock of the settings.
+    Sources behind HTTP take one of the ``turns`` for every call. The simulated market knows what a vendor would know at
+    the last complete session, by the clock of the settings.
     """
     if settings.market == "simulated":
         as_of = calendar.last_complete(settings.clock())

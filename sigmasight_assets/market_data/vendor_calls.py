@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -22,30 +22,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from sigmasight_assets.market_data.turns import Turns, Unlimited
+
 TOO_MANY, REFUSED = 429, (401, 403)
 REDIRECTS = (301, 302, 303, 307, 308)
-
-
-class Turns(Protocol):
-    """One vendor's rate limit, shared by all that call it."""
-
-    def wait(self) -> None:
-        """Return when the next call may be made."""
-        ...
-
-    def slow_down(self, seconds: float) -> None:
-        """Let nobody call before so many seconds have passed."""
-        ...
-
-
-class Unlimited:
-    """Turns without a limit."""
-
-    def wait(self) -> None:
-        """At once."""
-
-    def slow_down(self, seconds: float) -> None:
-        """Nobody is held up."""
 
 
 class Failure(StrEnum):

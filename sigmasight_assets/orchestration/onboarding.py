@@ -158,7 +158,7 @@ def one_by_one(symbols: Sequence[str], work: Callable[[Sequence[str]], None]) ->
 
 
 def _onboard(run: OnboardingRun, symbols: Sequence[str]) -> Onboarding:
-    outcome, silent = Onboarding(symbols=list(symbols)), set[str]()
+    outcome, silent = Onboarding(symbols=list(symbols)), dict[str, str]()
     published = _published_sessions(run.database)
     # A night that is under way has asked for its prices already: of these symbols it finds them here.
     priced = sorted({*published, run.newest_session})
@@ -199,8 +199,11 @@ def _untouched_underlyings(database: Database, symbols: Collection[str]) -> set[
     return {symbol for symbol in shares if tracked[symbol].first_trade_date is None}
 
 
-def _fetch(run: OnboardingRun, symbols: Collection[str], sessions: Sequence[date]) -> set[str]:
-    """Store prices, and profiles of what has any; the symbols that the source neither refused nor sent bars of."""
+def _fetch(run: OnboardingRun, symbols: Collection[str], sessions: Sequence[date]) -> dict[str, str]:
+    """Store prices, and profiles of what has any; what the source said of symbols it neither refused nor sent bars of.
+
+    Of some it says nothing.
+    """
     prices = update_prices(
         run.database,
         run.source,
@@ -215,7 +218,7 @@ def _fetch(run: OnboardingRun, symbols: Collection[str], sessions: Sequence[date
     update_profiles(
         run.database, run.source, run.calendar, sessions=sessions, newest_session=run.newest_session, symbols=priced
     )
-    return prices.silent
+    return {symbol: prices.problems.get(symbol, "") for symbol in prices.silent}
 
 
 def _publish(run: OnboardingRun, symbols: Collection[str], published: Sequence[date]) -> int | None:
@@ -240,7 +243,7 @@ def _publish(run: OnboardingRun, symbols: Collection[str], published: Sequence[d
 
 
 def _conclude(
-    run: OnboardingRun, outcome: Onboarding, failures: Mapping[str, Exception], silent: Collection[str]
+    run: OnboardingRun, outcome: Onboarding, failures: Mapping[str, Exception], silent: Mapping[str, str]
 ) -> None:
     """Record how each request ended."""
     with run.database.begin() as connection:
@@ -254,7 +257,7 @@ def _conclude(
             elif tracked[symbol].first_trade_date is not None:
                 outcome.failed[symbol] = STILL_MARKED
             elif symbol in silent:
-                outcome.silent[symbol] = tracked[symbol].status_reason or NO_VALID_BAR
+                outcome.silent[symbol] = silent[symbol] or tracked[symbol].status_reason or NO_VALID_BAR
             else:
                 outcome.refused[symbol] = tracked[symbol].status_reason or NO_VALID_BAR
         outcome.given_up += fail_attempts(connection, outcome.refused, run_id=run.run_id, is_final=True)

@@ -55,6 +55,16 @@ class Answer:
         return {symbol: _sentence(outcome) for symbol, outcome in silent.items()}
 
     @property
+    def failed(self) -> set[str]:
+        """The symbols whose calls brought no answer."""
+        return {symbol for symbol in self.requests if self.outcomes[symbol].outcome is Outcome.FAILED}
+
+    @property
+    def unknown(self) -> set[str]:
+        """The symbols that the source does not know, or no longer."""
+        return {symbol for symbol in self.requests if self.outcomes[symbol].outcome is Outcome.UNKNOWN}
+
+    @property
     def delisted(self) -> dict[str, str]:
         """What the source said of the symbols that have ceased to trade."""
         return {
@@ -65,9 +75,9 @@ class Answer:
 
     @property
     def silent(self) -> set[str]:
-        """The symbols that the source knows and has no bar of that is valid."""
+        """The symbols that the source knows, or did not answer for, and has no bar of that is valid."""
         has_bar = set(np.flatnonzero(self.window.has_bar.any(axis=0)).tolist())
-        known = (Outcome.OK, Outcome.EMPTY)
+        known = (Outcome.OK, Outcome.EMPTY, Outcome.FAILED)
         return {
             symbol
             for column, symbol in enumerate(self.window.grid.symbols)

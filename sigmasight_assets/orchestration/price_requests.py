@@ -31,6 +31,18 @@ class PricePlan:
     refused: dict[str, str] = field(default_factory=dict)
     expired: dict[str, str] = field(default_factory=dict)
 
+    def only(self, requests: list[BarRequest]) -> "PricePlan":
+        """Some of the requests, with what is known of their symbols."""
+        symbols = {request.symbol for request in requests}
+        return PricePlan(requests, {}, {symbol: said for symbol, said in self.expired.items() if symbol in symbols})
+
+    def without_requests(self) -> "PricePlan":
+        """What is known of the symbols that are not asked for."""
+        asked = {request.symbol for request in self.requests}
+        return PricePlan(
+            [], self.refused, {symbol: said for symbol, said in self.expired.items() if symbol not in asked}
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Span:

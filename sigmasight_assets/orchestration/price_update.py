@@ -4,9 +4,10 @@ No Dagster here; the asset in ``assets.market`` calls this.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -43,19 +44,30 @@ from sigmasight_assets.storage.prices import (
 from sigmasight_assets.storage.publications import lock_layer
 from sigmasight_assets.storage.universe import PROGRESS_SCHEMA, TrackedSymbol, read_universe, record_progress
 
-# Symbols per vendor request and transaction: what is stored stays stored when a later batch fails.
+# Symbols that are planned together, and that are asked for and stored together where a source answers for many at once:
+# what is stored stays stored when a later batch fails.
 BATCH_SYMBOLS = 1_000
+Item = TypeVar("Item")
+# Told how many symbols have been asked for, and of how many.
+Progress = Callable[[int, int], None]
+
 HISTORY_MISSING = "nothing of it is stored before its whole history is, which changed"
+
+
+def nobody_watches(done: int, total: int) -> None:
+    """Progress that is shown to nobody."""
 
 
 @dataclass
 class PriceUpdate:
     """Counts of one update, and the vendor's answer for each symbol that is not in order.
 
-    ``silent`` are the symbols that the vendor neither refused nor sent a bar of.
+    ``silent`` are the symbols that the vendor neither refused nor sent a bar of, ``failed`` those among them whose last
+    call brought no answer, and ``repeated`` counts those that were asked for again in the same run for that.
     """
 
     requested: int = 0
+    repeated: int = 0
     skipped: int = 0
     already_there: int = 0
     inserted: int = 0
@@ -68,6 +80,7 @@ class PriceUpdate:
     problems: dict[str, str] = field(default_factory=dict)
     delisted: dict[str, str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     marked: set[str] = field(default_factory=set)
     changed_symbols: int = 0
     restated_sessions: set[date] = field(default_factory=set)
@@ -95,6 +108,14 @@ class _Update:
     run_id: str
     counts: PriceUpdate = field(default_factory=PriceUpdate)
 
+    @property
+    def symbols_at_once(self) -> int:
+        """How many symbols are asked for and stored together.
+
+        A source that is asked about one symbol at a time takes its time for each: nothing that it has sent is risked.
+        """
+        return BATCH_SYMBOLS if self.source.symbols_per_call > 1 else 1
+
 
 def update_prices(
     database: Database,
@@ -105,12 +126,15 @@ def update_prices(
     history_start: date,
     run_id: str,
     symbols: Collection[str] | None = None,
+    progress: Progress = nobody_watches,
 ) -> PriceUpdate:
     """Fetch and store what the tracked symbols, or only ``symbols`` of them, lack up to the last of ``sessions``.
 
     All that an answer changes of a batch of symbols is one transaction: bars, corporate actions, the log of
     restatements, what is known of the symbols, and the marks of published figures that rest on what changed. A symbol
-    whose stored bars or corporate actions turn out to be stated otherwise has its whole history fetched again.
+    whose stored bars or corporate actions turn out to be stated otherwise has its whole history fetched again. Symbols
+    whose calls failed are asked for once more after all others. ``progress`` is told how many symbols are asked for
+    and how many of them have been.
 
     Raises ``MarketSetupError`` when nothing is tracked, ``MarketDataError`` when the source cannot answer at all.
     """
@@ -122,8 +146,13 @@ def update_prices(
     with database.bulk(read_only=True) as transaction:
         _require_one_source(transaction, source, window)
     update = _Update(database, source, calendar, window, run_id)
-    for batch in _batches(tracked):
-        _update_batch(update, batch)
+    _update_all(update, tracked, progress)
+    again = [item.symbol for item in tracked if item.symbol in update.counts.failed]
+    if again:
+        _forget_failures(update.counts)
+        with database.begin() as connection:
+            items = [item for item in read_universe(connection) if item.symbol in again]
+        _update_all(update, items, progress)
     return update.counts
 
 
@@ -137,16 +166,64 @@ def _require_one_source(transaction: BulkTransaction, source: MarketSource, wind
         )
 
 
-def _batches(tracked: Sequence[TrackedSymbol]) -> Iterator[Sequence[TrackedSymbol]]:
-    for first in range(0, len(tracked), BATCH_SYMBOLS):
-        yield tracked[first : first + BATCH_SYMBOLS]
+def _update_all(update: _Update, tracked: Sequence[TrackedSymbol], progress: Progress) -> None:
+    """Plan for all symbols first, so that it can be told how many will be asked for."""
+    parts = [part for batch in _parts(tracked, BATCH_SYMBOLS) for part in _planned(update, batch)]
+    total, done = sum(len(part.plan.requests) for part in parts), 0
+    progress(done, total)
+    for part in parts:
+        _update_part(update, part.items, part.plan)
+        done += len(part.plan.requests)
+        progress(done, total)
 
 
-def _update_batch(update: _Update, batch: Sequence[TrackedSymbol]) -> None:
+def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Symbols that are asked for and stored together, with what is asked."""
+
+    items: Sequence[TrackedSymbol]
+    plan: PricePlan
+
+
+def _planned(update: _Update, batch: Sequence[TrackedSymbol]) -> Iterator[_Part]:
+    """The batch in parts; symbols of which nothing is asked are together."""
+    grid = Grid(update.sessions, tuple(item.symbol for item in batch))
+    with update.database.bulk(read_only=True) as transaction:
+        plan = plan_requests(batch, read_price_window(transaction, grid))
+    if update.symbols_at_once >= len(batch):
+        yield _Part(batch, plan)
+        return
+    asked = {request.symbol: request for request in plan.requests}
+    for items in _parts([item for item in batch if item.symbol in asked], update.symbols_at_once):
+        yield _Part(items, plan.only([asked[item.symbol] for item in items]))
+    yield _Part([item for item in batch if item.symbol not in asked], plan.without_requests())
+
+
+def _forget_failures(counts: PriceUpdate) -> None:
+    """What is asked for again is counted by its second answer."""
+    counts.repeated = len(counts.failed)
+    counts.requested -= len(counts.failed)
+    for symbol in counts.failed:
+        counts.problems.pop(symbol, None)
+    counts.silent -= counts.failed
+    counts.failed.clear()
+
+
+def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePlan) -> None:
+    if not plan.requests:
+        with update.database.bulk() as transaction:
+            lock_layer(transaction, "prices")
+            record_progress(transaction, _unasked_progress(plan))
+        _count_unasked(update.counts, batch, plan)
+        return
     grid = Grid(update.sessions, tuple(item.symbol for item in batch))
     with update.database.bulk(read_only=True) as transaction:
         stored = _read_stored(transaction, grid)
-    plan = plan_requests(batch, stored.bars)
     answer = ask(update.source, update.calendar, plan.requests, grid).without_rejected(stored.rejections)
     answers = _with_histories(update, batch, stored, answer)
     contracts = {item.symbol for item in batch if item.asset_type == "option"}
@@ -254,7 +331,8 @@ def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
     reasons = {**answer.problems, **ended}
     rows = []
     for column, symbol in enumerate(answer.window.grid.symbols):
-        if symbol in answer.requests:
+        # Of a call that failed nothing was learnt, and what it asked for counts as never asked for.
+        if symbol in answer.requests and symbol not in answer.failed:
             request, found = answer.requests[symbol], np.flatnonzero(present[:, column])
             rows.append(
                 {
@@ -264,6 +342,7 @@ def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
                     "first_date": sessions[found[0]] if found.size else None,
                     "last_date": sessions[found[-1]] if found.size else None,
                     "has_ended": symbol in ended,
+                    "is_unknown": symbol in answer.unknown,
                     "reason": reasons.get(symbol),
                 }
             )
@@ -285,14 +364,19 @@ def _count_batch(
     counts: PriceUpdate, batch: Sequence[TrackedSymbol], plan: PricePlan, answer: Answer, answers: Sequence[Answer]
 ) -> None:
     """Count what was asked for and what is not in order; what is rejected of a history was so in the first answer."""
-    counts.requested += len(plan.requests)
-    counts.skipped += len(batch) - len(plan.requests)
+    _count_unasked(counts, batch, plan)
     counts.rejected.update(answer.bars.counts)
-    counts.problems.update(plan.refused)
     for each in answers:
         counts.problems.update(each.problems)
         counts.delisted.update(each.delisted)
         counts.silent.update(each.silent)
+        counts.failed.update(each.failed)
     told = [*answer.actions.problems, *(problem for each in answers[1:] for problem in each.actions.problems)]
     counts.action_problems += dict.fromkeys(told)
     counts.refetched += sum(len(each.requests) for each in answers[1:])
+
+
+def _count_unasked(counts: PriceUpdate, batch: Sequence[TrackedSymbol], plan: PricePlan) -> None:
+    counts.requested += len(plan.requests)
+    counts.skipped += len(batch) - len(plan.requests)
+    counts.problems.update(plan.refused)

@@ -9,6 +9,7 @@ import dagster as dg
 from sigmasight_assets.errors import SessionError
 from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.market_data.source import build_source
+from sigmasight_assets.market_data.turns import TurnsOf, no_turns
 from sigmasight_assets.orchestration.lanes import takes_precedence
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.settings import Settings, load_settings
@@ -48,12 +49,12 @@ class Pipeline(dg.ConfigurableResource[None]):
         with closing(self.database()) as database, database.begin() as connection:
             return read_calendar(connection)
 
-    def market(self) -> MarketSource:
-        """The market source of the settings, read anew.
+    def market(self, turns: TurnsOf = no_turns) -> MarketSource:
+        """The market source of the settings, read anew; what it is asked over HTTP takes the ``turns``.
 
         Bars of the simulated market depend on the position of their session, so it keeps the exchange's own calendar.
         """
-        return build_source(self.settings, exchange_calendar())
+        return build_source(self.settings, exchange_calendar(), turns=turns)
 
     def complete_sessions(self, first: str, last: str) -> list[date]:
         """The sessions from one partition key to another, both included; those that operators closed are left out.

@@ -10,16 +10,15 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import SessionError, SigmaSightError, StorageError
-from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.orchestration.lanes import gives_way
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.step_retries import next_pause
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket, metered
 from sigmasight_assets.runs import INPUT_HASH_TAG
-from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict, as_counts, finish_batch, record_retry, start_batch
 from sigmasight_assets.storage.signs_of_life import signs_of_life
+from sigmasight_assets.storage.vendor_turns import VendorTurns
 
 # Who started a run, by the tags that the orchestrator gives it; a run without any was started by hand.
 STARTER_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
@@ -41,9 +40,13 @@ class Step:
     counts: dict[str, Any] = field(default_factory=dict)
     market: MeteredMarket | None = None
 
-    def ask(self, source: MarketSource, settings: Settings, *, priority: int) -> MeteredMarket:
+    def ask(self, pipeline: Pipeline, *, priority: int) -> MeteredMarket:
         """The market source as this step asks it: in its turn, each call counted in ``vendor_calls``."""
-        self.market = metered(source, self.database, settings, priority=priority)
+
+        def turns(vendor: str, rate: float) -> VendorTurns:
+            return VendorTurns(self.database, vendor, rate, priority)
+
+        self.market = metered(pipeline.market(turns), self.database, pipeline.settings, priority=priority)
         return self.market
 
     @property

@@ -25,11 +25,26 @@ Item = TypeVar("Item")
 
 @dataclass
 class MeteredMarket:
-    """A market source whose calls wait for their turn, if ``turns`` are given, and are counted in ``calls``."""
+    """A market source whose calls wait for their turn, if ``turns`` are given, and are counted in ``calls``.
+
+    A source that counts its own calls takes its turns itself. ``calls_per_second`` is None where there is no limit.
+    """
 
     source: MarketSource
     turns: VendorTurns | None = None
-    calls: int = field(default=0, init=False)
+    calls_per_second: float | None = None
+    _calls: int = field(default=0, init=False)
+
+    @property
+    def calls(self) -> int:
+        """How many there were until now."""
+        own = self.source.own_calls
+        return self._calls if own is None else own
+
+    @property
+    def own_calls(self) -> int | None:
+        """The same: whoever asks this one need not count."""
+        return self.calls
 
     @property
     def name(self) -> str:
@@ -83,9 +98,11 @@ class MeteredMarket:
         )
 
     def _take_turn(self) -> None:
+        if self.source.own_calls is not None:
+            return
         if self.turns is not None:
             self.turns.wait()
-        self.calls += 1
+        self._calls += 1
 
     def _parts(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         """Parts of a call's size; one empty part of nothing."""
@@ -95,9 +112,12 @@ class MeteredMarket:
 
 def metered(source: MarketSource, database: Database, settings: Settings, *, priority: int) -> MeteredMarket:
     """The source as a step calls it: within the rate of the settings, larger priorities first."""
+    if source.own_calls is not None:
+        return MeteredMarket(source, calls_per_second=settings.yahoo_rate)
     if settings.market_rate is None:
         return MeteredMarket(source)
-    return MeteredMarket(source, VendorTurns(database, source.name, settings.market_rate, priority))
+    turns = VendorTurns(database, source.name, settings.market_rate, priority)
+    return MeteredMarket(source, turns, settings.market_rate)
 
 
 def run_priority(sessions: Sequence[date], calendar: SessionCalendar, settings: Settings) -> int:

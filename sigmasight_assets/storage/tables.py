@@ -42,6 +42,13 @@ symbol_universe = sa.Table(
     column("first_trade_date", sa.Date, "First session with a price", null=True),
     column("last_price_date", sa.Date, "Newest session with a price", null=True),
     column("last_factor_date", sa.Date, "Newest session with published exposures", null=True),
+    column(
+        "unknown_sessions",
+        sa.SmallInteger,
+        "At how many sessions in a row the source did not know the symbol",
+        server_default="0",
+    ),
+    column("unknown_at", sa.Date, "The newest of those sessions", null=True),
     written_at("added_at", "When the symbol became tracked"),
     sa.CheckConstraint("asset_type IN ('equity', 'etf', 'option')", name="asset_type"),
     sa.CheckConstraint("status IN ('pending', 'active', 'delisted', 'error')", name="status"),

@@ -91,18 +91,21 @@ PROGRESS_SCHEMA = pa.schema(
         ("first_date", pa.date32()),
         ("last_date", pa.date32()),
         ("has_ended", pa.bool_()),
+        ("is_unknown", pa.bool_()),
         ("reason", pa.string()),
     ]
 )
 PROGRESS_COLUMNS = {
     **dict.fromkeys(("symbol", "reason"), "text"),
     **dict.fromkeys(("asked_from", "asked_to", "first_date", "last_date"), "date"),
-    "has_ended": "boolean",
+    **dict.fromkeys(("has_ended", "is_unknown"), "boolean"),
 }
+# A source that does not know a symbol any more may be wrong for a night or two.
+UNKNOWN_SESSIONS = 3
 
 # Every session from history_from to last_price_date was asked for: an older window that ends before the day before
 # history_from leaves it, and one that begins after the last price, with a gap before it, takes its place.
-RECORD_PROGRESS = """
+RECORD_PROGRESS = f"""
 WITH known AS (
     SELECT tracked.symbol, tracked.status AS old_status, tracked.status_reason AS old_reason,
            CASE WHEN tracked.last_price_date < progress.asked_from THEN progress.asked_from
@@ -113,28 +116,35 @@ WITH known AS (
            progress.has_ended,
            tracked.status = 'delisted'
                AND (progress.last_date > coalesce(tracked.last_price_date, '-infinity')) IS NOT TRUE AS stays_delisted,
+           CASE WHEN progress.is_unknown IS NOT TRUE THEN 0
+                WHEN progress.asked_to > coalesce(tracked.unknown_at, '-infinity') THEN tracked.unknown_sessions + 1
+                ELSE tracked.unknown_sessions END AS unknown_sessions,
+           CASE WHEN progress.is_unknown THEN greatest(tracked.unknown_at, progress.asked_to) END AS unknown_at,
            progress.reason
     FROM symbol_universe AS tracked JOIN price_progress AS progress USING (symbol)
 ), judged AS (
     SELECT known.*,
            CASE WHEN has_ended OR stays_delisted THEN 'delisted'
+                WHEN first_trade_date IS NOT NULL AND unknown_sessions >= {UNKNOWN_SESSIONS} THEN 'delisted'
                 WHEN first_trade_date IS NOT NULL THEN 'active'
                 WHEN reason IS NOT NULL THEN 'error'
                 ELSE old_status END AS status,
            CASE WHEN has_ended THEN reason
                 WHEN stays_delisted THEN old_reason
+                WHEN first_trade_date IS NOT NULL AND unknown_sessions >= {UNKNOWN_SESSIONS} THEN reason
                 WHEN first_trade_date IS NULL THEN coalesce(reason, old_reason) END AS status_reason
     FROM known
 )
 UPDATE symbol_universe AS target
 SET history_from = judged.history_from, first_trade_date = judged.first_trade_date,
-    last_price_date = judged.last_price_date, status = judged.status, status_reason = judged.status_reason
+    last_price_date = judged.last_price_date, status = judged.status, status_reason = judged.status_reason,
+    unknown_sessions = judged.unknown_sessions, unknown_at = judged.unknown_at
 FROM judged
 WHERE target.symbol = judged.symbol
   AND (target.history_from, target.first_trade_date, target.last_price_date, target.status,
-       target.status_reason)
+       target.status_reason, target.unknown_sessions, target.unknown_at)
       IS DISTINCT FROM (judged.history_from, judged.first_trade_date, judged.last_price_date, judged.status,
-                        judged.status_reason)
+                        judged.status_reason, judged.unknown_sessions, judged.unknown_at)
 """
 
 
@@ -142,8 +152,10 @@ def record_progress(transaction: BulkTransaction, progress: pa.Table) -> None:
     """Update what is known of each symbol after its prices were asked for; rows in ``PROGRESS_SCHEMA``.
 
     ``first_date`` and ``last_date`` span the bars the source has sent, null when it sent none. ``has_ended`` tells
-    that the symbol trades no more: its status becomes delisted until newer bars come. ``reason`` says why then, or why
-    there is no bar, and a symbol that never had one gets the status error with it.
+    that the symbol trades no more: its status becomes delisted until newer bars come. ``is_unknown`` tells that the
+    source does not know the symbol: the status becomes delisted when it has said so at three sessions in a row, in
+    which later ones it was asked for count. ``reason`` says why then, or why there is no bar, and a symbol that never
+    had one gets the status error with it.
     """
     with transaction.scratch_table("price_progress", PROGRESS_COLUMNS, progress.cast(PROGRESS_SCHEMA)):
         transaction.execute(RECORD_PROGRESS)

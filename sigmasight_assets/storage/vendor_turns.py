@@ -31,6 +31,10 @@ FROM vendor_limits WHERE vendor = :vendor FOR UPDATE
 TAKE = """
 UPDATE vendor_limits SET next_call_at = clock_timestamp() + make_interval(secs => 1.0 / :rate) WHERE vendor = :vendor
 """
+SLOW_DOWN = """
+UPDATE vendor_limits SET next_call_at = greatest(next_call_at, clock_timestamp() + make_interval(secs => :seconds))
+WHERE vendor = :vendor
+"""
 WAIT = """
 INSERT INTO vendor_waiters (waiter, vendor, priority, seen_at) VALUES (:waiter, :vendor, :priority, clock_timestamp())
 ON CONFLICT (waiter) DO UPDATE SET seen_at = excluded.seen_at
@@ -55,6 +59,12 @@ class VendorTurns:
         while pause > 0:
             self.sleep(min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
             pause = self._try()
+
+    def slow_down(self, seconds: float) -> None:
+        """Let no caller of the source have a turn before so many seconds have passed."""
+        with self.database.begin() as connection:
+            connection.execute(sa.text(FIRST_CALL), {"vendor": self.vendor})
+            connection.execute(sa.text(SLOW_DOWN), {"vendor": self.vendor, "seconds": seconds})
 
     def _try(self) -> float:
         """Take the turn and return 0, or queue up and return for how many seconds it is pointless to ask again."""

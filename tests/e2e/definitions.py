@@ -11,6 +11,7 @@ import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.market_data.turns import TurnsOf, no_turns
 from sigmasight_assets.operations import lost_runs
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors import late_sessions
@@ -32,7 +33,7 @@ os.environ.pop("SIGMASIGHT_NOW", None)
 class DisturbedPipeline(Pipeline):
     """The pipeline with the disturbed market."""
 
-    def market(self) -> MarketSource:
+    def market(self, turns: TurnsOf = no_turns) -> MarketSource:  # noqa: ARG002
         """The market as of the last complete session."""
         return market_as_of(self.calendar.last_complete(self.settings.clock()), SCRIPT.resolve())
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.market_data.turns import TurnsOf, no_turns
 from sigmasight_assets.operations import lost_runs
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.sessions import exchange_calendar
@@ -20,7 +21,7 @@ lost_runs.SILENT_AFTER_END = timedelta(seconds=5)
 class HeldPipeline(Pipeline):
     """The pipeline with the held market."""
 
-    def market(self) -> MarketSource:
+    def market(self, turns: TurnsOf = no_turns) -> MarketSource:  # noqa: ARG002
         """The market of the last complete session."""
         settings = self.settings
         return HeldMarket(settings.home / WORDS, as_of=exchange_calendar().last_complete(settings.clock()))

@@ -108,6 +108,10 @@ class DisturbedMarket:
         """As the source."""
         return self._inner.symbols_per_call
 
+    @property
+    def own_calls(self) -> int | None:
+        return self._inner.own_calls
+
     def listings(self) -> list[Listing]:
         """All but the unknown."""
         unknown = self._read().unknown

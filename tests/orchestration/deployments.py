@@ -10,6 +10,7 @@ import dagster as dg
 
 from sigmasight_assets.definitions import build_definitions
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.market_data.turns import TurnsOf, no_turns
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.storage.database import Database
 
@@ -109,7 +110,7 @@ def load_definitions(database: Database, *, market: MarketSource | None = None) 
 
 def _with_market(url: str, market: MarketSource) -> Pipeline:
     class WithMarket(Pipeline):
-        def market(self) -> MarketSource:
+        def market(self, turns: TurnsOf = no_turns) -> MarketSource:  # noqa: ARG002
             return market
 
     return WithMarket(database_url=url)

@@ -52,6 +52,7 @@ class ScriptedMarket:
     supplies_corporate_actions: bool = False
     supplies_dated_profiles: bool = False
     symbols_per_call: int = 1_000
+    own_calls: int | None = None
     actions: dict[tuple[str, date, str], ActionTerms] = field(default_factory=dict)
     delisted: dict[str, str] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class InSmallCalls(SimulatedMarket):
     """The simulated market as a vendor that answers for few symbols at a time."""
 
     symbols_per_call = 7
+    own_calls = None
 
     def __init__(self, calendar: SessionCalendar) -> None:
         super().__init__(calendar, stocks=30)

@@ -1,11 +1,12 @@
 """Assets that bring the market in: the tracked universe, company profiles, daily prices and corporate actions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.price_progress import PriceProgress
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.resources import Pipeline
@@ -62,16 +63,15 @@ def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDe
     )
     def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "symbol_prices") as step:
-            return _store_prices(step, pipeline)
+            return _store_prices(step, pipeline, context.log.info)
 
     return [symbol_universe, company_profiles, symbol_prices]
 
 
 def _market(step: Step, pipeline: Pipeline) -> MeteredMarket:
     """The market as this run asks it; the newest session's run goes before those of the past."""
-    settings = pipeline.settings
-    priority = run_priority(step.sessions, pipeline.calendar, settings)
-    return step.ask(pipeline.market(), settings, priority=priority)
+    priority = run_priority(step.sessions, pipeline.calendar, pipeline.settings)
+    return step.ask(pipeline, priority=priority)
 
 
 def _track_symbols(step: Step, pipeline: Pipeline) -> Result:
@@ -115,7 +115,7 @@ def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
     )
 
 
-def _store_prices(step: Step, pipeline: Pipeline) -> Result:
+def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) -> Result:
     market = _market(step, pipeline)
     update = update_prices(
         step.database,
@@ -124,6 +124,7 @@ def _store_prices(step: Step, pipeline: Pipeline) -> Result:
         sessions=step.sessions,
         history_start=pipeline.settings.history_start,
         run_id=step.run_id,
+        progress=PriceProgress(market, say),
     )
     step.counts = _price_counts(update)
     return dg.MaterializeResult(metadata=_price_metadata(update, step, market))
@@ -132,6 +133,7 @@ def _store_prices(step: Step, pipeline: Pipeline) -> Result:
 def _price_counts(update: PriceUpdate) -> dict[str, int]:
     return {
         "symbols_requested": update.requested,
+        "symbols_asked_again": update.repeated,
         "symbols_skipped": update.skipped,
         "symbols_refetched": update.refetched,
         "bars_inserted": update.inserted,
@@ -145,6 +147,7 @@ def _price_counts(update: PriceUpdate) -> dict[str, int]:
         "actions_rejected": len(update.action_problems),
         "symbols_marked": len(update.marked),
         "symbols_with_problems": len(update.problems),
+        "symbols_failed": len(update.failed),
     }
 
 

@@ -60,7 +60,7 @@ def _onboarding_run(step: Step, pipeline: Pipeline) -> OnboardingRun:
     settings = pipeline.settings
     return OnboardingRun(
         database=step.database,
-        source=step.ask(pipeline.market(), settings, priority=ONBOARDING),
+        source=step.ask(pipeline, priority=ONBOARDING),
         calendar=pipeline.calendar,
         newest_session=_newest_session(pipeline),
         history_start=settings.history_start,
