@@ -1,4 +1,4 @@
-"""At how many sessions in a row a market source did not know a tracked symbol
+"""At how many sessions in a row a source did not know a symbol, and when it last answered for it
 
 Revision: 20261121_0012
 Revises: 20261121_0010
@@ -28,8 +28,18 @@ def upgrade() -> None:
         "symbol_universe",
         sa.Column("unknown_at", sa.Date(), nullable=True, comment="The newest of those sessions"),
     )
+    op.add_column(
+        "symbol_universe",
+        sa.Column(
+            "answered_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When the source last answered for the symbol",
+        ),
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("symbol_universe", "answered_at")
     op.drop_column("symbol_universe", "unknown_at")
     op.drop_column("symbol_universe", "unknown_sessions")

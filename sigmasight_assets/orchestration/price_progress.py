@@ -11,7 +11,7 @@ EVERY_SECONDS = 30.0
 
 @dataclass
 class PriceProgress:
-    """Says at the begin what is asked for and how long that takes at the source's rate, then now and then how far it is.
+    """Says first what is asked for and how long that takes at the rate allowed, then now and then how far it is.
 
     ``say`` writes a line to the log.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
@@ -65,13 +65,16 @@ def needed_sessions(calendar: SessionCalendar, sessions: Sequence[date], *, hist
     return window
 
 
-def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> PricePlan:
+def plan_requests(
+    batch: Sequence[TrackedSymbol], stored: PriceWindow, *, fresh_since: datetime | None = None
+) -> PricePlan:
     """One window per symbol, from the first session it lacks or the first of the last five, to its last session.
 
     What the source was asked for once and did not send stays missing, unless it is among the last five sessions
     before a symbol's newest price: a halt is not asked for every night. Nothing is asked of a symbol that has ceased
     to trade since more than five sessions before those that are read again, of an adjusted contract, and of a contract
-    outside the time from 400 days before its expiry to its expiry.
+    outside the time from 400 days before its expiry to its expiry. A symbol for which the source answered after
+    ``fresh_since``, if given, is only asked for what it lacks.
     """
     plan = PricePlan()
     for column, item in enumerate(batch):
@@ -83,7 +86,8 @@ def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> PriceP
         span = _span(contract, stored.grid.sessions)
         if span.reason is not None:
             plan.expired[item.symbol] = span.reason
-        first = _first_row(item, stored.has_bar[:, column], stored.grid.sessions, span)
+        is_fresh = fresh_since is not None and item.answered_at is not None and item.answered_at >= fresh_since
+        first = _first_row(item, stored.has_bar[:, column], stored.grid.sessions, span, is_fresh=is_fresh)
         if first is not None:
             days = stored.grid.sessions[[first, span.end - 1]].tolist()
             plan.requests.append(BarRequest(item.symbol, *days))
@@ -125,8 +129,13 @@ def _span(contract: OptionContract | None, sessions: DateArray) -> _Span:
     return _Span(start, end, f"expired on {contract.expiry}" if expiry <= sessions[-1] else None)
 
 
-def _first_row(item: TrackedSymbol, has_bar: BoolArray, sessions: DateArray, span: _Span) -> int | None:
-    """Row of the first session to ask for, None when there is nothing to ask."""
+def _first_row(
+    item: TrackedSymbol, has_bar: BoolArray, sessions: DateArray, span: _Span, *, is_fresh: bool
+) -> int | None:
+    """Row of the first session to ask for, None when there is nothing to ask.
+
+    What is fresh was read a moment ago and is not read again for its own sake.
+    """
     if span.start >= span.end:
         return None
     reread = max(span.start, span.end - REREAD_SESSIONS)
@@ -139,6 +148,10 @@ def _first_row(item: TrackedSymbol, has_bar: BoolArray, sessions: DateArray, spa
             return None
     elif not was_asked or item.first_trade_date is None:
         missing = np.flatnonzero(~has_bar[span.start : span.end])
-        return min(reread, span.start + int(missing[0])) if missing.size else reread
+        if missing.size:
+            return min(reread, span.start + int(missing[0]))
+        return None if is_fresh else reread
+    if is_fresh and known >= span.end:
+        return None
     # However many nights were missed, as many stored sessions are read again as by a night that was not.
     return max(span.start, min(reread, known + 1 - REREAD_SESSIONS))

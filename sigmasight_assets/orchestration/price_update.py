@@ -6,7 +6,7 @@ No Dagster here; the asset in ``assets.market`` calls this.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
@@ -47,6 +47,8 @@ from sigmasight_assets.storage.universe import PROGRESS_SCHEMA, TrackedSymbol, r
 # Symbols that are planned together, and that are asked for and stored together where a source answers for many at once:
 # what is stored stays stored when a later batch fails.
 BATCH_SYMBOLS = 1_000
+# A run that goes on where another was ended does not read again what that one has read, where each symbol is a call.
+ANSWER_IS_FRESH = timedelta(hours=6)
 Item = TypeVar("Item")
 # Told how many symbols have been asked for, and of how many.
 Progress = Callable[[int, int], None]
@@ -106,6 +108,7 @@ class _Update:
     calendar: SessionCalendar
     sessions: DateArray
     run_id: str
+    now: datetime
     counts: PriceUpdate = field(default_factory=PriceUpdate)
 
     @property
@@ -116,6 +119,16 @@ class _Update:
         """
         return BATCH_SYMBOLS if self.source.symbols_per_call > 1 else 1
 
+    @property
+    def answered_at(self) -> datetime | None:
+        """What is noted of symbols that are asked for one at a time; others are read again by every run."""
+        return self.now if self.symbols_at_once == 1 else None
+
+    @property
+    def fresh_since(self) -> datetime | None:
+        """From when on an answer is not asked for again."""
+        return self.answered_at and self.answered_at - ANSWER_IS_FRESH
+
 
 def update_prices(
     database: Database,
@@ -125,6 +138,7 @@ def update_prices(
     sessions: Sequence[date],
     history_start: date,
     run_id: str,
+    now: datetime | None = None,
     symbols: Collection[str] | None = None,
     progress: Progress = nobody_watches,
 ) -> PriceUpdate:
@@ -145,7 +159,7 @@ def update_prices(
     window = needed_sessions(calendar, sessions, history_start=history_start)
     with database.bulk(read_only=True) as transaction:
         _require_one_source(transaction, source, window)
-    update = _Update(database, source, calendar, window, run_id)
+    update = _Update(database, source, calendar, window, run_id, now or datetime.now(UTC))
     _update_all(update, tracked, progress)
     again = [item.symbol for item in tracked if item.symbol in update.counts.failed]
     if again:
@@ -173,8 +187,9 @@ def _update_all(update: _Update, tracked: Sequence[TrackedSymbol], progress: Pro
     progress(done, total)
     for part in parts:
         _update_part(update, part.items, part.plan)
-        done += len(part.plan.requests)
-        progress(done, total)
+        if part.plan.requests:
+            done += len(part.plan.requests)
+            progress(done, total)
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -194,7 +209,7 @@ def _planned(update: _Update, batch: Sequence[TrackedSymbol]) -> Iterator[_Part]
     """The batch in parts; symbols of which nothing is asked are together."""
     grid = Grid(update.sessions, tuple(item.symbol for item in batch))
     with update.database.bulk(read_only=True) as transaction:
-        plan = plan_requests(batch, read_price_window(transaction, grid))
+        plan = plan_requests(batch, read_price_window(transaction, grid), fresh_since=update.fresh_since)
     if update.symbols_at_once >= len(batch):
         yield _Part(batch, plan)
         return
@@ -232,7 +247,9 @@ def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePla
         require_calendar(transaction, update.calendar)
         for each in answers:
             kept = _store(update, transaction, each, contracts=contracts)
-            record_progress(transaction, _progress(kept, plan, first=update.sessions[0].item()))
+            record_progress(
+                transaction, _progress(kept, plan, first=update.sessions[0].item(), answered_at=update.answered_at)
+            )
         record_progress(transaction, _unasked_progress(plan))
     _count_batch(update.counts, batch, plan, answer, answers)
 
@@ -324,7 +341,7 @@ def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, con
     return answer
 
 
-def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
+def _progress(answer: Answer, plan: PricePlan, *, first: date, answered_at: datetime | None) -> pa.Table:
     """What is learnt of each symbol that was asked for; ``first`` is the first session that was looked at."""
     sessions, present = answer.window.grid.sessions.tolist(), answer.window.has_bar
     ended = {**answer.delisted, **plan.expired}
@@ -343,6 +360,7 @@ def _progress(answer: Answer, plan: PricePlan, *, first: date) -> pa.Table:
                     "last_date": sessions[found[-1]] if found.size else None,
                     "has_ended": symbol in ended,
                     "is_unknown": symbol in answer.unknown,
+                    "answered_at": answered_at,
                     "reason": reasons.get(symbol),
                 }
             )

@@ -49,6 +49,7 @@ symbol_universe = sa.Table(
         server_default="0",
     ),
     column("unknown_at", sa.Date, "The newest of those sessions", null=True),
+    column("answered_at", INSTANT, "When the source last answered for the symbol", null=True),
     written_at("added_at", "When the symbol became tracked"),
     sa.CheckConstraint("asset_type IN ('equity', 'etf', 'option')", name="asset_type"),
     sa.CheckConstraint("status IN ('pending', 'active', 'delisted', 'error')", name="status"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -20,7 +20,8 @@ DESCRIPTION = ("name", "asset_type", "sector", "industry")
 class TrackedSymbol:
     """A symbol of the universe; ``first_trade_date`` and ``last_price_date`` are None before its first price.
 
-    Every session from ``history_from`` to ``last_price_date`` was asked for.
+    Every session from ``history_from`` to ``last_price_date`` was asked for. ``answered_at`` is when the source last
+    answered for it.
     """
 
     symbol: str
@@ -34,6 +35,7 @@ class TrackedSymbol:
     first_trade_date: date | None
     last_price_date: date | None
     last_factor_date: date | None
+    answered_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,16 @@ PROGRESS_SCHEMA = pa.schema(
         ("first_date", pa.date32()),
         ("last_date", pa.date32()),
         ("has_ended", pa.bool_()),
-        ("is_unknown", pa.bool_()),
         ("reason", pa.string()),
+        ("is_unknown", pa.bool_()),
+        ("answered_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 PROGRESS_COLUMNS = {
     **dict.fromkeys(("symbol", "reason"), "text"),
     **dict.fromkeys(("asked_from", "asked_to", "first_date", "last_date"), "date"),
     **dict.fromkeys(("has_ended", "is_unknown"), "boolean"),
+    "answered_at": "timestamptz",
 }
 # A source that does not know a symbol any more may be wrong for a night or two.
 UNKNOWN_SESSIONS = 3
@@ -120,6 +124,7 @@ WITH known AS (
                 WHEN progress.asked_to > coalesce(tracked.unknown_at, '-infinity') THEN tracked.unknown_sessions + 1
                 ELSE tracked.unknown_sessions END AS unknown_sessions,
            CASE WHEN progress.is_unknown THEN greatest(tracked.unknown_at, progress.asked_to) END AS unknown_at,
+           greatest(tracked.answered_at, progress.answered_at) AS answered_at,
            progress.reason
     FROM symbol_universe AS tracked JOIN price_progress AS progress USING (symbol)
 ), judged AS (
@@ -138,13 +143,14 @@ WITH known AS (
 UPDATE symbol_universe AS target
 SET history_from = judged.history_from, first_trade_date = judged.first_trade_date,
     last_price_date = judged.last_price_date, status = judged.status, status_reason = judged.status_reason,
-    unknown_sessions = judged.unknown_sessions, unknown_at = judged.unknown_at
+    unknown_sessions = judged.unknown_sessions, unknown_at = judged.unknown_at, answered_at = judged.answered_at
 FROM judged
 WHERE target.symbol = judged.symbol
   AND (target.history_from, target.first_trade_date, target.last_price_date, target.status,
-       target.status_reason, target.unknown_sessions, target.unknown_at)
+       target.status_reason, target.unknown_sessions, target.unknown_at,
+       target.answered_at)
       IS DISTINCT FROM (judged.history_from, judged.first_trade_date, judged.last_price_date, judged.status,
-                        judged.status_reason, judged.unknown_sessions, judged.unknown_at)
+                        judged.status_reason, judged.unknown_sessions, judged.unknown_at, judged.answered_at)
 """
 
 

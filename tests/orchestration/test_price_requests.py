@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from sigmasight_assets.storage.universe import TrackedSymbol
 
 DAYS = exchange_calendar().between(date(2025, 4, 1), date(2025, 6, 30))
 FIRST, LAST = DAYS[0], DAYS[-1]
-NEVER_ASKED = TrackedSymbol("AAA", "A", "equity", None, None, "pending", None, None, None, None, None)
+NEVER_ASKED = TrackedSymbol("AAA", "A", "equity", None, None, "pending", *[None] * 6)
 ACTIVE = replace(NEVER_ASKED, status="active", history_from=FIRST, first_trade_date=FIRST, last_price_date=DAYS[-2])
 OVER = replace(ACTIVE, status="delisted", status_reason="merged")
 # 400 days before this expiry is long before the window.
@@ -31,18 +31,20 @@ EXPIRY = date(2025, 6, 20)
 CONTRACT = replace(NEVER_ASKED, symbol="AAA250620C00100000", asset_type="option")
 
 
-def plan(item: TrackedSymbol, missing: Iterable[date] = DAYS) -> PricePlan:
+def plan(item: TrackedSymbol, missing: Iterable[date] = DAYS, *, fresh_since: datetime | None = None) -> PricePlan:
     """The plan for one symbol whose bars are all stored but for those ``missing``."""
     close = np.array([[0 if day in set(missing) else 1] for day in DAYS], dtype=np.int64)
     empty = np.zeros_like(close)
     window = PriceWindow(
         Grid(np.array(DAYS, "datetime64[D]"), (item.symbol,)), {"close_price": close}, empty.astype(float), empty
     )
-    return plan_requests([item], window)
+    return plan_requests([item], window, fresh_since=fresh_since)
 
 
-def asked(item: TrackedSymbol, missing: Iterable[date] = DAYS) -> tuple[date, date] | None:
-    requests = plan(item, missing).requests
+def asked(
+    item: TrackedSymbol, missing: Iterable[date] = DAYS, *, fresh_since: datetime | None = None
+) -> tuple[date, date] | None:
+    requests = plan(item, missing, fresh_since=fresh_since).requests
     assert [request.symbol for request in requests] in ([], [item.symbol])
     return (requests[0].first, requests[0].last) if requests else None
 
@@ -200,3 +202,25 @@ class TestNeededSessions:
             needed_sessions(calendar, [LAST], history_start=date(2025, 7, 1))
         with pytest.raises(SessionError, match="2025-06-28 is not a session"):
             needed_sessions(calendar, [date(2025, 6, 28)], history_start=FIRST)
+
+
+class TestFreshAnswers:
+    """Where each symbol is a call, a run that goes on asks only for what the one before it had not got."""
+
+    NOW = datetime(2025, 7, 1, 1, tzinfo=UTC)
+    READ = replace(ACTIVE, last_price_date=LAST, answered_at=NOW)
+
+    def test_what_was_read_a_moment_ago_is_not_read_again(self) -> None:
+        assert asked(self.READ, [], fresh_since=self.NOW) is None
+        assert asked(self.READ, [], fresh_since=self.NOW + timedelta(seconds=1)) == (DAYS[-5], LAST)
+        assert asked(self.READ, []) == (DAYS[-5], LAST)
+        assert asked(replace(self.READ, answered_at=None), [], fresh_since=self.NOW) == (DAYS[-5], LAST)
+
+    def test_what_lacks_its_newest_bar_is(self) -> None:
+        lacking = replace(self.READ, last_price_date=DAYS[-2])
+        assert asked(lacking, [LAST], fresh_since=self.NOW) == (DAYS[-5], LAST)
+
+    def test_what_was_never_asked_for_is(self) -> None:
+        shorter = replace(self.READ, history_from=DAYS[10], first_trade_date=DAYS[10])
+        assert asked(shorter, DAYS[:10], fresh_since=self.NOW) == (FIRST, LAST)
+        assert asked(shorter, [], fresh_since=self.NOW) is None

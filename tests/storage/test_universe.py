@@ -67,7 +67,7 @@ class TestImport:
         found = tracked(database)
         assert list(found) == ["AAA", "BRK-B", "SPY"]
         assert found["BRK-B"] == TrackedSymbol(
-            "BRK-B", 'B "and" Ü', "equity", "Financials", None, "pending", None, None, None, None, None
+            "BRK-B", 'B "and" Ü', "equity", "Financials", None, "pending", *[None] * 6
         )
 
     def test_the_same_again_changes_nothing(self, database: Database) -> None:
@@ -200,7 +200,7 @@ class TestProgress:
             )
         answers = pa.Table.from_pylist(
             [
-                dict(zip(PROGRESS_SCHEMA.names, (names[case], *answer), strict=True))
+                dict(zip(PROGRESS_SCHEMA.names, (names[case], *answer, None, None), strict=True))
                 for case, (_, answer, _) in PROGRESS.items()
             ],
             schema=PROGRESS_SCHEMA,
@@ -213,7 +213,7 @@ class TestProgress:
 
     def test_the_same_again_writes_no_row(self, database: Database) -> None:
         store(database, LISTINGS)
-        row = ("AAA", *PROGRESS["first prices"][1])
+        row = ("AAA", *PROGRESS["first prices"][1], None, None)
         answer = pa.Table.from_pylist([dict(zip(PROGRESS_SCHEMA.names, row, strict=True))], schema=PROGRESS_SCHEMA)
         versions = []
         for _ in range(2):

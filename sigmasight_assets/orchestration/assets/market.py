@@ -124,6 +124,7 @@ def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) ->
         sessions=step.sessions,
         history_start=pipeline.settings.history_start,
         run_id=step.run_id,
+        now=pipeline.settings.clock(),
         progress=PriceProgress(market, say),
     )
     step.counts = _price_counts(update)
