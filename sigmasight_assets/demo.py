@@ -6,6 +6,7 @@ The portfolios themselves are in ``demo_books``.
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,10 @@ from sigmasight_assets.storage.universe import import_listings, read_universe
 OWNER, ADMINISTRATOR = "demo", "admin"
 SESSIONS = 60
 TOKENS_FILE = "demo-tokens.json"
+NO_DEMO = (
+    "Prices come from Yahoo, so there is no demo: name symbols with `sigmasight universe import FILE` and portfolios "
+    "with `sigmasight portfolio import`; the next night fetches them, `sigmasight backfill` does at once"
+)
 # Where the newest bar of a market whose data has ended is looked for.
 LONGEST_HISTORY_SESSIONS = 1_700
 
@@ -42,9 +47,14 @@ Report = Callable[[str], None]
 def prepare_demo(settings: Settings, running: RunningStack, *, report: Report = say) -> Credentials:
     """Make demo data where the database has none, bring the newest sessions up to date, and return the tokens.
 
-    A universe or portfolios that are there stay as they are.
+    A universe or portfolios that are there stay as they are. A real market gets neither: it lists no symbols, and is
+    asked at night.
     """
     started = time.monotonic()
+    if settings.market == "yahoo":
+        report(NO_DEMO)
+        with closing(Database(running.database_url)) as database:
+            return _tokens(database, settings)
     calendar = exchange_calendar()
     source = build_source(settings, calendar)
     database = Database(running.database_url)

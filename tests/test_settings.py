@@ -64,7 +64,7 @@ def test_settings_do_not_change() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("MARKET", "yahu", "SIGMASIGHT_MARKET: Input should be 'simulated' or 'files' (got 'yahu')"),
+        ("MARKET", "yahu", "SIGMASIGHT_MARKET: Input should be 'simulated', 'files' or 'yahoo' (got 'yahu')"),
         ("HISTORY_START", "2020-02-30", "SIGMASIGHT_HISTORY_START: Input should be a valid date"),
         ("NOW", "2025-07-31T22:00:00", "SIGMASIGHT_NOW: Value error, needs a UTC offset, such as 2025-07-31T22"),
         ("DEMO_SYMBOLS", "49", "SIGMASIGHT_DEMO_SYMBOLS: Input should be greater than or equal to 50 (got '49')"),
@@ -126,6 +126,25 @@ class TestDatabaseUrl:
     def test_settings_may_be_logged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SIGMASIGHT_DATABASE_URL", f"postgresql://user:{PASSWORD}@host/name")
         assert PASSWORD not in repr(load_settings())
+
+
+class TestVendors:
+    def test_polygon_has_the_names_that_its_own_client_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("POLYGON_API_KEY", PASSWORD)
+        monkeypatch.setenv("POLYGON_BASE_URL", "http://127.0.0.1:8099/polygon/")
+        settings = load_settings()
+        assert (settings.polygon_key, settings.polygon_url) == (PASSWORD, "http://127.0.0.1:8099/polygon")
+        assert PASSWORD not in repr(settings)
+
+    def test_a_wrong_address_is_named_as_it_was_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("POLYGON_BASE_URL", "api.example.com")
+        with pytest.raises(ConfigurationError, match=r"POLYGON_BASE_URL: Value error, must be an address") as caught:
+            load_settings()
+        assert "SIGMASIGHT_POLYGON" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["YAHOO_RATE", "POLYGON_RATE", "VENDOR_TIMEOUT"])
+    def test_rates_and_times_are_positive(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        assert f"SIGMASIGHT_{name}: Input should be greater than 0" in problem_with(monkeypatch, **{name: "0"})
 
 
 class TestWebhook:

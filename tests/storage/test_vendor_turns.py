@@ -114,3 +114,19 @@ def test_who_died_while_waiting_holds_nobody_up(database: Database) -> None:
         connection.execute(sa.update(vendor_waiters).values(seen_at=sa.text("clock_timestamp() - interval '2 h'")))
     turns(database, rate=1_000.0).wait()
     assert waiting(database) == []
+
+
+def test_a_pause_that_one_caller_asks_for_holds_for_all(database: Database) -> None:
+    turns(database).wait()
+    turns(database).slow_down(0.4)
+    began = time.monotonic()
+    turns(database, priority=ONBOARDING).wait()
+    assert time.monotonic() - began >= 0.35
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(database: Database) -> None:
+    turns(database).slow_down(60.0)
+    turns(database).slow_down(0.0)
+    with database.begin() as connection:
+        pause = "SELECT extract(epoch FROM next_call_at - clock_timestamp()) FROM vendor_limits"
+        assert connection.exec_driver_sql(pause).scalar_one() > 30
