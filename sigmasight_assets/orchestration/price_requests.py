@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
@@ -86,6 +86,8 @@ def plan_requests(
         span = _span(contract, stored.grid.sessions)
         if span.reason is not None:
             plan.expired[item.symbol] = span.reason
+        if contract is not None and _has_told_all(item, contract, since=stored.grid.sessions[span.start : span.end]):
+            continue
         is_fresh = fresh_since is not None and item.answered_at is not None and item.answered_at >= fresh_since
         first = _first_row(item, stored.has_bar[:, column], stored.grid.sessions, span, is_fresh=is_fresh)
         if first is not None:
@@ -155,3 +157,12 @@ def _first_row(
         return None
     # However many nights were missed, as many stored sessions are read again as by a night that was not.
     return max(span.start, min(reread, known + 1 - REREAD_SESSIONS))
+
+
+def _has_told_all(item: TrackedSymbol, contract: OptionContract, *, since: DateArray) -> bool:
+    """Whether the source has answered for the whole life of a contract, after its expiry."""
+    if not since.size or item.answered_at is None or item.history_from is None:
+        return False
+    # The day after it, at whatever hour the source is asked in New York.
+    over = datetime.combine(contract.expiry + timedelta(days=1), time(12), UTC)
+    return bool(item.answered_at >= over and np.datetime64(item.history_from, "D") <= since[0])

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 
 from sigmasight_assets.errors import MarketSetupError
 from sigmasight_assets.market_data.protocol import MarketSource
@@ -32,6 +33,7 @@ from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.invalidations import mark_invalid, newest_published_session
+from sigmasight_assets.storage.portfolios import read_contracts_held_after
 from sigmasight_assets.storage.prices import (
     REREAD,
     PriceWrite,
@@ -154,6 +156,8 @@ def update_prices(
     """
     with database.begin() as connection:
         tracked = [item for item in read_universe(connection) if symbols is None or item.symbol in symbols]
+        if symbols is None and source.symbols_per_call == 1:
+            tracked = _without_closed_contracts(connection, tracked, first=sessions[0])
     if not tracked:
         raise MarketSetupError("No symbol is tracked: run `sigmasight universe import FILE` or `universe add SYMBOL`")
     window = needed_sessions(calendar, sessions, history_start=history_start)
@@ -168,6 +172,14 @@ def update_prices(
             items = [item for item in read_universe(connection) if item.symbol in again]
         _update_all(update, items, progress)
     return update.counts
+
+
+def _without_closed_contracts(
+    connection: sa.Connection, tracked: Sequence[TrackedSymbol], *, first: date
+) -> list[TrackedSymbol]:
+    """The symbols less the contracts that nobody holds any more: each would cost a call."""
+    held = read_contracts_held_after(connection, first)
+    return [item for item in tracked if item.asset_type != "option" or item.symbol in held]
 
 
 def _require_one_source(transaction: BulkTransaction, source: MarketSource, window: DateArray) -> None:

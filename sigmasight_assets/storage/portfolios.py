@@ -219,6 +219,15 @@ def read_held_symbols(connection: sa.Connection) -> dict[str, str]:
     return {row.symbol: row.investment_class for row in connection.execute(query.distinct())}
 
 
+def read_contracts_held_after(connection: sa.Connection, day: date) -> set[str]:
+    """The symbols of OPTIONS lots that are not closed by the day."""
+    query = sa.select(positions.c.symbol).where(
+        positions.c.investment_class == "OPTIONS",
+        sa.or_(positions.c.exit_date.is_(None), positions.c.exit_date > day),
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def read_investment_classes(connection: sa.Connection, symbols: Collection[str]) -> dict[str, set[str]]:
     """The investment classes, other than PRIVATE, in which each of the symbols is held."""
     query = sa.select(positions.c.symbol, positions.c.investment_class).where(

@@ -1,8 +1,9 @@
 """Calls that fail: who is asked again, what is kept, and when a source is believed that it knows a symbol no more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pyarrow.compute as pc
 import pytest
@@ -12,7 +13,8 @@ from sigmasight_assets.market_data.protocol import BarRequest, FetchResult, Outc
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
-from tests.orchestration.markets import ScriptedMarket
+from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
+from tests.orchestration.markets import ScriptedMarket, option
 from tests.orchestration.price_runs import DAYS, HISTORY_START, TODAY, run, stored_closes, symbols, three_symbols, track
 
 NOW = datetime(2025, 6, 28, 2, tzinfo=UTC)
@@ -121,6 +123,30 @@ def test_progress_is_told_from_the_plan_to_the_end(tracked: Database, market: On
     told.clear()
     update_at(tracked, market, NOW, progress=lambda done, total: told.append((done, total)))
     assert told == [(0, 0)]
+
+
+class TestContracts:
+    """Of contracts, only those that somebody still holds are worth a call."""
+
+    HELD, SOLD, UNHELD = "AAA250718C00100000", "AAA250718P00100000", "AAA250718C00105000"
+
+    def test_contracts_that_nobody_holds_are_not_asked_for(self, tracked: Database, market: OneByOne) -> None:
+        market.descriptions += [option(symbol) for symbol in (self.HELD, self.SOLD, self.UNHELD)]
+        track(tracked, market)
+        bought = NewLot(
+            symbol=self.HELD,
+            investment_class="OPTIONS",
+            quantity=Decimal(1),
+            entry_price=Decimal(1),
+            entry_date=DAYS[3],
+        )
+        sold = replace(bought, symbol=self.SOLD, exit_date=TODAY, exit_price=Decimal(2))
+        with tracked.begin() as connection:
+            create_portfolio(connection, user="ann", name="A", equity=Decimal(1000), as_of=DAYS[2], lots=[bought, sold])
+        run(tracked, market, DAYS[20])
+        assert set(market.calls()) == {"AAA", "BBB", "NEW", self.HELD, self.SOLD}
+        run(tracked, market, TODAY)
+        assert set(market.calls()) == {"AAA", "BBB", "NEW", self.HELD}
 
 
 class TestUnknownSymbols:

@@ -204,6 +204,19 @@ class TestNeededSessions:
             needed_sessions(calendar, [date(2025, 6, 28)], history_start=FIRST)
 
 
+class TestExpiredContracts:
+    READ = replace(CONTRACT, status="delisted", history_from=FIRST, first_trade_date=FIRST, last_price_date=EXPIRY)
+
+    def test_what_was_answered_after_the_expiry_is_not_asked_again(self) -> None:
+        evening, next_evening = datetime(2025, 6, 21, 1, tzinfo=UTC), datetime(2025, 6, 22, 1, tzinfo=UTC)
+        assert asked(replace(self.READ, answered_at=evening), []) is not None
+        assert asked(replace(self.READ, answered_at=next_evening), []) is None
+
+    def test_history_from_before_all_that_was_asked_for_is(self) -> None:
+        answered = replace(self.READ, answered_at=datetime(2025, 6, 30, tzinfo=UTC), history_from=DAYS[3])
+        assert asked(answered, DAYS[:3]) == (FIRST, EXPIRY)
+
+
 class TestFreshAnswers:
     """Where each symbol is a call, a run that goes on asks only for what the one before it had not got."""
 
