@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow.compute as pc
@@ -60,12 +60,14 @@ def tracked(database: Database, market: OneByOne) -> Database:
     return database
 
 
-def update_at(database: Database, market: OneByOne, now: datetime, **options: object) -> PriceUpdate:
+def update_at(
+    database: Database, market: OneByOne, now: datetime, session: date = TODAY, **options: object
+) -> PriceUpdate:
     return update_prices(
         database,
         market,
         exchange_calendar(),
-        sessions=[TODAY],
+        sessions=[session],
         history_start=HISTORY_START,
         run_id="run-1",
         now=now,
@@ -143,9 +145,9 @@ class TestContracts:
         sold = replace(bought, symbol=self.SOLD, exit_date=TODAY, exit_price=Decimal(2))
         with tracked.begin() as connection:
             create_portfolio(connection, user="ann", name="A", equity=Decimal(1000), as_of=DAYS[2], lots=[bought, sold])
-        run(tracked, market, DAYS[20])
+        update_at(tracked, market, NOW, DAYS[20])
         assert set(market.calls()) == {"AAA", "BBB", "NEW", self.HELD, self.SOLD}
-        run(tracked, market, TODAY)
+        update_at(tracked, market, NOW)
         assert set(market.calls()) == {"AAA", "BBB", "NEW", self.HELD}
 
 
