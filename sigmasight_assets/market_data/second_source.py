@@ -76,9 +76,9 @@ class WithSecond:
     def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
         """The first's answers, and the second's for the symbols whose calls failed, all if the first is down.
 
-        ``sources`` names the second for the symbols it has bars of. Whatever else it says of a symbol leaves it failed,
-        for it is not the one to say that a symbol is unknown or over. Raises what the first raised, with what the
-        second said to it, when both are down.
+        ``sources`` names the second for the symbols it has bars of; their detail is what the first failed of. Whatever
+        else it says of a symbol leaves it failed, for it is not the one to say that a symbol is unknown or over. Raises
+        what the first raised, with what the second said to it, when both are down.
         """
         requests_by_symbol(requests)
         try:
@@ -129,7 +129,7 @@ class WithSecond:
 
     def _outcome(self, said: SymbolOutcome, cause: str) -> SymbolOutcome:
         if said.outcome is Outcome.OK:
-            return said
+            return SymbolOutcome(Outcome.OK, cause)
         words = f"{said.outcome.value}: {said.detail}" if said.detail else said.outcome.value
         return SymbolOutcome(Outcome.FAILED, f"{cause}; {self.second.name}: {words}")
 

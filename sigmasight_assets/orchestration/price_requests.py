@@ -9,7 +9,7 @@ import numpy as np
 from sigmasight_assets.errors import MarketDataError, MarketSetupError
 from sigmasight_assets.market_data.options import OptionContract, parse_occ_symbol
 from sigmasight_assets.market_data.protocol import BarRequest
-from sigmasight_assets.quant.arrays import BoolArray, DateArray
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.prices import PriceWindow
 from sigmasight_assets.storage.universe import TrackedSymbol
@@ -53,13 +53,14 @@ def needed_sessions(calendar: SessionCalendar, sessions: Sequence[date], *, hist
     return window
 
 
-def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> PricePlan:
+def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow, *, again: IntArray | None = None) -> PricePlan:
     """One window per symbol, from the first session it lacks or the first of the last five, to its last session.
 
     What the source was asked for once and did not send stays missing, unless it is among the last five sessions
     before a symbol's newest price: a halt is not asked for every night. Nothing is asked of a symbol that has ceased
     to trade since more than five sessions before those that are read again, of an adjusted contract, and of a contract
-    outside the time from 400 days before its expiry to its expiry.
+    outside the time from 400 days before its expiry to its expiry. ``again`` (S,) are rows from which on a symbol that
+    is asked for is read again, if that is earlier.
     """
     plan = PricePlan()
     for column, item in enumerate(batch):
@@ -73,6 +74,8 @@ def plan_requests(batch: Sequence[TrackedSymbol], stored: PriceWindow) -> PriceP
             plan.expired[item.symbol] = span.reason
         first = _first_row(item, stored.has_bar[:, column], stored.grid.sessions, span)
         if first is not None:
+            if again is not None:
+                first = min(first, max(span.start, int(again[column])))
             days = stored.grid.sessions[[first, span.end - 1]].tolist()
             plan.requests.append(BarRequest(item.symbol, *days))
     return plan

@@ -107,7 +107,10 @@ def test_only_the_failed_symbols_are_asked_of_the_second(
     first.unasked = [("ZZZ", DAYS[0], bar(1.0))]
     answer = both.fetch_bars(requests())
     assert closes(answer) == {"AAA": {100.0}, "BBB": {200.0}, "CCC": {100.0}, "ZZZ": {1.0}}
-    assert answer.outcomes == dict.fromkeys(("AAA", "CCC", "BBB"), SymbolOutcome(Outcome.OK))
+    assert answer.outcomes == {
+        **dict.fromkeys(("AAA", "CCC"), SymbolOutcome(Outcome.OK)),
+        "BBB": SymbolOutcome(Outcome.OK, "timeout: no answer within 10 s"),
+    }
     assert answer.sources == {"BBB": "second"}
     assert answer.actions["symbol"].to_pylist() == ["BBB"]
     assert [item.symbol for item in second.requests] == ["BBB"]
@@ -123,7 +126,7 @@ def test_a_symbol_that_neither_serves_is_failed_with_both_causes(
     assert answer.outcomes == {
         "AAA": SymbolOutcome(Outcome.FAILED, "timeout: late; second: unknown: no such ticker"),
         "BBB": SymbolOutcome(Outcome.FAILED, "garbage: <html>; second: delisted: taken over"),
-        "CCC": SymbolOutcome(Outcome.OK),
+        "CCC": SymbolOutcome(Outcome.OK, "timeout: late"),
     }
     assert closes(answer) == {"CCC": {200.0}}
     assert answer.sources == {"CCC": "second"}

@@ -21,10 +21,14 @@ from tests.orchestration.markets import ScriptedMarket
 
 @dataclass
 class FailingMarket(ScriptedMarket):
-    """Raises ``down`` when it is set; the calls for the symbols in ``failed`` end with these details."""
+    """Raises ``down`` when it is set, and is away after ``down_after`` calls.
+
+    Calls for the symbols in ``failed`` end with these details.
+    """
 
     down: MarketDataError | None = field(default=None, kw_only=True)
     failed: dict[str, str] = field(default_factory=dict, kw_only=True)
+    down_after: int | None = field(default=None, kw_only=True)
     calls: int = field(default=0, kw_only=True)
 
     def listings(self) -> list[Listing]:
@@ -45,6 +49,10 @@ class FailingMarket(ScriptedMarket):
 
     def _answer(self) -> None:
         self.calls += 1
+        if self.down_after is not None:
+            self.down_after -= 1
+            if self.down_after < 0:
+                raise MarketDataError("unreachable: it has gone away")
         if self.down is not None:
             raise self.down
 

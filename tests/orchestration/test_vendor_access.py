@@ -114,5 +114,7 @@ def test_what_a_second_source_served_is_told_of_every_call() -> None:
     answer = market.fetch_bars([BarRequest(symbol, FIRST, LAST) for symbol in symbols])
     assert market.calls == 3
     assert answer.sources == dict.fromkeys(symbols, "other")
-    assert (market.second, market.names) == (second, {"scripted", "other"})
-    assert (MeteredMarket(first).second, MeteredMarket(first).names) == (None, {"scripted"})
+    assert market.second is second
+    assert market.names == {"scripted", "other"}
+    assert MeteredMarket(first).second is None
+    assert MeteredMarket(first).names == {"scripted"}
