@@ -157,7 +157,8 @@ def _require_one_source(transaction: BulkTransaction, source: MarketSource, wind
     if others:
         raise MarketSetupError(
             f"This database holds bars of the {', '.join(others)} market, and SIGMASIGHT_MARKET is {source.name}: "
-            "set it back (or SIGMASIGHT_SECOND_MARKET), or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for this market"
+            "set it back (or SIGMASIGHT_SECOND_MARKET), or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for "
+            "this market"
         )
 
 
