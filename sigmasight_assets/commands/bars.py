@@ -56,9 +56,15 @@ def _row(bar: SuspectBar) -> dict[str, Any]:
     return {
         "symbol": bar.symbol,
         "session": bar.session,
-        "move": "" if bar.move_percent is None else f"{bar.move_percent:+,.2f} %",
+        "doubt": _doubt(bar),
         "close": bar.close_price,
         "previous close": bar.previous_close_price,
-        "second market": "" if bar.second_source is None else f"{bar.second_source}: {bar.second_close_price}",
         "held by": f"{bar.portfolios} portfolio{'' if bar.portfolios == 1 else 's'}",
     }
+
+
+def _doubt(bar: SuspectBar) -> str:
+    """The other market's close, or by how much the bar moved."""
+    if bar.second_source is not None:
+        return f"{bar.second_source}: {bar.second_close_price}"
+    return f"{bar.move_percent:+,.2f} %"
