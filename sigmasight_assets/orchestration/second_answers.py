@@ -11,7 +11,7 @@ from sigmasight_assets.market_data.protocol import DIVIDEND, SPLIT, Outcome, Sym
 from sigmasight_assets.orchestration.price_answers import ANSWERED, Answer
 from sigmasight_assets.orchestration.price_changes import StoredFacts
 from sigmasight_assets.orchestration.price_requests import REREAD_SESSIONS
-from sigmasight_assets.quant.arrays import IntArray
+from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.money import PRICE_DIGITS, from_units
 from sigmasight_assets.quant.suspect import disagreeing
 from sigmasight_assets.storage.bar_comparisons import read_open_disputes
@@ -124,8 +124,9 @@ def rows_to_read_again(transaction: BulkTransaction, stored: StoredFacts) -> Int
     """
     disputed = read_open_disputes(transaction, stored.bars.grid)
     of_second = np.zeros_like(disputed) if stored.of_second is None else stored.of_second
-    return np.minimum(_first_rows(of_second) - REREAD_SESSIONS, _first_rows(disputed))
+    return np.minimum(_first_rows(of_second, before=REREAD_SESSIONS), _first_rows(disputed))
 
 
-def _first_rows(marks: np.ndarray) -> IntArray:
-    return np.where(marks.any(axis=0), marks.argmax(axis=0), len(marks))
+def _first_rows(marks: BoolArray, *, before: int = 0) -> IntArray:
+    """So many rows ``before`` the first mark of each column."""
+    return np.where(marks.any(axis=0), marks.argmax(axis=0) - before, len(marks))
