@@ -9,14 +9,25 @@ from sigmasight_api.schemas import Model, Price
 
 
 class SuspectBar(Model):
-    """A bar that moved beyond 50 % without a corporate action, and waits for a later bar or a decision."""
+    """A bar that waits for a decision.
+
+    It moved beyond 50 % without a corporate action, or a second market states it otherwise.
+    """
 
     symbol: str = Field(description="Ticker", examples=["BRK-B"])
-    session: date = Field(description="Session of the bar, the symbol's newest", examples=["2025-07-31"])
+    session: date = Field(description="Session of the bar", examples=["2025-07-31"])
     close_price: Price
-    previous_session: date = Field(description="Session of the symbol's bar before it", examples=["2025-07-30"])
-    previous_close_price: Price
-    move_percent: float = Field(description="100 x (close / previous close - 1)", examples=[-75.0])
+    previous_session: date | None = Field(
+        description="Session of the symbol's bar before it; null when it is the first", examples=["2025-07-30"]
+    )
+    previous_close_price: Price | None
+    move_percent: float | None = Field(
+        description="100 x (close / previous close - 1); null without a previous bar", examples=[-75.0]
+    )
+    second_source: str | None = Field(
+        description="The market that states the close otherwise; null when the doubt is the move", examples=["files"]
+    )
+    second_close_price: Price | None
     since: datetime = Field(description="When the bar was stored, UTC", examples=["2025-08-01T01:00:04Z"])
     is_published: bool = Field(
         description="Whether published figures of the session rest on it: their quality is suspect", examples=[True]

@@ -21,10 +21,7 @@ class BarDecisions:
         """The bars that wait for a decision, by symbol."""
         waiting = bars.read_suspect_bars(self._database)
         chosen = waiting[page.offset : page.offset + page.limit]
-        prices = ("close_price", "previous_close_price")
-        items = [
-            SuspectBar(**(asdict(bar) | {name: four_decimals(getattr(bar, name)) for name in prices})) for bar in chosen
-        ]
+        items = [SuspectBar(**(asdict(bar) | _prices(bar))) for bar in chosen]
         return Listing[SuspectBar](items=items, total=len(waiting))
 
     def accept(self, symbol: str, session: date, *, user: str, reason: str) -> DecidedBar:
@@ -34,6 +31,12 @@ class BarDecisions:
     def reject(self, symbol: str, session: date, *, user: str, reason: str) -> DecidedBar:
         """Reject a bar; the errors are those of ``operations.bars.reject_bar``."""
         return _decided(bars.reject_bar(self._database, symbol, session, actor=user, reason=reason))
+
+
+def _prices(bar: bars.SuspectBar) -> dict[str, str | None]:
+    """Its prices as they are shown."""
+    prices = {name: getattr(bar, name) for name in ("close_price", "previous_close_price", "second_close_price")}
+    return {name: None if price is None else four_decimals(price) for name, price in prices.items()}
 
 
 def _decided(done: bars.DecidedBar) -> DecidedBar:

@@ -80,6 +80,9 @@ class Settings(CommonSettings):
 
     home: Path = Field(Path(".sigmasight"), description="State directory: embedded database, logs, run state.")
     market: Literal["simulated", "files", "yahoo"] = Field("simulated", description="Where prices come from.")
+    second_market: Literal["simulated", "files", "yahoo"] | None = Field(
+        None, description="Market that serves when the first is down and that it is compared with; empty: none."
+    )
     market_files: Path | None = Field(None, description="Directory of prices.parquet and constituents.csv.")
     market_rate: float | None = Field(
         None, gt=0.0, description="Calls a second allowed to the market source, of all processes; empty: no limit."
@@ -137,9 +140,16 @@ class Settings(CommonSettings):
 def load_settings() -> Settings:
     """Read the settings; raise ``ConfigurationError`` that names each wrong variable."""
     settings = read_settings(Settings)
-    if settings.market == "files" and settings.market_files is None:
+    for variable, market in (("MARKET", settings.market), ("SECOND_MARKET", settings.second_market)):
+        if market == "files" and settings.market_files is None:
+            raise ConfigurationError(
+                f"{PREFIX}{variable}=files needs SIGMASIGHT_MARKET_FILES, a directory of prices.parquet and "
+                "constituents.csv"
+            )
+    if settings.second_market == settings.market:
         raise ConfigurationError(
-            "SIGMASIGHT_MARKET=files needs SIGMASIGHT_MARKET_FILES, a directory of prices.parquet and constituents.csv"
+            f"SIGMASIGHT_SECOND_MARKET is {settings.market}, as SIGMASIGHT_MARKET is: name another market, or leave it "
+            "empty"
         )
     return settings
 

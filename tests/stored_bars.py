@@ -13,6 +13,7 @@ from sigmasight_assets.storage.ledger_tables import publications
 from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import (
+    bar_comparisons,
     corporate_actions,
     symbol_daily_metrics,
     symbol_prices_daily,
@@ -41,6 +42,13 @@ def store_bars(database: Database, symbol: str, closes: Mapping[date, str], *, a
 def fallen(database: Database, symbol: str, *, to: str = "25", asset_type: str = "equity") -> None:
     """Track a symbol that has stood at 100 and closes the newest session at ``to``."""
     store_bars(database, symbol, dict.fromkeys(DAYS[:-1], "100") | {FALLEN: to}, asset_type=asset_type)
+
+
+def compare(database: Database, symbol: str, session: date, close: str, other: str) -> None:
+    """Keep what a second market said of a bar."""
+    row = {"symbol": symbol, "price_date": session, "close_price": close, "second_close_price": other}
+    with database.begin() as connection:
+        connection.execute(sa.insert(bar_comparisons).values(**row, second_source="second"))
 
 
 def publish_figures(database: Database, session: date, *symbols: str) -> None:

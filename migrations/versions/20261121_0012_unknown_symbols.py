@@ -1,14 +1,14 @@
 """At how many sessions in a row a source did not know a symbol, and when it last answered for it
 
 Revision: 20261121_0012
-Revises: 20261121_0010
+Revises: 20261121_0011
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "20261121_0012"
-down_revision = "20261121_0010"
+down_revision = "20261121_0011"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""``sigmasight bars``: bars that moved too far without a cause, and operators' decisions on them."""
+"""``sigmasight bars``: bars in doubt, and operators' decisions on them."""
 
 import getpass
 from collections.abc import Callable
@@ -24,7 +24,7 @@ EFFECTS = {
 
 @app.command("list")
 def list_bars(as_json: Json = False) -> None:
-    """Show the bars that moved beyond 50 % without a corporate action and wait for a later bar or a decision."""
+    """Show the bars that wait: moves beyond 50 % without a corporate action, closes that two markets dispute."""
     with open_database() as database:
         bars = read_suspect_bars(database)
     show(bars if as_json else [_row(bar) for bar in bars], title="Suspect bars", as_json=as_json)
@@ -56,8 +56,15 @@ def _row(bar: SuspectBar) -> dict[str, Any]:
     return {
         "symbol": bar.symbol,
         "session": bar.session,
-        "move": f"{bar.move_percent:+,.2f} %",
+        "doubt": _doubt(bar),
         "close": bar.close_price,
         "previous close": bar.previous_close_price,
         "held by": f"{bar.portfolios} portfolio{'' if bar.portfolios == 1 else 's'}",
     }
+
+
+def _doubt(bar: SuspectBar) -> str:
+    """The other market's close, or by how much the bar moved."""
+    if bar.second_source is not None:
+        return f"{bar.second_source}: {bar.second_close_price}"
+    return f"{bar.move_percent:+,.2f} %"

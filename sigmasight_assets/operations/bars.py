@@ -33,6 +33,7 @@ from sigmasight_assets.storage.stored_bars import (
     lock_prices,
     quarantine_stored_bar,
     read_bar,
+    read_compared_bars,
     read_newest_bars,
     read_sessions_with_figures,
 )
@@ -46,22 +47,26 @@ NEVER_SUSPECT = "option"
 
 @dataclass(frozen=True, slots=True)
 class SuspectBar:
-    """A bar that waits for a decision: its symbol's newest, beyond 50 % off the one before it without a cause.
+    """A bar that waits for a decision.
 
-    Closes in USD; ``move_percent`` is 100 x (close / previous close - 1). ``since`` is when the bar was stored.
-    ``is_published`` tells whether published figures rest on it: then they have the quality suspect at its session, the
-    only one that can hold figures of the symbol and the bar. ``portfolios`` counts those with open lots of the symbol.
+    That is its symbol's newest, beyond 50 % off the one before it without a cause, or one that the market
+    ``second_source`` states otherwise, as ``second_close_price``; both are None when it has not. Closes in USD;
+    ``move_percent`` is 100 x (close / previous close - 1), None like the previous bar when there is none. ``since`` is
+    when the bar was stored. ``is_published`` tells whether published figures of its session rest on it: then they have
+    the quality suspect. ``portfolios`` counts those with open lots of the symbol.
     """
 
     symbol: str
     session: date
     close_price: Decimal
-    previous_session: date
-    previous_close_price: Decimal
-    move_percent: float
+    previous_session: date | None
+    previous_close_price: Decimal | None
+    move_percent: float | None
     since: datetime
     is_published: bool
     portfolios: int
+    second_source: str | None = None
+    second_close_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class DecidedBar:
 
 
 def read_suspect_bars(database: Database) -> list[SuspectBar]:
-    """The bars that wait for a decision, by symbol."""
+    """The bars that wait for a decision, by symbol and session."""
     with database.begin() as connection:
         connection.execute(ONE_MOMENT)
         return find_suspect_bars(connection)
@@ -89,7 +94,8 @@ def read_suspect_bars(database: Database) -> list[SuspectBar]:
 
 def find_suspect_bars(connection: sa.Connection) -> list[SuspectBar]:
     """The same, as this transaction sees it."""
-    bars = _waiting(read_newest_bars(connection), read_bar_decisions(connection))
+    found = {(bar.symbol, bar.session): bar for bar in [*read_newest_bars(connection), *read_compared_bars(connection)]}
+    bars = _waiting([found[key] for key in sorted(found)], read_bar_decisions(connection))
     used, holders = set[tuple[str, date]](), dict[str, int]()
     if bars:
         used = read_sessions_with_figures(connection, bars)
@@ -105,9 +111,10 @@ def find_suspect_bars(connection: sa.Connection) -> list[SuspectBar]:
             since=bar.stored_at,
             is_published=(bar.symbol, bar.session) in used,
             portfolios=holders.get(bar.symbol, 0),
+            second_source=bar.second_source if bar.is_disputed else None,
+            second_close_price=bar.second_close_price if bar.is_disputed else None,
         )
         for bar in bars
-        if bar.previous_session and bar.previous_close_price is not None and bar.move_percent is not None
     ]
 
 
@@ -161,7 +168,12 @@ def _read(connection: sa.Connection, symbol: str, session: date) -> tuple[BarDec
 def _waiting(bars: Sequence[StoredBar], decisions: Sequence[BarDecision]) -> list[StoredBar]:
     accepted = {(item.symbol, item.price_date): item for item in decisions if item.verdict == "accepted"}
     moved = has_unexplained_moves(bars).tolist()
-    suspect = [bar for bar, has_moved in zip(bars, moved, strict=True) if has_moved and bar.asset_type != NEVER_SUSPECT]
+    suspect = [
+        bar
+        for bar, has_moved in zip(bars, moved, strict=True)
+        if bar.asset_type != NEVER_SUSPECT
+        and (bar.is_disputed or (has_moved and bar.session == bar.newest_session and not bar.is_confirmed))
+    ]
     return [bar for bar in suspect if not _is_decided(bar, accepted.get((bar.symbol, bar.session)))]
 
 
@@ -173,12 +185,16 @@ def _why_not_suspect(bar: StoredBar) -> str | None:
     """Why the bar does not wait for a decision, None when it does."""
     if bar.asset_type == NEVER_SUSPECT:
         return "option contracts leap as a matter of course, and no figure waits for one of their bars"
+    return None if bar.is_disputed else _why_its_move_is_not(bar)
+
+
+def _why_its_move_is_not(bar: StoredBar) -> str | None:
     if bar.session != bar.newest_session:
         return f"the bar of {bar.newest_session} that followed confirms it"
     if bar.previous_session is None:
         return "it is the symbol's first bar"
     if has_unexplained_moves([bar])[0]:
-        return None
+        return f"the second market, {bar.second_source}, confirms it" if bar.is_confirmed else None
     if bar.has_action:
         return f"a split or dividend since the bar of {bar.previous_session} explains its move"
     return f"it moved {bar.move_percent:+.2f} % from {bar.previous_session}, and only moves beyond 50 % are"
@@ -245,6 +261,8 @@ def _record(connection: sa.Connection, bar: StoredBar, verdict: Verdict, *, acto
         "previous_close_price": None if bar.previous_close_price is None else str(bar.previous_close_price),
         "move_percent": bar.move_percent,
     }
+    if bar.is_disputed:
+        details |= {"second_source": bar.second_source, "second_close_price": str(bar.second_close_price)}
     action_id = record_action(
         connection,
         kind="accept_bar" if verdict == "accepted" else "reject_bar",

@@ -206,16 +206,24 @@ def failed_onboardings(symbols: Sequence[RefusedSymbol]) -> Iterator[Failure]:
 
 
 def waiting_bars(bars: Sequence[SuspectBar]) -> Iterator[Failure]:
-    """Bars that moved so much without a cause that somebody has to decide on them."""
+    """Bars that moved so much without a cause, or that two markets state otherwise, so that somebody has to decide."""
     for bar in bars:
         decide = f"{bar.symbol} {bar.session} --reason ..."
+        if bar.second_source is not None:
+            detail = f"close {bar.close_price:f}, where {bar.second_source} has {bar.second_close_price:f}"
+            otherwise = "it is settled too when both markets agree"
+        else:
+            detail = (
+                f"close {bar.close_price:f} after {bar.previous_close_price:f} at {bar.previous_session} "
+                f"({bar.move_percent:+.1f} %), without a corporate action"
+            )
+            otherwise = "the next session's price decides too"
         yield Failure(
             "suspect_bar",
             "warning",
             f"{bar.symbol} {bar.session}",
-            f"close {bar.close_price:f} after {bar.previous_close_price:f} at {bar.previous_session} "
-            f"({bar.move_percent:+.1f} %), without a corporate action",
-            f"`sigmasight bars accept {decide}` or `reject`; the next session's price decides too",
+            detail,
+            f"`sigmasight bars accept {decide}` or `reject`; {otherwise}",
             session=bar.session,
             symbol=bar.symbol,
             asset="symbol_prices",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -31,13 +31,17 @@ REJECTED_BY_OPERATOR = "rejected_by_operator"
 
 @dataclass(frozen=True)
 class Answer:
-    """The windows asked for by symbol, and what came: bars, also on a grid of all of them, actions and outcomes."""
+    """The windows asked for by symbol, and what came: bars, also on a grid of all of them, actions and outcomes.
+
+    ``sources`` names the source of the symbols that the asked one did not answer for itself.
+    """
 
     requests: Mapping[str, BarRequest]
     bars: ValidatedBars
     window: PriceWindow
     actions: ValidatedActions
     outcomes: Mapping[str, SymbolOutcome]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def answered_from(self) -> dict[str, date]:
@@ -84,6 +88,10 @@ class Answer:
             if column not in has_bar and symbol in self.requests and self.outcomes[symbol].outcome in known
         }
 
+    def served_by(self, names: Collection[str]) -> dict[str, str]:
+        """The symbols that one of the named sources answered for in place of the asked one, each with its source."""
+        return {symbol: name for symbol, name in self.sources.items() if name in names}
+
     def without(self, symbols: Collection[str]) -> "Answer":
         """The same without some symbols; rejected bars and problems of actions stay, for they are only reported."""
         if not symbols:
@@ -110,6 +118,7 @@ def ask(source: MarketSource, calendar: SessionCalendar, requests: Sequence[BarR
         window=dense_window(bars.valid, grid),
         actions=validate_actions(sent.actions, requests, calendar),
         outcomes=sent.outcomes,
+        sources=sent.sources,
     )
 
 

@@ -15,7 +15,7 @@ from sigmasight_assets.quant.suspect import unexplained_moves
 from sigmasight_assets.storage.actions import ActionChange, Terms
 from sigmasight_assets.storage.bar_decisions import BarDecision
 from sigmasight_assets.storage.invalidations import MARK_SCHEMA
-from sigmasight_assets.storage.prices import PriceWindow, changed_returns, changed_values
+from sigmasight_assets.storage.prices import PriceWindow, changed_bars, changed_returns, changed_values
 
 Key = tuple[str, date, str]
 
@@ -81,13 +81,25 @@ def _stored_spans(stored: PriceWindow) -> dict[str, tuple[date, date]]:
 class StoredFacts:
     """What is stored of the symbols of one answer before it is written: bars, stated actions, and what is published.
 
-    ``rejections`` are operators' decisions on bars of these symbols and sessions that are not to be stored.
+    ``rejections`` are operators' decisions on bars of these symbols and sessions that are not to be stored;
+    ``of_second`` (N, S) are the bars that a second market has served, None where there is none.
     """
 
     bars: PriceWindow
     actions: pa.Table
     newest_published: date | None
     rejections: Sequence[BarDecision] = ()
+    of_second: BoolArray | None = None
+
+    def restated(self, sent: PriceWindow) -> set[str]:
+        """The symbols whose stored bars the market states otherwise, and with them perhaps its whole history.
+
+        Bars that a second market served in its place tell nothing of that, unless the symbol has no others.
+        """
+        of_second = np.zeros(self.bars.grid.shape, dtype=np.bool_) if self.of_second is None else self.of_second
+        changed, own = changed_bars(self.bars, sent), self.bars.has_bar & sent.has_bar & ~of_second
+        other = np.where(own.any(axis=0), (changed & own).any(axis=0), changed.any(axis=0))
+        return {self.bars.grid.symbols[column] for column in np.flatnonzero(other).tolist()}
 
 
 def find_marks(

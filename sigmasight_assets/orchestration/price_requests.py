@@ -9,7 +9,7 @@ import numpy as np
 from sigmasight_assets.errors import MarketDataError, MarketSetupError
 from sigmasight_assets.market_data.options import OptionContract, parse_occ_symbol
 from sigmasight_assets.market_data.protocol import BarRequest
-from sigmasight_assets.quant.arrays import BoolArray, DateArray
+from sigmasight_assets.quant.arrays import BoolArray, DateArray, IntArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.prices import PriceWindow
 from sigmasight_assets.storage.universe import TrackedSymbol
@@ -66,15 +66,20 @@ def needed_sessions(calendar: SessionCalendar, sessions: Sequence[date], *, hist
 
 
 def plan_requests(
-    batch: Sequence[TrackedSymbol], stored: PriceWindow, *, fresh_since: datetime | None = None
+    batch: Sequence[TrackedSymbol],
+    stored: PriceWindow,
+    *,
+    again: IntArray | None = None,
+    fresh_since: datetime | None = None,
 ) -> PricePlan:
     """One window per symbol, from the first session it lacks or the first of the last five, to its last session.
 
     What the source was asked for once and did not send stays missing, unless it is among the last five sessions
     before a symbol's newest price: a halt is not asked for every night. Nothing is asked of a symbol that has ceased
     to trade since more than five sessions before those that are read again, of an adjusted contract, and of a contract
-    outside the time from 400 days before its expiry to its expiry. A symbol for which the source answered after
-    ``fresh_since``, if given, is only asked for what it lacks.
+    outside the time from 400 days before its expiry to its expiry. ``again`` (S,) are rows from which on a symbol is
+    read again, if that is earlier. A symbol for which the source answered after ``fresh_since``, if given, is only
+    asked for what it lacks.
     """
     plan = PricePlan()
     for column, item in enumerate(batch):
@@ -91,6 +96,8 @@ def plan_requests(
         is_fresh = fresh_since is not None and item.answered_at is not None and item.answered_at >= fresh_since
         first = _first_row(item, stored.has_bar[:, column], stored.grid.sessions, span, is_fresh=is_fresh)
         if first is not None:
+            if again is not None:
+                first = min(first, max(span.start, int(again[column])))
             days = stored.grid.sessions[[first, span.end - 1]].tolist()
             plan.requests.append(BarRequest(item.symbol, *days))
     return plan

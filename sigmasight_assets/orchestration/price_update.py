@@ -14,7 +14,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sigmasight_assets.errors import MarketSetupError
-from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.market_data.protocol import MarketSource, second_of, source_names
+from sigmasight_assets.orchestration.cross_check import CrossCheck, cross_check
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.orchestration.price_changes import (
     StoredFacts,
@@ -24,6 +25,13 @@ from sigmasight_assets.orchestration.price_changes import (
     late_actions,
 )
 from sigmasight_assets.orchestration.price_requests import PricePlan, needed_sessions, plan_histories, plan_requests
+from sigmasight_assets.orchestration.second_answers import (
+    rows_to_read_again,
+    served_before,
+    served_reasons,
+    settled,
+    without_stored,
+)
 from sigmasight_assets.quant.arrays import DateArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.actions import ActionChange, log_changed_actions, read_stated_actions, replace_actions
@@ -37,8 +45,8 @@ from sigmasight_assets.storage.portfolios import read_contracts_held_after
 from sigmasight_assets.storage.prices import (
     REREAD,
     PriceWrite,
-    changed_bars,
     quarantine_bars,
+    read_bars_of,
     read_other_sources,
     read_price_window,
     replace_changed_bars,
@@ -68,6 +76,9 @@ class PriceUpdate:
 
     ``silent`` are the symbols that the vendor neither refused nor sent a bar of, ``failed`` those among them whose last
     call brought no answer, and ``repeated`` counts those that were asked for again in the same run for that.
+    ``served`` has the symbols that the second market answered for with what the first failed of, ``taken_over`` counts
+    bars of the second that the first has replaced, and ``check`` is the comparison of the two, None without a second
+    market.
     """
 
     requested: int = 0
@@ -88,6 +99,9 @@ class PriceUpdate:
     marked: set[str] = field(default_factory=set)
     changed_symbols: int = 0
     restated_sessions: set[date] = field(default_factory=set)
+    served: dict[str, str] = field(default_factory=dict)
+    taken_over: int = 0
+    check: CrossCheck | None = None
 
     def add(self, write: PriceWrite, changes: Sequence[ActionChange], marks: pa.Table) -> None:
         """Count what one answer changed."""
@@ -95,6 +109,7 @@ class PriceUpdate:
         self.restated += write.restated
         self.rescaled += write.rescaled
         self.already_there += write.unchanged
+        self.taken_over += write.taken_over
         self.changed_symbols += len(write.symbols)
         self.restated_sessions.update(write.restated_sessions)
         self.actions.update(item.sort for item in changes)
@@ -112,6 +127,12 @@ class _Update:
     run_id: str
     now: datetime
     counts: PriceUpdate = field(default_factory=PriceUpdate)
+
+    @property
+    def second(self) -> frozenset[str]:
+        """Names of the market that serves when the first is down; empty when there is none."""
+        second = second_of(self.source)
+        return frozenset() if second is None else source_names(second)
 
     @property
     def symbols_at_once(self) -> int:
@@ -171,6 +192,10 @@ def update_prices(
         with database.begin() as connection:
             items = [item for item in read_universe(connection) if item.symbol in again]
         _update_all(update, items, progress)
+    second = second_of(source)
+    if second is not None:
+        update.counts.check = cross_check(database, second, calendar, tracked, sessions=window, run_id=run_id)
+        update.counts.marked |= update.counts.check.marked
     return update.counts
 
 
@@ -183,12 +208,13 @@ def _without_closed_contracts(
 
 
 def _require_one_source(transaction: BulkTransaction, source: MarketSource, window: DateArray) -> None:
-    """Bars of two markets must not meet in one regression."""
-    others = read_other_sources(transaction, source.name, first=window[0].item(), last=window[-1].item())
+    """Bars of two markets must not meet in one regression, but for those of the market and the second behind it."""
+    others = read_other_sources(transaction, source_names(source), first=window[0].item(), last=window[-1].item())
     if others:
         raise MarketSetupError(
             f"This database holds bars of the {', '.join(others)} market, and SIGMASIGHT_MARKET is {source.name}: "
-            "set it back, or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for this market"
+            "set it back (or SIGMASIGHT_SECOND_MARKET), or use another SIGMASIGHT_HOME or SIGMASIGHT_DATABASE_URL for "
+            "this market"
         )
 
 
@@ -221,7 +247,9 @@ def _planned(update: _Update, batch: Sequence[TrackedSymbol]) -> Iterator[_Part]
     """The batch in parts; symbols of which nothing is asked are together."""
     grid = Grid(update.sessions, tuple(item.symbol for item in batch))
     with update.database.bulk(read_only=True) as transaction:
-        plan = plan_requests(batch, read_price_window(transaction, grid), fresh_since=update.fresh_since)
+        stored = _read_stored(transaction, grid, update.second)
+        again = rows_to_read_again(transaction, stored) if update.second else None
+    plan = plan_requests(batch, stored.bars, again=again, fresh_since=update.fresh_since)
     if update.symbols_at_once >= len(batch):
         yield _Part(batch, plan)
         return
@@ -250,8 +278,9 @@ def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePla
         return
     grid = Grid(update.sessions, tuple(item.symbol for item in batch))
     with update.database.bulk(read_only=True) as transaction:
-        stored = _read_stored(transaction, grid)
+        stored = _read_stored(transaction, grid, update.second)
     answer = ask(update.source, update.calendar, plan.requests, grid).without_rejected(stored.rejections)
+    answer = settled(answer, stored, update.second, begun={item.symbol for item in batch if item.first_trade_date})
     answers = _with_histories(update, batch, stored, answer)
     contracts = {item.symbol for item in batch if item.asset_type == "option"}
     with update.database.bulk() as transaction:
@@ -259,19 +288,26 @@ def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePla
         require_calendar(transaction, update.calendar)
         for each in answers:
             kept = _store(update, transaction, each, contracts=contracts)
-            record_progress(
-                transaction, _progress(kept, plan, first=update.sessions[0].item(), answered_at=update.answered_at)
+            progress = _progress(
+                kept,
+                plan,
+                first=update.sessions[0].item(),
+                second=update.second,
+                answered_at=update.answered_at,
             )
+            record_progress(transaction, progress)
         record_progress(transaction, _unasked_progress(plan))
     _count_batch(update.counts, batch, plan, answer, answers)
+    update.counts.served |= served_reasons(answer, update.second)
 
 
-def _read_stored(transaction: BulkTransaction, grid: Grid) -> StoredFacts:
+def _read_stored(transaction: BulkTransaction, grid: Grid, second: Collection[str]) -> StoredFacts:
     return StoredFacts(
         bars=read_price_window(transaction, grid),
         actions=read_stated_actions(transaction, first=date.min, last=date.max, symbols=grid.symbols),
         newest_published=newest_published_session(transaction),
         rejections=read_bar_decisions_in_bulk(transaction, grid, verdict="rejected"),
+        of_second=read_bars_of(transaction, grid, second) if second else None,
     )
 
 
@@ -284,11 +320,11 @@ def _with_histories(
     dividend changes every earlier bar. When the history does not come, nothing of the symbol is stored, for its new
     bars may be in other units than the stored ones.
     """
-    other = changed_bars(stored.bars, answer.window).any(axis=0)
-    restated = {stored.bars.grid.symbols[column] for column in np.flatnonzero(other).tolist()}
+    restated = stored.restated(answer.window)
+    served = answer.served_by(update.second)
     begun = {item.symbol: item.first_trade_date for item in batch if item.first_trade_date is not None}
-    for change in _changed_actions(update.source, stored, answer):
-        if change.symbol in begun and begun[change.symbol] < change.ex_date:
+    for change in _changed_actions(update, stored, answer):
+        if change.symbol in begun and begun[change.symbol] < change.ex_date and change.symbol not in served:
             restated.add(change.symbol)
     if not restated:
         return [answer]
@@ -298,17 +334,23 @@ def _with_histories(
     # An ex-date may be a date that has been closed since.
     sessions = np.array(update.calendar.between(first, last), dtype="datetime64[D]")
     history = ask(update.source, update.calendar, requests, Grid(sessions, tuple(item.symbol for item in requests)))
-    missing = _missing(history)
+    missing = _missing(history) | {
+        symbol: f"only {name} has answered" for symbol, name in history.served_by(update.second).items()
+    }
     update.counts.problems.update({symbol: f"{said}; {HISTORY_MISSING}" for symbol, said in missing.items()})
     return [answer.without(restated), history.without(missing)]
 
 
-def _changed_actions(source: MarketSource, stored: StoredFacts, answer: Answer) -> list[ActionChange]:
-    """How the answer's actions differ from those stated; none where the market does not supply any."""
-    if not source.supplies_corporate_actions:
+def _changed_actions(update: _Update, stored: StoredFacts, answer: Answer) -> list[ActionChange]:
+    """How the answer's actions differ from those stated; none where the market does not supply any.
+
+    A second market's may only be new ones.
+    """
+    if not update.source.supplies_corporate_actions:
         return []
-    unreadable = {symbol for symbol, _ in answer.actions.problems}
-    return compare_actions(stored.actions, answer.actions.valid, since=answer.answered_from, kept=unreadable)
+    unreadable, served = {symbol for symbol, _ in answer.actions.problems}, answer.served_by(update.second)
+    changes = compare_actions(stored.actions, answer.actions.valid, since=answer.answered_from, kept=unreadable)
+    return [item for item in changes if item.old is None or item.symbol not in served]
 
 
 def _first_actions(stated: pa.Table, symbols: set[str]) -> dict[str, date]:
@@ -332,20 +374,23 @@ def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, con
 
     Returns the answer without the bars that an operator has rejected by now.
     """
-    stored = _read_stored(transaction, answer.window.grid)
-    answer = answer.without_rejected(stored.rejections)
-    changes = _changed_actions(update.source, stored, answer)
+    stored = _read_stored(transaction, answer.window.grid, update.second)
+    answer = without_stored(answer.without_rejected(stored.rejections), stored.bars, update.second)
+    changes = _changed_actions(update, stored, answer)
+    source, sources = update.source.name, answer.sources
     write = replace_changed_bars(
         transaction,
         stored.bars,
         answer.window,
-        source=update.source.name,
+        source=source,
         run_id=update.run_id,
-        reasons=change_reasons(changes),
+        reasons=served_before(stored, source, update.second) | change_reasons(changes),
+        sources=sources,
+        of_others=stored.of_second,
     )
-    replace_actions(transaction, changes, source=update.source.name, run_id=update.run_id)
+    replace_actions(transaction, changes, source=source, run_id=update.run_id, sources=sources)
     log_changed_actions(transaction, late_actions(changes, stored.bars), reason=REREAD, run_id=update.run_id)
-    quarantine_bars(transaction, answer.bars.rejected, source=update.source.name)
+    quarantine_bars(transaction, answer.bars.rejected, source=source, sources=sources)
     # Options leap as a matter of course, and no figure waits for one of their bars to be confirmed.
     marks = find_marks(stored, answer.window, changes, without_moves=contracts)
     mark_invalid(transaction, marks, run_id=update.run_id)
@@ -353,8 +398,14 @@ def _store(update: _Update, transaction: BulkTransaction, answer: Answer, *, con
     return answer
 
 
-def _progress(answer: Answer, plan: PricePlan, *, first: date, answered_at: datetime | None) -> pa.Table:
-    """What is learnt of each symbol that was asked for; ``first`` is the first session that was looked at."""
+def _progress(
+    answer: Answer, plan: PricePlan, *, first: date, second: Collection[str], answered_at: datetime | None
+) -> pa.Table:
+    """What is learnt of each symbol that was asked for; ``first`` is the first session that was looked at.
+
+    What only the second market has told is asked for again.
+    """
+    served = answer.served_by(second)
     sessions, present = answer.window.grid.sessions.tolist(), answer.window.has_bar
     ended = {**answer.delisted, **plan.expired}
     reasons = {**answer.problems, **ended}
@@ -366,13 +417,13 @@ def _progress(answer: Answer, plan: PricePlan, *, first: date, answered_at: date
             rows.append(
                 {
                     "symbol": symbol,
-                    "asked_from": min(first, request.first),
-                    "asked_to": request.last,
+                    "asked_from": None if symbol in served else min(first, request.first),
+                    "asked_to": None if symbol in served else request.last,
                     "first_date": sessions[found[0]] if found.size else None,
                     "last_date": sessions[found[-1]] if found.size else None,
                     "has_ended": symbol in ended,
                     "is_unknown": symbol in answer.unknown,
-                    "answered_at": answered_at,
+                    "answered_at": None if symbol in served else answered_at,
                     "reason": reasons.get(symbol),
                 }
             )

@@ -16,6 +16,7 @@ from sigmasight_assets.quant.returns import simple_returns
 from sigmasight_assets.quant.suspect import unexplained_moves
 from sigmasight_assets.sessions import ONE_DAY, SessionCalendar
 from sigmasight_assets.storage.actions import read_stated_actions
+from sigmasight_assets.storage.bar_comparisons import ComparedCloses, read_compared_closes
 from sigmasight_assets.storage.bar_decisions import BarDecision, decided_bars, read_bar_decisions_in_bulk
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
 from sigmasight_assets.storage.grid import Grid
@@ -97,8 +98,9 @@ def read_symbol_window(
 ) -> SymbolWindow:
     """Read the window of the sessions, which need not be contiguous; the factor ETFs must be among the symbols.
 
-    ``symbols`` must have been read under the lock of the prices: a bar is suspect only while it is the symbol's
-    newest and no operator has accepted it. Raises ``MarketSetupError`` when a factor ETF is not tracked.
+    ``symbols`` must have been read under the lock of the prices: a move makes a bar suspect only while it is the
+    symbol's newest, no second market confirms it and no operator has accepted it. Raises ``MarketSetupError`` when a
+    factor ETF is not tracked.
     """
     names = tuple(item.symbol for item in symbols)
     missing = [name for name in FACTOR_ETFS if name not in names]
@@ -113,7 +115,8 @@ def read_symbol_window(
     actions = read_stated_actions(transaction, first=grid.sessions[0].item(), last=grid.sessions[-1].item())
     returns = simple_returns(prices.adj_close)
     accepted = read_bar_decisions_in_bulk(transaction, grid, verdict="accepted")
-    suspect = suspect_bars(prices.close, symbols, grid, actions, accepted)
+    compared = read_compared_closes(transaction, grid)
+    suspect = suspect_bars(prices.close, symbols, grid, actions, accepted, compared=compared)
     funds = [names.index(name) for name in FACTOR_ETFS]
     return SymbolWindow(
         grid=grid,
@@ -138,11 +141,15 @@ def suspect_bars(
     grid: Grid,
     actions: pa.Table,
     accepted: Sequence[BarDecision] = (),
+    *,
+    compared: ComparedCloses | None = None,
 ) -> BoolArray:
-    """Bars (N, S) that no corporate action explains, no later bar of the symbol confirms and no operator has accepted.
+    """Bars (N, S) that wait for a confirmation and that no operator has accepted.
 
-    ``closes`` (N, S) in 1e-4 USD, 0 where there is no bar. ``actions`` has the columns ``symbol`` and ``ex_date``; an
-    ex-date that is no session counts for the next one. ``accepted`` are operators' decisions for bars.
+    Those are moves that no corporate action explains and neither a later bar of the symbol nor a second market
+    confirms, and bars that a second market states otherwise. ``closes`` (N, S) in 1e-4 USD, 0 where there is no bar.
+    ``actions`` has the columns ``symbol`` and ``ex_date``; an ex-date that is no session counts for the next one.
+    ``accepted`` are operators' decisions for bars, ``compared`` what the second market said, None without one.
     """
     columns = pc.fill_null(pc.index_in(actions.column("symbol"), value_set=pa.array(grid.symbols, pa.string())), -1)
     column = columns.to_numpy().astype(np.int64)
@@ -152,6 +159,8 @@ def suspect_bars(
     has_action[row[inside], column[inside]] = True
     newest = np.array([np.datetime64(item.last_price_date or "NaT", "D") for item in symbols], dtype="datetime64[D]")
     suspect: BoolArray = unexplained_moves(closes, has_action) & (grid.sessions[:, None] == newest)
+    if compared is not None:
+        suspect = (suspect & ~compared.confirm(closes)) | (compared.disputed & (closes > 0))
     return suspect & ~decided_bars(closes, grid, accepted)
 
 

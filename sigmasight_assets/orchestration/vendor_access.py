@@ -13,7 +13,10 @@ from sigmasight_assets.market_data.protocol import (
     Listing,
     MarketSource,
     ProfileResult,
+    joined,
     requests_by_symbol,
+    second_of,
+    source_names,
 )
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.settings import Settings
@@ -52,6 +55,16 @@ class MeteredMarket:
         return self.source.name
 
     @property
+    def names(self) -> frozenset[str]:
+        """The source's."""
+        return source_names(self.source)
+
+    @property
+    def second(self) -> MarketSource | None:
+        """The source's."""
+        return second_of(self.source)
+
+    @property
     def supplies_corporate_actions(self) -> bool:
         """The source's."""
         return self.source.supplies_corporate_actions
@@ -78,13 +91,7 @@ class MeteredMarket:
         for part in self._parts(requests):
             self._take_turn()
             answers.append(self.source.fetch_bars(part))
-        if len(answers) == 1:
-            return answers[0]
-        return FetchResult(
-            bars=pa.concat_tables([answer.bars for answer in answers]),
-            outcomes={symbol: said for answer in answers for symbol, said in answer.outcomes.items()},
-            actions=pa.concat_tables([answer.actions for answer in answers]),
-        )
+        return joined(answers)
 
     def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
         """The source's answers to as many calls as the symbols need."""

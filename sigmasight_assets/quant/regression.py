@@ -118,7 +118,8 @@ def suspect_windows(
     Arguments as in ``mark_suspect``; the result is (rows, symbols).
     """
     funds = sorted({FACTOR_ETFS.index(proxy) for factor in factors for proxy in factor.proxies})
-    window = factors[0].window
+    # The first return of the window is from the bar before it.
+    window = factors[0].window + 1
     of_funds = windows_holding(factor_suspect[:, funds], rows=rows, window=window).any(axis=1, keepdims=True)
     held: BoolArray = windows_holding(suspect, rows=rows, window=window) | of_funds
     return held

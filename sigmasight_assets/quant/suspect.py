@@ -1,11 +1,14 @@
-"""Moves that no corporate action explains: bars that wait for a confirmation before figures rest on them.
+"""Moves that no corporate action explains, and closes that two sources state otherwise: bars that wait to be confirmed.
 
-Source: formulas.md section 3 (quality) and faults.md row 11. Which of the moves still wait is the caller's to say.
+Source: formulas.md section 3 (quality) and faults.md row 11. Which of the bars still wait is the caller's to say.
 """
 
 import numpy as np
 
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
+
+# One part in so many of a close.
+LARGEST_DISAGREEMENT = 100
 
 
 def unexplained_moves(closes: IntArray, has_action: BoolArray) -> BoolArray:
@@ -26,6 +29,21 @@ def unexplained_moves(closes: IntArray, has_action: BoolArray) -> BoolArray:
     moved = 2 * np.abs(closes - previous) > previous
     unexplained: BoolArray = moved & (closes > 0) & (previous > 0) & (since == 0)
     return unexplained
+
+
+def disagreeing(closes: IntArray, others: IntArray) -> BoolArray:
+    """Where the close of another source lies more than 1 % off, of the first one's.
+
+    Both in 1e-4 USD and of one shape, 0 where there is none: there they do not disagree. The comparison is exact.
+    """
+    apart: BoolArray = (closes > 0) & (others > 0) & (LARGEST_DISAGREEMENT * np.abs(closes - others) > closes)
+    return apart
+
+
+def agreeing(closes: IntArray, others: IntArray) -> BoolArray:
+    """Where both sources have a close, and they do not disagree; arguments as in ``disagreeing``."""
+    together: BoolArray = (closes > 0) & (others > 0) & ~disagreeing(closes, others)
+    return together
 
 
 def windows_holding(marks: BoolArray, *, rows: IntArray, window: int) -> BoolArray:

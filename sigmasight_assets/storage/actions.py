@@ -3,7 +3,7 @@
 Rows are never changed but for being published and withdrawn: a changed amount is a withdrawn row and a new one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -131,8 +131,18 @@ def publish_actions(transaction: BulkTransaction, generation: int, symbols: Sequ
     return touched
 
 
-def replace_actions(transaction: BulkTransaction, changes: Sequence[ActionChange], *, source: str, run_id: str) -> None:
-    """Withdraw the old and state the new terms of each change."""
+def replace_actions(
+    transaction: BulkTransaction,
+    changes: Sequence[ActionChange],
+    *,
+    source: str,
+    run_id: str,
+    sources: Mapping[str, str] | None = None,
+) -> None:
+    """Withdraw the old and state the new terms of each change.
+
+    ``sources`` has the source of the symbols of which it is not ``source``.
+    """
     withdrawn = [item for item in changes if item.old is not None]
     if withdrawn:
         keys = _key_columns(withdrawn)
@@ -156,7 +166,7 @@ def replace_actions(transaction: BulkTransaction, changes: Sequence[ActionChange
             scale=DIVIDEND_DIGITS,
             null=np.array([amount is None for amount in amounts], dtype=np.bool_),
         ),
-        "source": pa.repeat(source, len(added)),
+        "source": _texts((sources or {}).get(item.symbol, source) for item, _ in added),
         "run_id": pa.repeat(run_id, len(added)),
     }
     transaction.append("corporate_actions", pa.table(rows))

@@ -51,6 +51,8 @@ class PriceWrite:
     """Bars stored for the first time, bars that replaced another, and bars that were there already.
 
     Of those that replaced another, ``rescaled`` ones differ only in an adjusted close that moved with its neighbours.
+    ``taken_over`` are those that replaced a bar of another source; they are among the restated only if figures can tell
+    the two apart by close or return.
     """
 
     inserted: int
@@ -59,6 +61,7 @@ class PriceWrite:
     unchanged: int
     symbols: tuple[str, ...]
     restated_sessions: tuple[date, ...] = ()
+    taken_over: int = 0
 
 
 def read_price_window(
@@ -112,32 +115,47 @@ def replace_changed_bars(
     source: str,
     run_id: str,
     reasons: Mapping[str, str] | None = None,
+    sources: Mapping[str, str] | None = None,
+    of_others: BoolArray | None = None,
 ) -> PriceWrite:
     """Store the bars of ``fetched`` that ``stored`` lacks or holds otherwise, and log what changed.
 
     A dividend rescales the adjusted closes of all earlier sessions and changes no return: of a symbol of which nothing
     else changed the newest such bar is logged for all. Both windows have the same grid. A bar that the source no longer
     sends stays as it is. ``reasons`` tells by symbol why its bars changed, where more is known than that they were read
-    again.
+    again. ``sources`` has the source of the symbols of which it is not ``source``. Stored bars ``of_others`` (N, S),
+    which another source sent in place of this one, are replaced even if nothing in them differs.
     """
     new = fetched.has_bar & ~stored.has_bar
     both = fetched.has_bar & stored.has_bar
     changed = changed_bars(stored, fetched)
-    restated = changed & ~_is_rescaled(stored, fetched)
-    keys = stored.grid.keys(changed, "price_date")
-    if keys.num_rows:
-        logged = _logged(changed, restated)
+    taken_over = both & (np.False_ if of_others is None else of_others)
+    # Volumes and ranges of two sources are never quite the same.
+    alike = taken_over & (fetched.close == stored.close) & ~changed_returns(stored, fetched)
+    restated = changed & ~alike & ~_is_rescaled(stored, fetched)
+    logged = _logged(changed & ~alike, restated)
+    if logged.any():
         _log_restatements(transaction, stored, fetched, logged, reasons=reasons or {}, run_id=run_id)
-    transaction.replace(symbol_prices_daily, keys, _bar_rows(fetched, new | changed, source=source))
+    rows = _bar_rows(fetched, new | changed | taken_over)
+    rows = rows.append_column("source", source_column(rows, source, sources))
+    transaction.replace(symbol_prices_daily, stored.grid.keys(changed | taken_over, "price_date"), rows)
     touched = np.flatnonzero((new | changed).any(axis=0))
     return PriceWrite(
         inserted=int(new.sum()),
         restated=int(restated.sum()),
-        rescaled=int((changed & ~restated).sum()),
-        unchanged=int((both & ~changed).sum()),
+        rescaled=int((changed & ~restated & ~alike).sum()),
+        unchanged=int((both & ~changed & ~taken_over).sum()),
         symbols=tuple(stored.grid.symbols[position] for position in touched),
         restated_sessions=tuple(stored.grid.sessions[restated.any(axis=1)].tolist()),
+        taken_over=int(taken_over.sum()),
     )
+
+
+def source_column(rows: pa.Table, source: str, sources: Mapping[str, str] | None) -> pa.Array:
+    """The source of each row by its symbol; ``source`` where ``sources`` does not say otherwise."""
+    if not sources:
+        return pa.repeat(source, rows.num_rows)
+    return pa.array([sources.get(symbol, source) for symbol in rows.column("symbol").to_pylist()], pa.string())
 
 
 def changed_bars(stored: PriceWindow, fetched: PriceWindow) -> BoolArray:
@@ -184,35 +202,54 @@ def _returns_before_and_after(stored: PriceWindow, fetched: PriceWindow) -> tupl
         return before, simple_returns(np.where(written, fetched.adj_close, stored.adj_close))
 
 
-def read_other_sources(transaction: BulkTransaction, source: str, *, first: date, last: date) -> list[str]:
-    """Names of other market sources that bars stored from ``first`` to ``last`` came from."""
+def read_other_sources(transaction: BulkTransaction, sources: Collection[str], *, first: date, last: date) -> list[str]:
+    """Names of market sources, but for those given, that bars stored from ``first`` to ``last`` came from."""
     rows = transaction.read(
-        "SELECT DISTINCT source FROM symbol_prices_daily WHERE source <> $1 AND price_date BETWEEN $2 AND $3",
-        (source, first, last),
+        "SELECT DISTINCT source FROM symbol_prices_daily WHERE source <> ALL($1::text[]) "
+        "AND price_date BETWEEN $2 AND $3",
+        (sorted(sources), first, last),
     )
     return sorted(rows.column("source").to_pylist())
 
 
-def quarantine_bars(transaction: BulkTransaction, rejected: pa.Table, *, source: str) -> None:
-    """Keep rejected bars with their reason; the same bar rejected again is kept once."""
+def read_bars_of(transaction: BulkTransaction, grid: Grid, sources: Collection[str]) -> BoolArray:
+    """The grid's stored bars (N, S) that came from one of the sources."""
+    found = np.zeros(grid.shape, dtype=np.bool_)
+    if sources:
+        rows = transaction.read(
+            "SELECT price_date, symbol FROM symbol_prices_daily WHERE price_date BETWEEN $1 AND $2 "
+            "AND symbol = ANY($3::text[]) AND source = ANY($4::text[])",
+            (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols), sorted(sources)),
+        )
+        _, cells = grid.locate(rows, "price_date")
+        found[cells] = True
+    return found
+
+
+def quarantine_bars(
+    transaction: BulkTransaction, rejected: pa.Table, *, source: str, sources: Mapping[str, str] | None = None
+) -> None:
+    """Keep rejected bars with their reason; the same bar rejected again is kept once.
+
+    ``sources`` has the source of the symbols of which it is not ``source``.
+    """
     if rejected.num_rows == 0:
         return
-    names = ", ".join(rejected.column_names)
-    columns = {name: price_quarantine.c[name].type.compile(DIALECT) for name in rejected.column_names}
-    with transaction.scratch_table("rejected_bars", columns, rejected) as scratch:
+    rows = rejected.append_column("source", source_column(rejected, source, sources))
+    names = ", ".join(rows.column_names)
+    columns = {name: price_quarantine.c[name].type.compile(DIALECT) for name in rows.column_names}
+    with transaction.scratch_table("rejected_bars", columns, rows) as scratch:
         transaction.execute(
-            f"INSERT INTO price_quarantine (source, {names}) SELECT $1, {names} FROM {scratch} ON CONFLICT DO NOTHING",
-            (source,),
+            f"INSERT INTO price_quarantine ({names}) SELECT {names} FROM {scratch} ON CONFLICT DO NOTHING"
         )
 
 
-def _bar_rows(window: PriceWindow, selected: BoolArray, *, source: str) -> pa.Table:
+def _bar_rows(window: PriceWindow, selected: BoolArray) -> pa.Table:
     rows = window.grid.keys(selected, "price_date")
     for name in PRICE_COLUMNS:
         rows = rows.append_column(name, price_array(window.prices[name][selected]))
     rows = rows.append_column("adj_close_price", pa.array(window.adj_close[selected]))
-    rows = rows.append_column("volume", pa.array(window.volume[selected]))
-    return rows.append_column("source", pa.repeat(source, rows.num_rows))
+    return rows.append_column("volume", pa.array(window.volume[selected]))
 
 
 def _logged(changed: BoolArray, restated: BoolArray) -> BoolArray:

@@ -11,9 +11,9 @@ from decimal import Decimal
 import numpy as np
 import sqlalchemy as sa
 
-from sigmasight_assets.quant.arrays import BoolArray
+from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.money import PRICE_DIGITS, to_units
-from sigmasight_assets.quant.suspect import unexplained_moves
+from sigmasight_assets.quant.suspect import agreeing, disagreeing, unexplained_moves
 from sigmasight_assets.storage.book_tables import positions
 from sigmasight_assets.storage.ledger_tables import publications
 from sigmasight_assets.storage.publications import LOCKS
@@ -28,8 +28,9 @@ SELECT chosen.symbol, chosen.asset_type, bar.price_date AS session, bar.close_pr
            SELECT FROM corporate_actions AS action
            WHERE action.symbol = chosen.symbol AND action.withdrawn_at IS NULL
              AND action.ex_date > before.price_date AND action.ex_date <= bar.price_date
-       ) AS has_action
-FROM symbol_universe AS chosen
+       ) AS has_action,
+       compared.close_price AS compared_close_price, compared.second_close_price, compared.second_source
+FROM {symbols} AS chosen
 CROSS JOIN LATERAL (
     SELECT price_date, close_price, fetched_at FROM symbol_prices_daily
     WHERE symbol = chosen.symbol AND price_date = {session} LIMIT 1
@@ -38,9 +39,17 @@ LEFT JOIN LATERAL (
     SELECT price_date, close_price FROM symbol_prices_daily
     WHERE symbol = chosen.symbol AND price_date < bar.price_date ORDER BY price_date DESC LIMIT 1
 ) AS before ON true
+LEFT JOIN bar_comparisons AS compared ON compared.symbol = chosen.symbol AND compared.price_date = bar.price_date
 """
-NEWEST_BARS = sa.text(BARS.format(session="chosen.last_price_date") + "ORDER BY chosen.symbol")
-ONE_BAR = sa.text(BARS.format(session=":session") + "WHERE chosen.symbol = :symbol")
+# The tracked symbols with the sessions of bars that were compared; of most symbols there are none.
+COMPARED_SYMBOLS = "(SELECT * FROM bar_comparisons JOIN symbol_universe USING (symbol))"
+NEWEST_BARS = sa.text(
+    BARS.format(symbols="symbol_universe", session="chosen.last_price_date") + "ORDER BY chosen.symbol"
+)
+COMPARED_BARS = sa.text(
+    BARS.format(symbols=COMPARED_SYMBOLS, session="chosen.price_date") + "ORDER BY chosen.symbol, chosen.price_date"
+)
+ONE_BAR = sa.text(BARS.format(symbols="symbol_universe", session=":session") + "WHERE chosen.symbol = :symbol")
 
 # What is known of a symbol once one of its bars is gone. Without any bar it awaits its first price again.
 FORGET_BAR = sa.text("""
@@ -61,6 +70,8 @@ class StoredBar:
     """A bar of a tracked symbol, the symbol's bar before it (None: there is none) and its newest session.
 
     Closes in USD. ``has_action`` tells of a split or dividend with an ex-date after the bar before it and up to it.
+    ``second_close_price`` is what the market ``second_source`` stated when the bar closed at ``compared_close_price``;
+    all three are None unless that was worth keeping.
     """
 
     symbol: str
@@ -72,6 +83,27 @@ class StoredBar:
     previous_session: date | None
     previous_close_price: Decimal | None
     has_action: bool
+    compared_close_price: Decimal | None = None
+    second_close_price: Decimal | None = None
+    second_source: str | None = None
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a second market stated it otherwise when the two were compared last."""
+        return bool(disagreeing(self._units_of(self.compared_close_price), self._second_units))
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a second market states the close as it is now."""
+        return bool(agreeing(self._units_of(self.close_price), self._second_units))
+
+    @property
+    def _second_units(self) -> IntArray:
+        return self._units_of(self.second_close_price)
+
+    @staticmethod
+    def _units_of(price: Decimal | None) -> IntArray:
+        return np.array(0 if price is None else to_units(price, PRICE_DIGITS))
 
     @property
     def units(self) -> tuple[int, int | None]:
@@ -99,6 +131,11 @@ def lock_prices(connection: sa.Connection) -> None:
 def read_newest_bars(connection: sa.Connection) -> list[StoredBar]:
     """The newest bar of each symbol that has one, by symbol."""
     return [StoredBar(**row) for row in connection.execute(NEWEST_BARS).mappings()]
+
+
+def read_compared_bars(connection: sa.Connection) -> list[StoredBar]:
+    """The bars of which something is kept that a second market said, by symbol and session."""
+    return [StoredBar(**row) for row in connection.execute(COMPARED_BARS).mappings()]
 
 
 def read_bar(connection: sa.Connection, symbol: str, session: date) -> StoredBar | None:

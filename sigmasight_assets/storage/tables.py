@@ -131,6 +131,22 @@ restatements = sa.Table(
     comment="Bars and corporate actions that the market source changed later",
 )
 
+bar_comparisons = sa.Table(
+    "bar_comparisons",
+    METADATA,
+    required_key("symbol", sa.Text, "Ticker"),
+    required_key("price_date", sa.Date, "Session of the bar"),
+    column("close_price", PRICE, "Close that was compared, USD, split-adjusted"),
+    column("second_close_price", PRICE, "Close of the second market, USD, split-adjusted"),
+    column("second_source", sa.Text, "The second market"),
+    written_at("seen_at", "When the two were first seen so"),
+    sa.CheckConstraint(
+        " AND ".join(f"{name} > 0 AND {name} < 'NaN'" for name in ("close_price", "second_close_price")),
+        name="closes_positive",
+    ),
+    comment="Bars on which two markets lie more than 1 % apart, and moves beyond 50 % that the second confirms",
+)
+
 corporate_actions = sa.Table(
     "corporate_actions",
     METADATA,

@@ -9,7 +9,7 @@ from tests.api.conftest import Api
 from tests.api.market import add_token
 from tests.contents import contents
 from tests.orchestration.contents import rows_of
-from tests.stored_bars import DAYS, FALLEN, fallen, publish_figures, store_bars
+from tests.stored_bars import DAYS, FALLEN, compare, fallen, publish_figures, store_bars
 
 LIST = "/api/v1/admin/bars/suspect"
 DECISIONS = ("accept", "reject")
@@ -46,8 +46,18 @@ def test_the_list(api: Api, database: Database, admin: str) -> None:
         "move_percent": -75.0,
         "is_published": False,
         "portfolios": 0,
+        "second_source": None,
+        "second_close_price": None,
     }
     assert api.get(f"{LIST}?offset=1", admin).json() == {"items": [], "total": 1}
+
+
+def test_a_bar_that_a_second_market_states_otherwise(api: Api, database: Database, admin: str) -> None:
+    store_bars(database, "AAA", {FALLEN: "100"})
+    compare(database, "AAA", FALLEN, "100", "102")
+    (bar,) = api.get(LIST, admin).json()["items"]
+    assert (bar["second_source"], bar["second_close_price"], bar["close_price"]) == ("second", "102.0000", "100.0000")
+    assert (bar["previous_session"], bar["previous_close_price"], bar["move_percent"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(("decision", "verdict"), [("accept", "accepted"), ("reject", "rejected")])

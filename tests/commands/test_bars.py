@@ -8,7 +8,7 @@ import pytest
 from sigmasight_assets.storage.database import Database
 from tests.commands.conftest import NO_ANSWER, NO_SERVER, Sigmasight, words
 from tests.orchestration.contents import rows_of
-from tests.stored_bars import DAYS, FALLEN, fallen, hold, lot, publish_figures, store_bars
+from tests.stored_bars import DAYS, FALLEN, compare, fallen, hold, lot, publish_figures, store_bars
 
 DAY = str(FALLEN)
 WHY = ("--reason", "the exchange says so")
@@ -38,13 +38,27 @@ def test_the_list_for_people_and_for_programs(sigmasight: Sigmasight, database: 
         "move_percent": -75.0,
         "is_published": True,
         "portfolios": 1,
+        "second_source": None,
+        "second_close_price": None,
     }
     assert (second["symbol"], second["move_percent"], second["portfolios"]) == ("BBB", 300.5, 0)
     shown = words(sigmasight("bars", "list").out.replace("┃", " "))
-    assert "symbol session move close previous close held by" in shown
+    assert "symbol session doubt close previous close held by" in shown
     assert (
         f"AAA {DAY} -75.00 % 25.0000 100.0000 1 portfolio BBB {DAY} +300.50 % 400.5000 100.0000 0 portfolios" in shown
     )
+
+
+def test_a_bar_that_a_second_market_states_otherwise(sigmasight: Sigmasight, database: Database) -> None:
+    store_bars(database, "AAA", {FALLEN: "100"})
+    compare(database, "AAA", FALLEN, "100", "102")
+    (found,) = json.loads(sigmasight("bars", "list", "--json").out)["items"]
+    assert (found["second_source"], found["second_close_price"]) == ("second", "102.0000")
+    assert (found["move_percent"], found["previous_session"], found["previous_close_price"]) == (None, None, None)
+    shown = sigmasight("bars", "list").out
+    assert [text in shown for text in ("second:", "102.0000", "100.0000", "None")] == [True, True, True, False]
+    assert sigmasight("bars", "accept", "AAA", DAY, *WHY).code == 0
+    assert sigmasight("bars", "list").out == "Suspect bars: none\n"
 
 
 def test_accepting(sigmasight: Sigmasight, database: Database) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.market_data.files import FilesMarket
 from sigmasight_assets.market_data.protocol import BarRequest
+from sigmasight_assets.market_data.second_source import WithSecond
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.market_data.source import build_source
 from sigmasight_assets.sessions import NEW_YORK, SessionCalendar
@@ -36,3 +37,13 @@ def test_files_market_reads_the_directory_of_the_settings(calendar: SessionCalen
 def test_files_market_without_a_directory_is_refused(calendar: SessionCalendar) -> None:
     with pytest.raises(ConfigurationError, match="SIGMASIGHT_MARKET_FILES must be a directory"):
         build_source(Settings(market="files", market_files=None), calendar)
+
+
+def test_a_second_market_stands_behind_the_first(calendar: SessionCalendar, tmp_path: Path) -> None:
+    settings = Settings(market="simulated", second_market="files", market_files=tmp_path)
+    source = build_source(settings, calendar)
+    assert isinstance(source, WithSecond)
+    assert isinstance(source.first, SimulatedMarket)
+    assert isinstance(source.second, FilesMarket)
+    with pytest.raises(ConfigurationError, match="SIGMASIGHT_MARKET_FILES must be a directory"):
+        build_source(Settings(market="simulated", second_market="files"), calendar)

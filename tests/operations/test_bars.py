@@ -14,7 +14,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import lock_layer
 from tests.contents import contents
 from tests.orchestration.contents import execute, rows_of
-from tests.stored_bars import DAYS, FALLEN, fallen, hold, lot, publish_figures, state_split, store_bars
+from tests.stored_bars import DAYS, FALLEN, compare, fallen, hold, lot, publish_figures, state_split, store_bars
 
 WHY = "the exchange says otherwise"
 Decide = Callable[..., DecidedBar]
@@ -75,6 +75,30 @@ class TestList:
         fallen(database, "FELL250919C00100000", asset_type="option")
         store_bars(database, "FOLLOWED", dict.fromkeys(DAYS[:-2], "100") | {DAYS[-2]: "25", FALLEN: "26"})
         store_bars(database, "FIRST", {FALLEN: "25"})
+        assert waiting(database) == []
+
+    def test_bars_that_a_second_market_states_otherwise(self, database: Database) -> None:
+        store_bars(database, "AAA", dict.fromkeys(DAYS, "100"))
+        fallen(database, "BBB")
+        compare(database, "AAA", DAYS[-3], "100", "102")
+        compare(database, "AAA", DAYS[1], "100", "98.9999")
+        # It has been confirmed, and no longer is that bar.
+        compare(database, "BBB", FALLEN, "24", "24")
+        found = [(bar.symbol, bar.session, bar.second_close_price) for bar in read_suspect_bars(database)]
+        assert found == [("AAA", DAYS[1], Decimal("98.9999")), ("AAA", DAYS[-3], 102), ("BBB", FALLEN, None)]
+        decide(accept_bar, database, "AAA", DAYS[1])
+        decide(reject_bar, database, "AAA", DAYS[-3])
+        assert waiting(database) == ["BBB"]
+
+    def test_bars_that_a_second_market_confirms(self, database: Database) -> None:
+        for symbol, other in (("AAA", "25.25"), ("BBB", "25.2501"), ("CCC", "24.7499"), ("DDD", "24.75")):
+            fallen(database, symbol)
+            compare(database, symbol, FALLEN, "25", other)
+        assert waiting(database) == ["BBB", "CCC"]
+
+    def test_an_option_contract_is_in_no_doubt(self, database: Database) -> None:
+        store_bars(database, "AAA250919C00100000", dict.fromkeys(DAYS, "5"), asset_type="option")
+        compare(database, "AAA250919C00100000", FALLEN, "5", "6")
         assert waiting(database) == []
 
     def test_a_symbol_that_trades_no_more_waits(self, database: Database) -> None:

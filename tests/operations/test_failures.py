@@ -1,9 +1,11 @@
 """What counts as failed, on cases that need no database; each kind on a real one is in ``test_failure_state``."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from sigmasight_assets.operations.bars import SuspectBar
 from sigmasight_assets.operations.failures import (
     blame,
     failed_portfolio_run,
@@ -12,6 +14,7 @@ from sigmasight_assets.operations.failures import (
     next_step_of_symbols,
     unpublished_sessions,
     unsettled_marks,
+    waiting_bars,
 )
 from sigmasight_assets.operations.gate import GateDecision
 from sigmasight_assets.operations.gate_causes import Hole
@@ -153,3 +156,14 @@ def test_prices_of_options_may_be_carried(asset_type: str, last: date | None, is
     found = list(held_without_price([item], FRI, carried_since=date(2025, 7, 18)))
     assert bool(found) == is_failed
     assert list(held_without_price([item], FRI, carried_since=date(2025, 7, 18), asked_for={symbol})) == []
+
+
+def test_a_bar_in_doubt_says_why() -> None:
+    closes = {"close_price": Decimal("25.0000"), "previous_session": THU, "previous_close_price": Decimal("100.0000")}
+    told = {"move_percent": -75.0, "since": NOW, "is_published": True, "portfolios": 1}
+    moved = SuspectBar("AAA", FRI, **closes, **told)  # type: ignore[arg-type]
+    other = SuspectBar("AAA", FRI, **closes, **told, second_source="files", second_close_price=Decimal("25.3000"))  # type: ignore[arg-type]
+    first, second = waiting_bars([moved, other])
+    assert first.detail == f"close 25.0000 after 100.0000 at {THU} (-75.0 %), without a corporate action"
+    assert second.detail == "close 25.0000, where files has 25.3000"
+    assert second.next_step.startswith(f"`sigmasight bars accept AAA {FRI} --reason ...` or `reject`; it is settled")

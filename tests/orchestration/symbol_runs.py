@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sigmasight_assets.market_data.protocol import SPLIT
+from sigmasight_assets.market_data.protocol import SPLIT, MarketSource
 from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
@@ -97,7 +97,7 @@ def altered(market: ScriptedMarket) -> ScriptedMarket:
     return ScriptedMarket(dict(market.bars), list(market.descriptions), supplies_corporate_actions=True)
 
 
-def refresh(database: Database, market: ScriptedMarket, *, until: date = TARGETS[-1]) -> PriceUpdate:
+def refresh(database: Database, market: MarketSource, *, until: date = TARGETS[-1]) -> PriceUpdate:
     """Track what the market lists and fetch what is missing or changed up to a session."""
     with database.begin() as connection:
         import_listings(connection, market.listings())

@@ -18,6 +18,7 @@ from sigmasight_assets.orchestration.symbol_window import (
 )
 from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.sessions import SessionCalendar
+from sigmasight_assets.storage.bar_comparisons import ComparedCloses
 from sigmasight_assets.storage.bar_decisions import BarDecision
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
@@ -167,6 +168,26 @@ def test_accepted_bars_are_suspect_no_longer() -> None:
     closes = np.array([[100] * 3, [30] * 3])
     found = suspect_bars(closes, symbols, Grid(sessions, names), none, accepted)
     assert [names[column] for _, column in np.argwhere(found)] == ["MOVED", "OTHER"]
+
+
+def test_a_second_market_confirms_moves_and_disputes_bars() -> None:
+    sessions = np.array(["2025-06-05", "2025-06-06"], dtype="datetime64[D]")
+    names = ("CONFIRMED", "DISPUTED", "EARLIER", "GONE", "MOVED", "RESTATED")
+    symbols = [tracked(name, last_price_date=date(2025, 6, 6)) for name in names]
+    none = pa.table({"symbol": pa.array([], pa.string()), "ex_date": pa.array([], pa.date32())})
+    closes = np.array([[1000] * 6, [300, 1000, 1000, 0, 300, 1000]])
+    first, second = np.zeros((2, 6), dtype=np.int64), np.zeros((2, 6), dtype=np.int64)
+    first[1], second[1] = [300, 1000, 0, 900, 0, 900], [303, 1011, 0, 1000, 0, 1000]
+    first[0, 2], second[0, 2] = 1000, 989
+    compared = ComparedCloses(first, second)
+    found = suspect_bars(closes, symbols, Grid(sessions, names), none, compared=compared)
+    # RESTATED is what the second had, and has not been compared since; GONE has no bar any more.
+    assert [(names[column], int(row)) for row, column in np.argwhere(found)] == [
+        ("EARLIER", 0),
+        ("DISPUTED", 1),
+        ("MOVED", 1),
+        ("RESTATED", 1),
+    ]
 
 
 def test_stored_actions_explain_moves(priced: Database, calendar: SessionCalendar) -> None:

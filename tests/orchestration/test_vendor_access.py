@@ -7,13 +7,15 @@ import pytest
 
 from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.protocol import BarRequest
+from sigmasight_assets.market_data.second_source import WithSecond
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket, metered, run_priority
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.vendor_turns import BACKFILL, NIGHTLY, ONBOARDING
-from tests.orchestration.markets import ScriptedMarket
+from tests.orchestration.failing_markets import FailingMarket
+from tests.orchestration.markets import ScriptedMarket, bar
 
 FIRST, LAST = date(2024, 6, 3), date(2024, 7, 31)
 
@@ -103,3 +105,17 @@ def test_the_newest_sessions_run_goes_before_those_of_the_past(calendar: Session
     evening = Settings.model_validate({"now": "2025-07-31T22:00:00-04:00"})
     assert run_priority([date(2025, 7, 30), date(2025, 7, 31)], calendar, evening) == NIGHTLY
     assert run_priority([date(2025, 7, 30)], calendar, evening) == BACKFILL
+
+
+def test_what_a_second_source_served_is_told_of_every_call() -> None:
+    symbols = [f"S{number}" for number in range(10)]
+    second = ScriptedMarket({(symbol, FIRST): bar(5.0) for symbol in symbols}, [], name="other")
+    first = FailingMarket({}, [], symbols_per_call=4, down=MarketDataError("unreachable: nobody answers"))
+    market = MeteredMarket(WithSecond(first, second))
+    answer = market.fetch_bars([BarRequest(symbol, FIRST, LAST) for symbol in symbols])
+    assert market.calls == 3
+    assert answer.sources == dict.fromkeys(symbols, "other")
+    assert market.second is second
+    assert market.names == {"scripted", "other"}
+    assert MeteredMarket(first).second is None
+    assert MeteredMarket(first).names == {"scripted"}

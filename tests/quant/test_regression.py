@@ -234,10 +234,11 @@ def test_a_suspect_bar_makes_every_regression_suspect_whose_window_holds_it() ->
     """The second symbol has no bar at the session: without a value there is nothing to doubt."""
     nothing = ["none"] * 7
     assert suspect_qualities(symbol_bar=LAST) == (["suspect"] * 7, nothing)
-    assert suspect_qualities(symbol_bar=LAST - 89) == (["suspect"] * 7, nothing)
-    assert suspect_qualities(symbol_bar=LAST - 90) == (["full"] * 3 + ["suspect"] * 4, nothing)
-    assert suspect_qualities(symbol_bar=LAST - 179) == (["full"] * 3 + ["suspect"] * 4, nothing)
-    assert suspect_qualities(symbol_bar=LAST - 180) == (["full"] * 7, nothing)
+    # The first of 90 returns is from the bar before it.
+    assert suspect_qualities(symbol_bar=LAST - 90) == (["suspect"] * 7, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 91) == (["full"] * 3 + ["suspect"] * 4, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 180) == (["full"] * 3 + ["suspect"] * 4, nothing)
+    assert suspect_qualities(symbol_bar=LAST - 181) == (["full"] * 7, nothing)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sigmasight_assets.quant.arrays import BoolArray
-from sigmasight_assets.quant.suspect import unexplained_moves, windows_holding
+from sigmasight_assets.quant.suspect import agreeing, disagreeing, unexplained_moves, windows_holding
 
 
 def moves(closes: list[int], *, action_at: int | None = None) -> list[int]:
@@ -72,3 +72,27 @@ def test_a_window_holds_the_marks_of_its_own_sessions() -> None:
     assert windows_holding(marks, rows=rows, window=3).T.tolist() == [[False, True, True, False, False], [False] * 5]
     # Windows that reach before the first session are cut there.
     assert windows_holding(marks, rows=rows, window=100)[:, 0].tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("close", "other", "is_apart"),
+    [
+        (10_000, 10_100, False),
+        (10_000, 10_101, True),
+        (10_000, 9_900, False),
+        (10_000, 9_899, True),
+        (99, 100, True),
+        (10**14 - 1, 10**14 - 10**12, False),
+        (10**14 - 1, 10**14 - 10**12 - 2, True),
+    ],
+)
+def test_closes_disagree_beyond_one_percent_of_the_first(close: int, other: int, is_apart: bool) -> None:
+    closes, others = np.array([close]), np.array([other])
+    assert (disagreeing(closes, others).tolist(), agreeing(closes, others).tolist()) == ([is_apart], [not is_apart])
+
+
+@pytest.mark.parametrize(("close", "other"), [(0, 100), (100, 0), (0, 0)])
+def test_a_close_that_is_not_there_neither_agrees_nor_disagrees(close: int, other: int) -> None:
+    closes, others = np.array([close]), np.array([other])
+    assert not disagreeing(closes, others).any()
+    assert not agreeing(closes, others).any()

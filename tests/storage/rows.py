@@ -38,6 +38,13 @@ ROWS: dict[sa.Table, dict[str, Any]] = {
         "volume": 0,
         "source": "test",
     },
+    tables.bar_comparisons: {
+        "symbol": "AAA",
+        "price_date": SESSION,
+        "close_price": "10.5",
+        "second_close_price": "10.75",
+        "second_source": "other",
+    },
     tables.symbol_market_beta: {**KEY, **OLS},
     tables.symbol_ir_beta: {**KEY, **OLS},
     tables.symbol_ridge_factors: {

@@ -20,6 +20,8 @@ from sigmasight_assets.storage.prices import (
     PriceWrite,
     dense_window,
     quarantine_bars,
+    read_bars_of,
+    read_other_sources,
     read_price_window,
     replace_changed_bars,
     without_bars,
@@ -224,6 +226,69 @@ class TestChanges:
         write(database, grid, bars)
         assert write(database, grid, {}) == PriceWrite(0, 0, 0, 0, ())
         assert read(database, grid) == bars
+
+
+class TestTwoSources:
+    """Bars that a second source served, until the first replaces them."""
+
+    DAY = SESSIONS[3]
+
+    @pytest.fixture
+    def served(self, database: Database, grid: Grid) -> Database:
+        """AAA and BBB with bars of the first, and a last one of AAA that the second has served."""
+        write(database, grid, {(symbol, day): FIRST for symbol in ("AAA", "BBB") for day in SESSIONS[:3]})
+        bars: Bars = {("AAA", self.DAY): FIRST, ("BBB", self.DAY): FIRST}
+        with database.bulk() as transaction:
+            replace_changed_bars(
+                transaction,
+                read_price_window(transaction, grid),
+                dense_window(table(bars), grid),
+                source="test",
+                run_id="r1",
+                sources={"AAA": "second"},
+            )
+        return database
+
+    def taken_over(self, database: Database, grid: Grid, values: Values) -> PriceWrite:
+        """The first sends the last bar of AAA."""
+        with database.bulk() as transaction:
+            return replace_changed_bars(
+                transaction,
+                read_price_window(transaction, grid),
+                dense_window(table({("AAA", self.DAY): values}), grid),
+                source="test",
+                run_id="r2",
+                of_others=read_bars_of(transaction, grid, {"second"}),
+            )
+
+    def served_bars(self, database: Database, grid: Grid, *names: str) -> list[tuple[str, date]]:
+        with database.bulk(read_only=True) as transaction:
+            found = read_bars_of(transaction, grid, names)
+        return [(grid.symbols[column], grid.sessions[row].item()) for row, column in np.argwhere(found)]
+
+    def test_rows_say_who_served(self, served: Database, grid: Grid) -> None:
+        assert self.served_bars(served, grid, "second", "third") == [("AAA", self.DAY)]
+        assert len(self.served_bars(served, grid, "test")) == 7
+        assert self.served_bars(served, grid) == []
+        days = {"first": SESSIONS[0], "last": self.DAY}
+        with served.bulk(read_only=True) as transaction:
+            assert read_other_sources(transaction, {"test"}, **days) == ["second"]
+            assert read_other_sources(transaction, {"test", "second"}, **days) == []
+            assert read_other_sources(transaction, {"third"}, **days) == ["second", "test"]
+            assert read_other_sources(transaction, {"test"}, first=SESSIONS[0], last=SESSIONS[2]) == []
+
+    @pytest.mark.parametrize("values", [FIRST, (*FIRST[:5], 7), (100_001, 110_001, 90_001, *FIRST[3:])])
+    def test_the_same_price_is_taken_over_and_not_restated(self, served: Database, grid: Grid, values: Values) -> None:
+        write = self.taken_over(served, grid, values)
+        assert (write.taken_over, write.inserted, write.restated, write.rescaled, write.unchanged) == (1, 0, 0, 0, 0)
+        assert read(served, grid)["AAA", self.DAY] == values
+        assert (self.served_bars(served, grid, "second"), restatements(served)) == ([], [])
+
+    @pytest.mark.parametrize("values", [(*FIRST[:3], 105_001, *FIRST[4:]), (*FIRST[:4], 10.5, FIRST[5])])
+    def test_another_price_is_restated(self, served: Database, grid: Grid, values: Values) -> None:
+        write = self.taken_over(served, grid, values)
+        assert (write.taken_over, write.restated, write.restated_sessions) == (1, 1, (self.DAY,))
+        assert [(row["symbol"], row["price_date"]) for row in restatements(served)] == [("AAA", self.DAY)]
 
 
 def rejected(reason: str = "price_missing", symbol: str = "AAA", **values: Any) -> dict[str, Any]:

@@ -54,6 +54,13 @@ class TestBars:
         assert "pk" in refusal(database, tables.symbol_prices_daily)
 
 
+class TestComparisons:
+    @pytest.mark.parametrize("column", ["close_price", "second_close_price"])
+    @pytest.mark.parametrize("value", ["0", "-1", "NaN"])
+    def test_impossible_closes_are_refused(self, database: Database, column: str, value: str) -> None:
+        assert refusal(database, tables.bar_comparisons, **{column: value}) == "closes_positive"
+
+
 class TestUniverse:
     @pytest.mark.parametrize("column", ["asset_type", "status"])
     def test_words_outside_the_lists_are_refused(self, database: Database, column: str) -> None:

@@ -149,6 +149,21 @@ def _price_counts(update: PriceUpdate) -> dict[str, int]:
         "symbols_marked": len(update.marked),
         "symbols_with_problems": len(update.problems),
         "symbols_failed": len(update.failed),
+        **_second_counts(update),
+    }
+
+
+def _second_counts(update: PriceUpdate) -> dict[str, int]:
+    """What the second market had to do with it; nothing without one."""
+    if update.check is None:
+        return {}
+    return {
+        "symbols_served_by_second": len(update.served),
+        "bars_taken_over_from_second": update.taken_over,
+        "bars_cross_checked": update.check.compared,
+        "bars_disputed": len(update.check.disputed),
+        "moves_confirmed_by_second": len(update.check.confirmed),
+        "symbols_not_cross_checked": len(update.check.not_compared),
     }
 
 
@@ -165,7 +180,22 @@ def _price_metadata(update: PriceUpdate, step: Step, market: MarketSource) -> di
         ),
         "market": market.name,
         "corporate_actions": "supplied" if market.supplies_corporate_actions else NO_CORPORATE_ACTIONS,
+        **_second_metadata(update),
         "seconds": step.seconds,
+    }
+
+
+def _second_metadata(update: PriceUpdate) -> dict[str, Any]:
+    check = update.check
+    if check is None:
+        return {}
+    disputed = [(symbol, day, words) for (symbol, day), words in sorted(check.disputed.items())]
+    return {
+        "second_market": check.second,
+        "served_by_second": _reasons_table(update.served),
+        "disputed": markdown_table(("symbol", "session", "closes"), disputed),
+        "confirmed_moves": markdown_table(("symbol", "session"), sorted(check.confirmed)),
+        "not_cross_checked": _reasons_table(check.not_compared),
     }
 
 
