@@ -108,8 +108,9 @@ class _YahooSession(GuardedSession):
     """Guarded calls of Yahoo, and only those that are needed.
 
     Charts need no crumb, so none is fetched for them, and a cookie is fetched once: the client does so before every
-    summary where it cannot keep it, as when the calls go to another host than Yahoo's. The consent pages of the client's second way to a crumb work by
-    redirects, which are not followed: they are taken as empty, and the client returns to its first way.
+    summary where it cannot keep it, as when the calls go to another host than Yahoo's. The consent pages of the
+    client's second way to a crumb work by redirects, which are not followed: they are taken as empty, and the client
+    returns to its first way.
     """
 
     def __init__(self, rules: CallRules) -> None:
