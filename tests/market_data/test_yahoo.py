@@ -11,9 +11,9 @@ import pytest
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError, RateLimitedError
 from sigmasight_assets.market_data.action_validation import validate_actions
-from sigmasight_assets.market_data.protocol import BarRequest, FetchResult, Outcome, SymbolOutcome
+from sigmasight_assets.market_data.protocol import BAR_VALUES, BarRequest, FetchResult, Outcome, SymbolOutcome
 from sigmasight_assets.market_data.validation import validate_bars
-from sigmasight_assets.market_data.vendor_calls import CallRules
+from sigmasight_assets.market_data.vendor_calls import CallRules, GuardedSession
 from sigmasight_assets.market_data.vendor_patience import Patience
 from sigmasight_assets.market_data.yahoo import NO_TICKER, YahooMarket
 from sigmasight_assets.sessions import exchange_calendar
@@ -187,6 +187,46 @@ class TestGoodAnswers:
     def test_there_is_no_list_of_symbols(self, source: YahooMarket, vendor: StandIn) -> None:
         assert source.listings() == []
         assert vendor.requests == []
+
+
+# Its pandas is an older one than ours.
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+class TestAgainstTheClientsOwnReading:
+    """``Ticker.history`` reads the same where nothing is wrong; what it makes of the rest is why it is not used."""
+
+    @pytest.fixture
+    def history(self, vendor: StandIn, fresh_client: None) -> Callable[[], Any]:  # noqa: ARG002
+        import yfinance  # noqa: PLC0415
+
+        def read() -> Any:
+            ticker = yfinance.Ticker("ABC", session=GuardedSession(CallRules(base_url=vendor.url)))
+            return ticker.history(start=FIRST, end=TODAY + timedelta(days=1), auto_adjust=False, keepna=True)
+
+        return read
+
+    def test_bars_and_actions_are_the_same(
+        self, source: YahooMarket, market: YahooMarketplace, history: Callable[[], Any]
+    ) -> None:
+        market.companies["ABC"].splits[DAYS[20]] = (3, 2)
+        market.companies["ABC"].dividends[DAYS[7]] = 0.5
+        market.companies["ABC"].bars |= {day: bar_of(150.0 + place) for place, day in enumerate(DAYS[:20])}
+        market.companies["ABC"].bars |= {day: bar_of(150.0) for day in DAYS[20:]}
+        answer, frame = ask(source), history()
+        assert [stamp.date() for stamp in frame.index] == days_of(answer)
+        for name, title in zip(BAR_VALUES, ("Open", "High", "Low", "Close", "Adj Close", "Volume"), strict=True):
+            np.testing.assert_array_equal(answer.bars[name].to_numpy(), frame[title].to_numpy())
+        assert {(stamp.date(), cash) for stamp, cash in frame["Dividends"].items() if cash} == {(DAYS[7], 0.5)}
+        assert {(stamp.date(), ratio) for stamp, ratio in frame["Stock Splits"].items() if ratio} == {(DAYS[20], 1.5)}
+        assert answer.actions.num_rows == 2
+
+    def test_it_hides_a_contradiction_and_a_missing_volume(
+        self, source: YahooMarket, vendor: StandIn, history: Callable[[], Any]
+    ) -> None:
+        vendor.script("ABC", yahoo.conflicting_duplicate)
+        assert (len(history()), ask(source).bars.num_rows) == (len(DAYS), len(DAYS) + 1)
+        vendor.script("ABC", yahoo.nan_last_session)
+        assert history()["Volume"].tolist()[-1] == 0
+        assert np.isnan(ask(source).bars["volume"].to_pylist()[-1])
 
 
 class TestBadRows:
