@@ -197,8 +197,10 @@ class TestAgainstTheClientsOwnReading:
     @pytest.fixture
     def history(self, vendor: StandIn, fresh_client: None) -> Callable[[], Any]:  # noqa: ARG002
         import yfinance  # noqa: PLC0415
+        from yfinance.data import YfData  # noqa: PLC0415
 
         def read() -> Any:
+            YfData.cache_get.cache_clear()
             ticker = yfinance.Ticker("ABC", session=GuardedSession(CallRules(base_url=vendor.url)))
             return ticker.history(start=FIRST, end=TODAY + timedelta(days=1), auto_adjust=False, keepna=True)
 
