@@ -5,9 +5,12 @@ a symbol is for the source that uses them.
 """
 
 import json
+import math
+import queue
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,8 +123,12 @@ class GuardedSession(requests.Session):
         arguments |= {"timeout": rules.timeout, "allow_redirects": False, "stream": False}
         with rules.call():
             response = super().request(method, rules.address(str(url)), **arguments)
-        rules.judge(response.status_code, response.headers)
+        self.judge(str(url), response)
         return response
+
+    def judge(self, url: str, response: requests.Response) -> None:  # noqa: ARG002
+        """Raise what the status calls for; sources whose vendor has statuses of its own know better."""
+        self.rules.judge(response.status_code, response.headers)
 
 
 class GuardedPool(urllib3.PoolManager):
@@ -152,7 +159,7 @@ def json_object(text: bytes | str) -> dict[str, Any]:
     """The JSON object of an answer; ``VendorCallError`` when it is anything else, such as a page or half an answer."""
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise VendorCallError(Failure.GARBAGE, "the answer is not JSON") from None
     if not isinstance(parsed, dict):
         raise VendorCallError(Failure.GARBAGE, "the answer is not a JSON object")
@@ -160,7 +167,9 @@ def json_object(text: bytes | str) -> dict[str, Any]:
 
 
 def _named(error: Exception) -> VendorCallError:
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    timeouts = requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError
+    # urllib3 counts lines that are refused among its timeouts.
+    if isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return VendorCallError(Failure.TIMEOUT, "no answer in time")
     if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
         return VendorCallError(Failure.GARBAGE, "the answer cannot be decoded")
@@ -172,9 +181,11 @@ def _seconds(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
@@ -184,7 +195,8 @@ def _seconds(retry_after: str | None) -> float | None:
 class _Watch:
     """Cuts the connections of one thread's call when its time is over: a blocked read returns at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.ends = time.monotonic() + seconds
         self.is_over = False
         self._lines: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -215,7 +227,7 @@ _CURRENT = threading.local()
 @contextmanager
 def _deadline(seconds: float) -> Iterator[_Watch]:
     """The libraries' own timeouts start anew with every byte; this one does not."""
-    watch = _Watch()
+    watch = _Watch(seconds)
     timer = threading.Timer(seconds, watch.end)
     timer.daemon = True
     _CURRENT.watch = watch
@@ -234,13 +246,62 @@ def _cut(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
+def _connected(host: str, port: int, options: Iterable[tuple[Any, ...]]) -> socket.socket:
+    """A line to the first address of the host that answers; the deadline is one for all of them and for their look-up.
+
+    The library's own deadline starts anew with every address, and a look-up has none.
+    """
+    watch = _CURRENT.watch
+    failed: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, address in _addresses(host, port, watch.ends):
+        line = socket.socket(family, kind, protocol)
+        try:
+            for option in options:
+                line.setsockopt(*option)
+            line.settimeout(max(watch.ends - time.monotonic(), 0.001))
+            line.connect(address)
+        except OSError as error:
+            line.close()
+            failed = error
+            if time.monotonic() >= watch.ends:
+                raise TimeoutError from None
+        else:
+            return line
+    raise failed
+
+
+def _addresses(host: str, port: int, ends: float) -> list[Any]:
+    """A look-up cannot be cut short, only left to itself."""
+    found: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            found.put(error)
+
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        answer = found.get(timeout=max(ends - time.monotonic(), 0.001))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
 class _Watched:
     """A connection that its thread's watch can cut, also while it is being encrypted or used again."""
 
     _line: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        connected: socket.socket = super()._new_conn()  # type: ignore[misc]
+        try:
+            connected = _connected(self._dns_host, self.port, self.socket_options or ())  # type: ignore[attr-defined]
+        except TimeoutError:
+            raise urllib3.exceptions.ConnectTimeoutError("no connection in time") from None
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, type(error).__name__) from None  # type: ignore[arg-type]
         # Encryption takes the socket itself away.
         self._line = connected.dup()
         self._show()
