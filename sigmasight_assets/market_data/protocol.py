@@ -98,11 +98,14 @@ class FetchResult:
     ``actions`` in ``ACTION_SCHEMA`` are all the splits and dividends the source knows of the asked symbols with an
     ex-date on or after the first date of their windows, also those after the last: the bars are stated in the units
     after the last of these splits.
+
+    ``sources`` has the name of the source that answered, for the symbols that the asked one did not answer itself.
     """
 
     bars: pa.Table
     outcomes: dict[str, SymbolOutcome]
     actions: pa.Table = field(default_factory=ACTION_SCHEMA.empty_table)
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,30 @@ class MarketSource(Protocol):
     def fetch_profiles(self, symbols: Sequence[str], *, as_of: date) -> ProfileResult:
         """The profiles in force at the session ``as_of``, or those of now where the source has no dated ones."""
         ...
+
+
+def source_names(source: MarketSource) -> frozenset[str]:
+    """All the words that bars of this source may be stored with: its attribute ``names``, else its name alone."""
+    names: frozenset[str] = getattr(source, "names", frozenset({source.name}))
+    return names
+
+
+def second_of(source: MarketSource) -> MarketSource | None:
+    """The source that serves in place of this one and is compared with it, None when it stands alone."""
+    second: MarketSource | None = getattr(source, "second", None)
+    return second
+
+
+def joined(answers: Sequence[FetchResult]) -> FetchResult:
+    """The answers to requests for different symbols as one."""
+    if len(answers) == 1:
+        return answers[0]
+    return FetchResult(
+        bars=pa.concat_tables([answer.bars for answer in answers]),
+        outcomes={symbol: said for answer in answers for symbol, said in answer.outcomes.items()},
+        actions=pa.concat_tables([answer.actions for answer in answers]),
+        sources={symbol: name for answer in answers for symbol, name in answer.sources.items()},
+    )
 
 
 def requests_by_symbol(requests: Sequence[BarRequest]) -> dict[str, BarRequest]:

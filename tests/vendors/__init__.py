@@ -1,0 +1,1 @@
+"""Servers on loopback that stand in for the vendors; README.md says how to script them."""
