@@ -24,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 TOO_MANY, REFUSED = 429, (401, 403)
 REDIRECTS = (301, 302, 303, 307, 308)
+_NO_JSON = object()
 
 
 class Turns(Protocol):
@@ -170,17 +171,21 @@ class GuardedPool(urllib3.PoolManager):
 
 def json_object(text: bytes | str) -> dict[str, Any]:
     """The JSON object of an answer; ``VendorCallError`` when it is anything else, such as a page or half an answer."""
-    try:
+    parsed: Any = _NO_JSON
+    # Raised from here, an error would hold on to the whole text, which may repeat a key.
+    with suppress(ValueError, RecursionError):
         parsed = json.loads(text)
-    except ValueError:
-        raise VendorCallError(Failure.GARBAGE, "the answer is not JSON") from None
+    if parsed is _NO_JSON:
+        raise VendorCallError(Failure.GARBAGE, "the answer is not JSON")
     if not isinstance(parsed, dict):
         raise VendorCallError(Failure.GARBAGE, "the answer is not a JSON object")
     return parsed
 
 
 def _named(error: Exception) -> VendorCallError:
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    # To urllib3 a refused connection is one of those that took too long.
+    is_refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if not is_refused and isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return VendorCallError(Failure.TIMEOUT, "no answer in time")
     if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
         return VendorCallError(Failure.GARBAGE, "the answer cannot be decoded")
