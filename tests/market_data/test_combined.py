@@ -158,14 +158,21 @@ def test_a_refusal_is_each_contract_s_own(shares: ScriptedMarket, options: Polyg
     assert "POLYGON_API_KEY" in answer.outcomes[CALL].detail
 
 
-def test_what_goes_wrong_with_shares_is_raised(options: PolygonOptions, vendor: StandIn) -> None:
-    class Away(ScriptedMarket):
-        def fetch_bars(self, _: object) -> FetchResult:
-            raise MarketDataError("the market is away")
+class Away(ScriptedMarket):
+    """A market that does not answer."""
 
+    def fetch_bars(self, _: object) -> FetchResult:
+        raise MarketDataError("the market is away")
+
+
+def test_what_goes_wrong_with_shares_is_raised_where_shares_are_asked_for(
+    options: PolygonOptions, vendor: StandIn
+) -> None:
+    both = WithOptions(Away({}, []), options)
     with pytest.raises(MarketDataError, match="the market is away"):
-        WithOptions(Away({}, []), options).fetch_bars(requests("AAPL", CALL))
+        both.fetch_bars(requests("AAPL", CALL))
     assert vendor.requests == []
+    assert outcomes(both.fetch_bars(requests(CALL))) == {CALL: Outcome.OK}
 
 
 def test_everything_else_is_the_source_of_shares(shares: ScriptedMarket, options: PolygonOptions) -> None:

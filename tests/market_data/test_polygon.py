@@ -93,11 +93,14 @@ def test_bars_are_the_days_in_new_york_as_traded(vendor: StandIn, source: Polygo
     assert "Polygon.io PythonClient" in request.headers["User-Agent"]
 
 
+@pytest.mark.parametrize("hours", [0, 23])
 @pytest.mark.parametrize("day", [date(2024, 1, 2), date(2024, 3, 11), date(2024, 7, 1), date(2024, 11, 4)])
 def test_days_are_the_exchange_s_in_winter_and_summer(
-    market: PolygonMarketplace, source: PolygonOptions, day: date
+    vendor: StandIn, source: PolygonOptions, day: date, hours: int
 ) -> None:
-    market.days[CALL] = {day: (1.0, 1.0, 1.0, 1.0, 1.0)}
+    bar = polygon.bar(day, DAYS[MONDAY])
+    bar["t"] += hours * 3_600_000
+    vendor.script(CALL, server.altered(lambda good: {**good, "results": [bar], "resultsCount": 1}))
     answer = source.fetch_bars([BarRequest(CALL, day, day)])
     assert answer.bars["price_date"].to_pylist() == [day]
 
@@ -179,6 +182,7 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
     "another contract": (server.altered(lambda good: {**good, "ticker": f"O:{PUT}"}), "garbage"),
     "another case": (server.altered(lambda good: {**good, "ticker": f"o:{CALL}"}), "garbage"),
     "nobody's": (server.altered(lambda good: {**good, "ticker": None}), "garbage"),
+    "not said whose": (server.altered(lambda good: {name: good[name] for name in good if name != "ticker"}), "garbage"),
     "fewer bars than stated": (server.altered(lambda good: {**good, "results": good["results"][:1]}), "garbage"),
     "stated and not sent": (server.sends({"status": "OK", "resultsCount": 2}), "garbage"),
     "a second part": (server.altered(lambda good: {**good, "next_url": "https://api.polygon.io/v2/x"}), "garbage"),
