@@ -20,6 +20,7 @@ from sigmasight_assets.market_data.protocol import (
     source_names,
 )
 
+OPTION_VENDOR = "polygon"
 NO_OPTION_PRICES = "no source of option prices: set POLYGON_API_KEY"
 
 
@@ -43,9 +44,9 @@ class WithOptions:
 
     @property
     def names(self) -> frozenset[str]:
-        """Those of both sources."""
-        own = source_names(self._shares)
-        return own if self._options is None else own | source_names(self._options)
+        """Those of both sources, and of the vendor of options also when there is none: its bars stay stored."""
+        options = frozenset({OPTION_VENDOR}) if self._options is None else source_names(self._options)
+        return source_names(self._shares) | options
 
     @property
     def second(self) -> MarketSource | None:

@@ -184,7 +184,8 @@ def test_everything_else_is_the_source_of_shares(shares: ScriptedMarket, options
     assert profiles.profiles["symbol"].to_pylist() == ["AAPL"]
     assert list(profiles.problems) == [CALL]
     assert source_names(both) == {"scripted", "polygon"}
-    assert source_names(WithOptions(shares, None)) == {"scripted"}
+    # Without a key, what was stored with one is still no other market's.
+    assert source_names(WithOptions(shares, None)) == {"scripted", PolygonOptions.name}
     assert second_of(both) is None
 
 
