@@ -39,7 +39,7 @@ LARGEST_ANSWER = 50_000
 # A bar's time is the midnight in New York with which its day begins.
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 # Delayed is what the plan of a key does not cover up to the present.
-ANSWERED = ("OK", "DELAYED")
+ANSWERED: tuple[str, ...] = ("OK", "DELAYED")
 # The vendor's names of ``BAR_VALUES``: a contract pays no dividends, its total-return close is its close.
 LETTERS = ("o", "h", "l", "c", "c", "v")
 UNKNOWN = "Polygon knows no such contract"
@@ -161,18 +161,19 @@ class PolygonOptions:
         """What one call brought, None when the vendor does not know the contract; else ``VendorCallError``."""
         from polygon.exceptions import BadResponse  # noqa: PLC0415  # see _client
 
+        accepted = ANSWERED
         try:
             body: bytes | str = call(self._client).data
         except BadResponse as error:
             # Any status but 200; its text is all that the client tells of the answer.
-            body = str(error)
+            body, accepted = str(error), ()
         except UnicodeDecodeError:
             body = b""
         answer = json_object(body)
         status = answer.get("status")
         if status == "NOT_FOUND":
             return None
-        if status not in ANSWERED:
+        if status not in accepted:
             raise _refusal(answer)
         return answer
 
@@ -203,7 +204,7 @@ def _refusal(answer: dict[str, Any]) -> VendorCallError:
         return VendorCallError(Failure.RATE_LIMITED, "the vendor wants fewer calls")
     if status == "ERROR":
         return VendorCallError(Failure.SERVER_ERROR, "the vendor reports an error")
-    return _garbage("the answer has no status that is known")
+    return _garbage("the answer does not say that it is one")
 
 
 def _bars(answer: dict[str, Any], ticker: str, symbol: str) -> list[Row]:

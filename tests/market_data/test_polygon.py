@@ -170,6 +170,8 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
     "error": (server.sends({"status": "ERROR", "error": "Invalid date"}, 400), "server_error"),
     "page": (server.html, "garbage"),
     "404 page": (server.status(404, body=b"404 page not found"), "garbage"),
+    "good words with 400": (server.sends({"status": "OK", "resultsCount": 0}, 400), "garbage"),
+    "404 of another": (server.sends({"error": "no such route"}, 404), "garbage"),
     "no text": (server.status(400, body=b"\xff\xfe\xfd"), "garbage"),
     "half": (server.truncated_json, "garbage"),
     "nested": (server.sends(b"[" * 100_000), "garbage"),
