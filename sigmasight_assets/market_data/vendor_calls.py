@@ -29,6 +29,7 @@ from sigmasight_assets.market_data.turns import Turns, Unlimited
 
 TOO_MANY, REFUSED = 429, (401, 403)
 REDIRECTS = (301, 302, 303, 307, 308)
+_NO_JSON = object()
 
 
 class Failure(StrEnum):
@@ -157,10 +158,12 @@ class GuardedPool(urllib3.PoolManager):
 
 def json_object(text: bytes | str) -> dict[str, Any]:
     """The JSON object of an answer; ``VendorCallError`` when it is anything else, such as a page or half an answer."""
-    try:
+    parsed: Any = _NO_JSON
+    # Raised from here, an error would hold on to the whole text, which may repeat a key.
+    with suppress(ValueError, RecursionError):
         parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        raise VendorCallError(Failure.GARBAGE, "the answer is not JSON") from None
+    if parsed is _NO_JSON:
+        raise VendorCallError(Failure.GARBAGE, "the answer is not JSON")
     if not isinstance(parsed, dict):
         raise VendorCallError(Failure.GARBAGE, "the answer is not a JSON object")
     return parsed

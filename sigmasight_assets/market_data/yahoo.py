@@ -47,9 +47,15 @@ class YahooMarket:
     def __init__(
         self, rules: CallRules, *, cache: Path, today: Callable[[], date], patience: Patience | None = None
     ) -> None:
+        self._rules = rules
         self._client = YahooClient(rules, cache)
         self._today = today
         self._patience = patience or Patience("Yahoo", rules)
+
+    @property
+    def own_calls(self) -> int:
+        """HTTP calls made so far, cookies and crumbs among them."""
+        return self._rules.calls
 
     def listings(self) -> list[Listing]:
         """None: Yahoo has no list of its symbols, and what it knows of one is told when that is asked for."""

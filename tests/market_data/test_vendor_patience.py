@@ -48,9 +48,22 @@ def turns() -> NotedTurns:
     return NotedTurns()
 
 
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def patience(turns: NotedTurns) -> Patience:
-    return Patience("Vendor", CallRules(turns=turns), failures_in_a_row=3)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def patience(turns: NotedTurns, clock: Clock) -> Patience:
+    return Patience("Vendor", CallRules(turns=turns), failures_in_a_row=3, clock=clock)
 
 
 ORDINARY = [kind for kind in Failure if kind not in (Failure.RATE_LIMITED, Failure.REFUSED)]
@@ -146,12 +159,41 @@ class TestDown:
         with pytest.raises(MarketDataError, match="is down"):
             fail(patience)
 
-    def test_whoever_tries_again_later_has_as_many_attempts(
-        self, patience: Patience, failing: Callable[[], None]
+    def test_a_vendor_that_is_down_is_left_alone_for_a_while(
+        self, patience: Patience, failing: Callable[[], None], clock: Clock
     ) -> None:
         failing()
         with pytest.raises(MarketDataError, match="is down"):
             fail(patience)
+        script = Script([])
+        clock.now += patience.rest - 1
+        with pytest.raises(MarketDataError, match="is down: 3 calls in a row failed"):
+            patience.ask(script)
+        assert script.calls == 0
+        clock.now += 1
+        assert patience.ask(script) == "answer"
+        failing()
+
+    def test_after_the_rest_one_call_decides(
+        self, patience: Patience, failing: Callable[[], None], clock: Clock
+    ) -> None:
         failing()
         with pytest.raises(MarketDataError, match="is down"):
             fail(patience)
+        clock.now += patience.rest
+        with pytest.raises(MarketDataError, match="is down: it still does not answer, the last one: timeout"):
+            fail(patience)
+        script = Script([])
+        with pytest.raises(MarketDataError, match="it still does not answer"):
+            patience.ask(script)
+        assert script.calls == 0
+
+    def test_so_is_one_that_wants_fewer_calls(self, patience: Patience, clock: Clock) -> None:
+        with pytest.raises(RateLimitedError):
+            patience.ask(limited(*[None] * 4))
+        script = Script([])
+        with pytest.raises(RateLimitedError):
+            patience.ask(script)
+        assert script.calls == 0
+        clock.now += patience.rest
+        assert patience.ask(script) == "answer"
