@@ -17,12 +17,9 @@ from zoneinfo import ZoneInfo
 
 import requests
 
-from sigmasight_assets.market_data.vendor_calls import (
-    CallRules,
-    Failure,
-    GuardedSession,
-    VendorCallError,
-)
+from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.market_data.vendor_calls import CallRules, Failure, GuardedSession, VendorCallError
+from sigmasight_assets.market_data.yahoo_answers import cleaned
 
 HOST = "https://query2.finance.yahoo.com"
 NEW_YORK = ZoneInfo("America/New_York")
@@ -47,11 +44,13 @@ class YahooClient:
     def __init__(self, rules: CallRules, cache: Path) -> None:
         self._session = _YahooSession(rules)
         self._cache = cache
+        self._is_set_up = False
 
     def chart(self, symbol: str, first: date, end: date) -> bytes:
         """The daily bars, splits and dividends of Yahoo's symbol from ``first`` to before ``end``, as JSON.
 
-        Raises ``VendorCallError``; that Yahoo does not know the symbol, or has no data, is an answer.
+        Raises ``VendorCallError``, and ``MarketDataError`` when the client cannot work here. That Yahoo does not know
+        the symbol, or has no data, is an answer.
         """
         start, stop = (int(datetime.combine(day, time(), NEW_YORK).timestamp()) for day in (first, end))
         wanted = {"period1": start, "period2": stop, "interval": "1d", "includePrePost": False, "events": "div,splits"}
@@ -64,16 +63,11 @@ class YahooClient:
 
     def _get(self, path: str, wanted: Mapping[str, Any], *, with_crumb: bool) -> bytes:
         # A third of a second and 65 MB, for those who ask Yahoo only.
-        import yfinance  # noqa: PLC0415
+        from peewee import PeeweeException  # noqa: PLC0415
         from yfinance.data import YfData  # noqa: PLC0415
 
         with _CLIENT_LOCK:
-            self._cache.mkdir(parents=True, exist_ok=True)
-            yfinance.set_tz_cache_location(str(self._cache))
-            yfinance.config.network.retries = 0
-            yfinance.config.debug.hide_exceptions = False
-            # What went wrong is raised; the client would print it as well.
-            logging.getLogger("yfinance").setLevel(logging.CRITICAL)
+            self._set_up()
             self._session.with_crumb = with_crumb
             try:
                 # Never through the client's cache of closed ranges: what is restated must come.
@@ -82,10 +76,27 @@ class YahooClient:
                 return told.content
             except _NoCrumb as error:
                 raise error.cause from None
+            except PeeweeException as error:
+                raise MarketDataError(
+                    f"yfinance cannot use the files it keeps in {self._cache} ({cleaned(error)}): remove the directory"
+                ) from None
         if response.status_code >= 400:
             raise VendorCallError(Failure.REFUSED, f"Yahoo refuses access ({response.status_code})")
         content: bytes = response.content
         return content
+
+    def _set_up(self) -> None:
+        """Once: setting the directory anew closes the file in it."""
+        import yfinance  # noqa: PLC0415
+
+        if self._is_set_up:
+            return
+        yfinance.set_tz_cache_location(str(self._cache))
+        yfinance.config.network.retries = 0
+        yfinance.config.debug.hide_exceptions = False
+        # What went wrong is raised; the client would print it as well.
+        logging.getLogger("yfinance").setLevel(logging.CRITICAL)
+        self._is_set_up = True
 
 
 class _Told(Exception):  # noqa: N818

@@ -129,6 +129,13 @@ def test_ratios_are_exact_or_missing(numerator: Any, denominator: Any, ratio: tu
     assert (row["kind"], row["ex_date"], row["ratio_numerator"], row["ratio_denominator"]) == ("split", DAY, *ratio)
 
 
+@pytest.mark.parametrize("hours", [-9, 0, 11])
+def test_an_ex_date_is_that_of_the_exchange(hours: int) -> None:
+    """From half past midnight to half past eight in the evening in New York, the next day in UTC."""
+    dividend = {"date": STAMP + hours * 3600, "amount": 1.0}
+    assert read(chart(events={"dividends": {"1": dividend}})).actions["ex_date"].to_pylist() == [DAY]
+
+
 @pytest.mark.parametrize("stamp", [None, "soon", 10**30, [1]])
 def test_an_action_without_a_date_makes_the_answer_garbage(stamp: Any) -> None:
     with pytest.raises(VendorCallError):

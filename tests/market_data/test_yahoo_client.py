@@ -20,21 +20,36 @@ def test_yfinance_is_imported_by_those_who_ask_only() -> None:
 
 
 def test_what_the_client_keeps_is_in_the_directory_and_nothing_is_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
 ) -> None:
-    # The client settles on a directory with its first look into it, so this is a process of its own.
+    done = ask_elsewhere(tmp_path / "deep" / "kept")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [path.name for path in (tmp_path / "deep" / "kept").iterdir()] == ["cookies.db"]
+
+
+def test_files_that_are_damaged_are_named(tmp_path: Path) -> None:
+    (tmp_path / "cookies.db").write_bytes(b"no database" * 1000)
+    done = ask_elsewhere(tmp_path)
+    assert done.returncode == 1
+    message = f"yfinance cannot use the files it keeps in {tmp_path} (file is not a database): remove the directory"
+    assert done.stderr.splitlines()[-1] == f"sigmasight_assets.errors.MarketDataError: {message}"
+
+
+def test_a_directory_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert ask_elsewhere(tmp_path / "file" / "kept").returncode == 0
+
+
+def ask_elsewhere(cache: Path) -> subprocess.CompletedProcess[str]:
+    """One call in a process of its own: the client settles on a directory with its first look into it."""
     with stand_in(YahooMarketplace().routes) as vendor:
         code = f"""
 from pathlib import Path
-from sigmasight_assets.market_data.vendor_calls import CallRules, VendorCallError
+from sigmasight_assets.market_data.vendor_calls import CallRules
 from sigmasight_assets.market_data.yahoo_client import YahooClient
-client = YahooClient(CallRules(base_url={vendor.url!r}), Path({str(tmp_path / "kept")!r}))
-client.summary("GONE", ("price",))
+YahooClient(CallRules(base_url={vendor.url!r}), Path({str(cache)!r})).summary("GONE", ("price",))
 """
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("", "")
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["cookies.db"]
-    assert (capsys.readouterr().out, caplog.text) == ("", "")
+        return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
 
 def test_errors_name_no_address(tmp_path: Path) -> None:
