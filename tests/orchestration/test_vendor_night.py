@@ -1,0 +1,182 @@
+"""A night of 500 symbols from a stand-in for Yahoo, a tenth of whose calls fail in every way that a vendor can fail.
+
+The real client, a real Dagster run, a real database. What it shows: whatever fails is either there in the end or named
+with its cause, nothing of what was garbage is stored, the rate holds, and a second run asks only for what is missing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.universe import import_listings
+from tests.orchestration.contents import rows_of
+from tests.orchestration.deployments import Deploy, Run
+from tests.orchestration.markets import stock
+from tests.vendors import server, yahoo
+from tests.vendors.server import Behaviour, StandIn, good, stand_in
+from tests.vendors.yahoo import Company, YahooMarketplace, bar_of
+
+FIRST, TONIGHT = date(2025, 6, 2), date(2025, 6, 30)
+DAYS = exchange_calendar().between(FIRST, TONIGHT)
+SYMBOLS = [f"S{number:03d}" for number in range(500)]
+# Every tenth symbol is troubled.
+TROUBLED = SYMBOLS[::10]
+RATE = 40.0
+# One call fails so, and is made again at once.
+PASSING: list[Behaviour] = [
+    server.status(429, retry_after="0"),
+    server.status(500),
+    server.silence,
+    server.reset,
+    server.slow_body(),
+    server.slow_headers(),
+    server.html,
+    server.truncated_json,
+    server.truncated_transfer,
+    server.sends({"chart": "busy"}),
+]
+# All calls of the night fail so; the word is what the run names the symbol with.
+LASTING = {
+    "server_error": server.status(503),
+    "timeout": server.silence,
+    "unreachable": server.reset,
+    "garbage": server.html,
+}
+# The answer is good but for the newest session.
+NEWEST = {
+    "nan": (yahoo.nan_last_session, "empty_row"),
+    "conflict": (yahoo.conflicting_duplicate, "conflicting_duplicate"),
+    "sunday": (yahoo.redated(-1), "not_a_session"),
+}
+
+
+@dataclass
+class Night:
+    """The stand-in, what its companies are, and runs of the prices of one evening."""
+
+    vendor: StandIn
+    elsewhere: StandIn
+    database: Database
+    deploy: Deploy
+    companies: dict[str, Company]
+
+    def run(self) -> Run:
+        self.vendor.requests.clear()
+        return self.deploy(self.database).run("symbol_layer", TONIGHT, assets=["symbol_prices"])
+
+    def asked(self) -> list[str]:
+        return sorted({request.key for request in self.vendor.requests})
+
+    def stored(self) -> dict[str, dict[date, Decimal]]:
+        found: dict[str, dict[date, Decimal]] = {symbol: {} for symbol in SYMBOLS}
+        for row in rows_of(self.database, "SELECT symbol, price_date, close_price FROM symbol_prices_daily"):
+            found[row["symbol"]][row["price_date"]] = row["close_price"]
+        return found
+
+
+def truth(number: int, days: list[date]) -> dict[date, Decimal]:
+    return {day: Decimal(50 + number + place) for place, day in enumerate(days)}
+
+
+@pytest.fixture
+def night(database: Database, deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
+    companies = {
+        symbol: Company({day: bar_of(50.0 + number + place) for place, day in enumerate(DAYS)})
+        for number, symbol in enumerate(SYMBOLS)
+    }
+    with database.begin() as connection:
+        import_listings(connection, [stock(symbol) for symbol in SYMBOLS])
+    with stand_in(YahooMarketplace(companies).routes) as vendor, stand_in(YahooMarketplace().routes) as elsewhere:
+        environment = {
+            "HOME": str(tmp_path),
+            "MARKET": "yahoo",
+            "YAHOO_URL": vendor.url,
+            "YAHOO_RATE": str(RATE),
+            "VENDOR_TIMEOUT": "1",
+            "HISTORY_START": str(FIRST),
+            "NOW": f"{TONIGHT}T22:00:00-04:00",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(f"SIGMASIGHT_{name}", value)
+        yield Night(vendor, elsewhere, database, deploy, companies)
+
+
+def test_whatever_fails_is_there_in_the_end_or_named(night: Night) -> None:
+    troubled = iter(TROUBLED)
+    lasting = _take(troubled, LASTING)
+    newest = _take(troubled, NEWEST)
+    redirected, unknown = next(troubled), next(troubled)
+    for symbol, (_, behaviour) in lasting.items():
+        night.vendor.script(symbol, behaviour)
+    for symbol, (_, (behaviour, _)) in newest.items():
+        night.vendor.script(symbol, behaviour)
+    night.vendor.script(redirected, server.redirect(night.elsewhere.url))
+    night.vendor.script(unknown, yahoo.refuses(yahoo.NO_DATA))
+    for place, symbol in enumerate(troubled):
+        night.vendor.script(symbol, PASSING[place % len(PASSING)], good)
+
+    run = night.run()
+    assert run.success
+    metadata = run.metadata("symbol_prices")
+    _check_problems(metadata, lasting, redirected, unknown)
+    assert night.elsewhere.requests == []
+    assert night.vendor.most_within(1.0) <= RATE + 1
+    without = {*lasting, redirected, unknown}
+    stored = night.stored()
+    for number, symbol in enumerate(SYMBOLS):
+        days = [] if symbol in without else DAYS[:-1] if symbol in newest else DAYS
+        assert stored[symbol] == truth(number, days), symbol
+    rejected = {line.split("|")[1].strip() for line in metadata["rejected_by_reason"].splitlines()[2:]}
+    assert rejected == {reason for _, (_, reason) in newest.values()}
+
+    for symbol in TROUBLED:
+        night.vendor.script(symbol, good)
+    again = night.run()
+    assert night.asked() == sorted({*without, *newest})
+    assert len(night.vendor.requests) == len({*without, *newest})
+    assert again.metadata("symbol_prices")["symbols_requested"] == len({*without, *newest})
+    assert night.stored() == {symbol: truth(number, DAYS) for number, symbol in enumerate(SYMBOLS)}
+
+
+def test_a_vendor_that_refuses_everybody_ends_the_run_and_keeps_what_came(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pauses between a step's attempts are minutes.
+    monkeypatch.setattr("sigmasight_assets.orchestration.step_retries.RATE_LIMIT_PAUSES", ())
+    monkeypatch.setattr("sigmasight_assets.market_data.vendor_patience.Patience.first_pause", 0.05)
+    for symbol in SYMBOLS[25:]:
+        night.vendor.script(symbol, server.status(429))
+    run = night.run()
+    assert not run.success
+    assert "rate_limited" in run.failure
+    stored = night.stored()
+    assert [symbol for symbol in SYMBOLS if stored[symbol]] == SYMBOLS[:25]
+    assert len(night.vendor.asked("S025")) == 4
+    assert night.vendor.most_within(1.0) <= RATE + 1
+    for symbol in SYMBOLS[25:]:
+        night.vendor.script(symbol, good)
+    assert night.run().success
+    assert night.asked() == SYMBOLS[25:]
+
+
+def _take(symbols: Iterator[str], items: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """A symbol for each of the items."""
+    return {next(symbols): item for item in items.items()}
+
+
+def _check_problems(
+    metadata: dict[str, Any], lasting: dict[str, tuple[str, Any]], redirected: str, unknown: str
+) -> None:
+    rows = [line.strip("| ").split(" | ", 1) for line in metadata["problems"].splitlines()[2:]]
+    words = {symbol: f"failed: {word}: " for symbol, (word, _) in lasting.items()}
+    words |= {redirected: "failed: redirected: ", unknown: "unknown: No data found"}
+    assert {symbol: said[: len(words[symbol])] for symbol, said in rows} == words
+    assert metadata["symbols_failed"] == len(lasting) + 1
+    assert metadata["symbols_asked_again"] == len(lasting) + 1
