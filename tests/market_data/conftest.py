@@ -1,9 +1,10 @@
 """Markets and the calendar that the tests of this layer share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,13 @@ import pytest
 
 from sigmasight_assets.market_data.files import CONSTITUENTS_FILE, PRICE_COLUMNS, PRICES_FILE, FilesMarket
 from sigmasight_assets.market_data.simulated import SimulatedMarket
+from sigmasight_assets.market_data.vendor_calls import CallRules
+from sigmasight_assets.market_data.vendor_patience import Patience
+from sigmasight_assets.market_data.yahoo import YahooMarket
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
+from tests.market_data.yahoo_runs import SECONDS, TODAY, company
+from tests.vendors.server import StandIn, stand_in
+from tests.vendors.yahoo import YahooMarketplace
 
 REAL_MARKET = Path(
     os.environ.get("SIGMASIGHT_TEST_MARKET") or Path(__file__).parents[2].parent.joinpath("shared", "market")
@@ -71,3 +78,37 @@ def small_market(write_market: WriteMarket) -> FilesMarket:
     ]
     lines = ["SPY,Market Fund,,", 'NEW,"New, Inc.",Energy,Oil & Gas Drilling', "GONE,Gone Inc.,Financials,"]
     return FilesMarket(write_market(rows, lines))
+
+
+@pytest.fixture
+def market() -> YahooMarketplace:
+    return YahooMarketplace({"ABC": company(), "BRK-B": company()})
+
+
+@pytest.fixture
+def vendor(market: YahooMarketplace) -> Iterator[StandIn]:
+    with stand_in(market.routes) as running:
+        yield running
+
+
+@pytest.fixture
+def new_source(vendor: StandIn, tmp_path: Path, fresh_client: None) -> Callable[..., YahooMarket]:  # noqa: ARG001
+    def build(**limits: Any) -> YahooMarket:
+        rules = CallRules(base_url=vendor.url, timeout=SECONDS)
+        patience = Patience("Yahoo", rules, **limits)
+        return YahooMarket(rules, cache=tmp_path / "yahoo", today=lambda: TODAY, patience=patience)
+
+    return build
+
+
+@pytest.fixture
+def source(new_source: Callable[..., YahooMarket]) -> YahooMarket:
+    return new_source()
+
+
+@pytest.fixture
+def fresh_client() -> None:
+    """The client's state is the process's: a crumb of another test's Yahoo is none."""
+    from yfinance.data import SingletonMeta  # noqa: PLC0415
+
+    SingletonMeta._instances.clear()

@@ -1,84 +1,31 @@
-"""The real yfinance client against a stand-in: what each answer and each failure of Yahoo arrives as."""
+"""The real yfinance client against a stand-in: what each answer of Yahoo arrives as."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sigmasight_assets.errors import MarketDataError, MarketSetupError, RateLimitedError
 from sigmasight_assets.market_data.action_validation import validate_actions
-from sigmasight_assets.market_data.protocol import BAR_VALUES, BarRequest, FetchResult, Outcome, SymbolOutcome
+from sigmasight_assets.market_data.protocol import BAR_VALUES, BarRequest, Outcome, SymbolOutcome
 from sigmasight_assets.market_data.validation import validate_bars
 from sigmasight_assets.market_data.vendor_calls import CallRules, GuardedSession
-from sigmasight_assets.market_data.vendor_patience import Patience
 from sigmasight_assets.market_data.yahoo import NO_TICKER, YahooMarket
-from sigmasight_assets.sessions import exchange_calendar
-from tests.vendors import server, yahoo
-from tests.vendors.server import Behaviour, StandIn, stand_in
-from tests.vendors.yahoo import Company, YahooMarketplace, bar_of
-
-CALENDAR = exchange_calendar()
-TODAY = date(2024, 3, 15)
-DAYS = CALENDAR.between(date(2024, 2, 1), TODAY)
-FIRST, LAST = DAYS[0], DAYS[-1]
-SECONDS = 1.0
-
-
-def company(**others: Any) -> Company:
-    bars = {day: bar_of(100.0 + place) for place, day in enumerate(DAYS)}
-    return Company(bars=bars, **others)
-
-
-@pytest.fixture
-def market() -> YahooMarketplace:
-    return YahooMarketplace({"ABC": company(), "BRK-B": company()})
-
-
-@pytest.fixture
-def vendor(market: YahooMarketplace) -> Iterator[StandIn]:
-    with stand_in(market.routes) as running:
-        yield running
-
-
-@pytest.fixture
-def new_source(vendor: StandIn, tmp_path: Path, fresh_client: None) -> Callable[..., YahooMarket]:  # noqa: ARG001
-    def build(**limits: Any) -> YahooMarket:
-        rules = CallRules(base_url=vendor.url, timeout=SECONDS)
-        patience = Patience("Yahoo", rules, **limits)
-        return YahooMarket(rules, cache=tmp_path / "yahoo", today=lambda: TODAY, patience=patience)
-
-    return build
-
-
-@pytest.fixture
-def source(new_source: Callable[..., YahooMarket]) -> YahooMarket:
-    return new_source()
-
-
-@pytest.fixture
-def fresh_client() -> None:
-    """The client's state is the process's: a crumb of another test's Yahoo is none."""
-    from yfinance.data import SingletonMeta  # noqa: PLC0415
-
-    SingletonMeta._instances.clear()
-
-
-def ask(source: YahooMarket, symbol: str = "ABC", first: date = FIRST, last: date = LAST) -> FetchResult:
-    return source.fetch_bars([BarRequest(symbol, first, last)])
-
-
-def days_of(answer: FetchResult) -> list[date]:
-    days: list[date] = answer.bars["price_date"].to_pylist()
-    return days
-
-
-def closes_of(answer: FetchResult) -> list[float]:
-    closes: list[float] = answer.bars["close_price"].to_pylist()
-    return closes
+from tests.market_data.yahoo_runs import (
+    CALENDAR,
+    DAYS,
+    FIRST,
+    LAST,
+    TODAY,
+    ask,
+    closes_of,
+    company,
+    days_of,
+)
+from tests.vendors import yahoo
+from tests.vendors.server import Behaviour, StandIn
+from tests.vendors.yahoo import YahooMarketplace, bar_of
 
 
 class TestGoodAnswers:
@@ -317,124 +264,6 @@ class TestNoBars:
         assert len(detail) == 200
 
 
-def another_symbol(result: yahoo.Chart) -> None:
-    result["meta"]["symbol"] = "XYZ"
-
-
-def shorter_column(result: yahoo.Chart) -> None:
-    result["indicators"]["quote"][0]["close"].pop()
-
-
-FAILURES = [
-    (server.silence, "timeout", 2),
-    (server.slow_body(0.05), "timeout", 2),
-    (server.slow_headers(0.05), "timeout", 2),
-    (server.reset, "unreachable", 2),
-    (server.truncated_transfer, "unreachable", 2),
-    (server.status(500), "server_error", 2),
-    (server.status(503, body=b"<html>down</html>"), "server_error", 2),
-    (server.redirect("http://169.254.169.254/latest"), "redirected", 2),
-    (server.redirect("file:///etc/passwd"), "redirected", 2),
-    (server.html, "garbage", 2),
-    (server.truncated_json, "garbage", 2),
-    (server.sends(b""), "garbage", 2),
-    (server.sends([1, 2]), "garbage", 2),
-    (server.sends({"chart": {"result": None, "error": None}}), "garbage", 2),
-    (server.sends({"chart": {"result": [{"meta": {}}], "error": None}}), "garbage", 2),
-    (server.sends(b"not found", 404), "garbage", 2),
-    (yahoo.chart_altered(another_symbol), "garbage", 2),
-    (yahoo.chart_altered(shorter_column), "garbage", 2),
-    (yahoo.chart_altered(lambda result: result["timestamp"].__setitem__(0, None)), "garbage", 2),
-    (yahoo.chart_altered(lambda result: result["timestamp"].__setitem__(0, 10**30)), "garbage", 2),
-    (yahoo.chart_altered(lambda result: result["meta"].update(exchangeTimezoneName="Mars/Base")), "garbage", 2),
-    (yahoo.refuses({"code": "Bad Request", "description": "Invalid input"}, 400), "garbage", 2),
-    (
-        server.sends({"finance": {"result": None, "error": {"code": "Forbidden", "description": "no"}}}, 422),
-        "garbage",
-        2,
-    ),
-]
-
-
-class TestFailures:
-    @pytest.mark.parametrize(("behaviour", "word", "calls"), FAILURES)
-    def test_each_failure_has_its_word_and_brings_no_bar(
-        self, source: YahooMarket, vendor: StandIn, behaviour: Behaviour, word: str, calls: int
-    ) -> None:
-        vendor.script("ABC", behaviour)
-        begun = time.monotonic()
-        answer = ask(source)
-        seconds = time.monotonic() - begun
-        assert answer.outcomes["ABC"].outcome is Outcome.FAILED
-        assert answer.outcomes["ABC"].detail.startswith(f"{word}: ")
-        assert vendor.url not in answer.outcomes["ABC"].detail
-        assert (answer.bars.num_rows, answer.actions.num_rows) == (0, 0)
-        assert len(vendor.requests) == calls
-        # Every call within its timeout and one second.
-        assert seconds < calls * (SECONDS + 1)
-
-    @pytest.mark.parametrize(
-        "behaviour", [server.silence, server.reset, server.status(500), server.html, server.truncated_transfer]
-    )
-    def test_a_failure_that_passes_does_no_harm(
-        self, source: YahooMarket, vendor: StandIn, behaviour: Behaviour
-    ) -> None:
-        vendor.script("ABC", behaviour, server.good)
-        answer = ask(source)
-        assert (answer.outcomes["ABC"].outcome, days_of(answer)) == (Outcome.OK, list(DAYS))
-        assert len(vendor.requests) == 2
-
-    def test_redirects_are_not_followed(self, source: YahooMarket, vendor: StandIn, market: YahooMarketplace) -> None:
-        with stand_in(market.routes) as elsewhere:
-            address = f"{elsewhere.url}/v8/finance/chart/ABC"
-            vendor.script("ABC", server.redirect(address), server.redirect(address, 307))
-            assert ask(source).outcomes["ABC"].detail.startswith("redirected: ")
-            assert elsewhere.requests == []
-
-    def test_too_many_calls_are_made_later(self, new_source: Callable[..., YahooMarket], vendor: StandIn) -> None:
-        source = new_source(first_pause=0.0)
-        vendor.script("ABC", server.status(429), server.status(429, retry_after="0"), server.good)
-        assert ask(source).outcomes["ABC"].outcome is Outcome.OK
-        assert len(vendor.requests) == 3
-
-    def test_too_many_calls_for_ever_are_an_error_that_says_when_to_come_back(
-        self, new_source: Callable[..., YahooMarket], vendor: StandIn
-    ) -> None:
-        source = new_source(first_pause=0.0)
-        vendor.default = server.status(429)
-        with pytest.raises(RateLimitedError, match="429"):
-            ask(source)
-        assert len(vendor.requests) == 4
-        vendor.default = server.status(429, retry_after="600")
-        with pytest.raises(RateLimitedError) as caught:
-            ask(source)
-        assert caught.value.retry_after == 600.0
-        assert len(vendor.requests) == 5
-
-    def test_a_vendor_that_is_down_is_an_error(self, new_source: Callable[..., YahooMarket], vendor: StandIn) -> None:
-        source = new_source(failures_in_a_row=3)
-        vendor.default = server.status(502)
-        with pytest.raises(MarketDataError, match="Yahoo is down: 3 calls in a row failed"):
-            source.fetch_bars([BarRequest(symbol, FIRST, LAST) for symbol in ("A", "B", "C", "D")])
-        assert len(vendor.requests) == 6
-
-    def test_unknown_symbols_do_not_count_as_failures(
-        self, new_source: Callable[..., YahooMarket], vendor: StandIn
-    ) -> None:
-        source = new_source(failures_in_a_row=2)
-        vendor.script("A", server.status(500))
-        vendor.script("C", server.status(500))
-        answer = source.fetch_bars([BarRequest(symbol, FIRST, LAST) for symbol in ("A", "B", "C")])
-        assert [each.outcome.value for each in answer.outcomes.values()] == ["failed", "unknown", "failed"]
-
-    @pytest.mark.parametrize("status", [401, 403])
-    def test_refused_access_is_a_matter_of_the_set_up(self, source: YahooMarket, vendor: StandIn, status: int) -> None:
-        vendor.script("ABC", server.status(status))
-        with pytest.raises(MarketSetupError, match=f"refuses access \\({status}\\)"):
-            ask(source)
-        assert len(vendor.requests) == 1
-
-
 class TestSplitsWithoutTheirHistory:
     """Of three companies, one was never split, and the others were, 4 for 1."""
 
@@ -462,116 +291,3 @@ class TestSplitsWithoutTheirHistory:
     def test_a_window_that_ends_before_the_split_is_put_right_too(self, source: YahooMarket, vendor: StandIn) -> None:
         vendor.script("ABC", yahoo.rescaled_before(self.EX_DATE, 4.0))
         assert closes_of(ask(source, last=DAYS[3])) == [100.0, 101.0, 102.0, 103.0]
-
-
-SUMMARY: dict[str, dict[str, Any]] = {
-    "price": {"symbol": "ABC", "longName": "Abc Company", "currency": "USD", "marketCap": 3_000_000_000},
-    "assetProfile": {"sector": "Consumer Cyclical", "industry": "Auto Parts"},
-    "summaryDetail": {"trailingPE": 21.5, "forwardPE": 18.0, "dividendYield": 0.0123, "beta": 1.2, "currency": "USD"},
-}
-PROFILE = {
-    "symbol": "ABC",
-    "name": "Abc Company",
-    "sector": "Consumer Discretionary",
-    "industry": "Auto Parts",
-    "market_cap": 3e9,
-    "pe_ratio": 21.5,
-    "forward_pe": 18.0,
-    "dividend_yield": 0.0123,
-    "provider_beta": 1.2,
-}
-
-
-class TestProfiles:
-    @pytest.fixture
-    def market(self) -> YahooMarketplace:
-        other = {**SUMMARY, "price": {**SUMMARY["price"], "symbol": "DEF"}}
-        return YahooMarketplace({"ABC": Company(summary=SUMMARY), "DEF": Company(summary=other)})
-
-    def test_a_profile_takes_one_call_after_those_for_the_crumb(self, source: YahooMarket, vendor: StandIn) -> None:
-        answer = source.fetch_profiles(["ABC"], as_of=TODAY)
-        assert (answer.profiles.to_pylist(), answer.problems) == ([PROFILE], {})
-        source.fetch_profiles(["ABC", "ABC"], as_of=TODAY)
-        assert [request.key for request in vendor.requests] == ["cookie", "crumb", "summary:ABC", "summary:ABC"]
-        assert vendor.requests[-1].headers["Cookie"] == "A3=made-up"
-
-    def test_a_crumb_that_has_run_out_is_renewed(
-        self, source: YahooMarket, vendor: StandIn, market: YahooMarketplace
-    ) -> None:
-        source.fetch_profiles(["ABC"], as_of=TODAY)
-        market.crumb = "another"
-        vendor.requests.clear()
-        assert source.fetch_profiles(["ABC"], as_of=TODAY).profiles.num_rows == 1
-        assert [request.key for request in vendor.requests] == ["summary:ABC", "cookie", "crumb", "summary:ABC"]
-
-    def test_a_symbol_that_yahoo_does_not_know(self, source: YahooMarket, vendor: StandIn) -> None:
-        answer = source.fetch_profiles(["GONE"], as_of=TODAY)
-        assert answer.problems == {"GONE": "Quote not found for symbol: GONE"}
-        assert answer.profiles.num_rows == 0
-        assert len(vendor.asked("summary:GONE")) == 1
-
-    @pytest.mark.parametrize(
-        ("behaviour", "word"),
-        [
-            (server.silence, "timeout"),
-            (server.reset, "unreachable"),
-            (server.status(500), "server_error"),
-            (server.html, "garbage"),
-            (server.truncated_json, "garbage"),
-            (server.sends({"quoteSummary": {"result": [], "error": None}}), "garbage"),
-            (server.sends({"quoteSummary": {"result": [{"price": {"symbol": "X"}}], "error": None}}), "garbage"),
-            (server.redirect("http://127.0.0.1:9/"), "redirected"),
-        ],
-    )
-    def test_each_failure_has_its_word_and_stops_no_other(
-        self, source: YahooMarket, vendor: StandIn, behaviour: Behaviour, word: str
-    ) -> None:
-        vendor.script("summary:ABC", behaviour)
-        answer = source.fetch_profiles(["ABC", "DEF"], as_of=TODAY)
-        assert list(answer.problems) == ["ABC"]
-        assert answer.problems["ABC"].startswith(f"{word}: ")
-        assert len(vendor.asked("summary:ABC")) == 2
-
-    @pytest.mark.parametrize("key", ["cookie", "crumb"])
-    @pytest.mark.parametrize(
-        ("behaviour", "word"), [(server.silence, "timeout"), (server.reset, "unreachable"), (server.status(500), "")]
-    )
-    def test_what_fails_on_the_way_to_a_crumb_is_named(
-        self, source: YahooMarket, vendor: StandIn, key: str, behaviour: Behaviour, word: str
-    ) -> None:
-        vendor.script(key, behaviour)
-        answer = source.fetch_profiles(["ABC"], as_of=TODAY)
-        if key == "cookie" and not word:
-            # The page of the cookie is an error by itself.
-            assert answer.problems == {}
-        else:
-            assert answer.problems["ABC"].startswith(f"{word or 'server_error'}: ")
-            assert (len(vendor.asked(key)), vendor.asked("summary:ABC")) == (2, [])
-
-    @pytest.mark.parametrize("body", [b"<html></html>", b"", b'{"finance": null}', b"x" * 65])
-    def test_a_page_is_no_crumb(self, source: YahooMarket, vendor: StandIn, body: bytes) -> None:
-        vendor.script("crumb", server.sends(body))
-        assert source.fetch_profiles(["ABC"], as_of=TODAY).problems == {"ABC": "garbage: Yahoo sent no crumb"}
-        vendor.script("crumb", server.good)
-        assert source.fetch_profiles(["ABC"], as_of=TODAY).problems == {}
-
-    @pytest.mark.parametrize("key", ["cookie", "crumb", "summary:ABC"])
-    def test_too_many_calls_are_told_apart_wherever_they_are(
-        self, new_source: Callable[..., YahooMarket], vendor: StandIn, key: str
-    ) -> None:
-        vendor.script(key, server.status(429, body=b"Too Many Requests"))
-        with pytest.raises(RateLimitedError):
-            new_source(first_pause=0.0).fetch_profiles(["ABC"], as_of=TODAY)
-        assert len(vendor.asked(key)) == 4
-
-    def test_access_that_stays_refused_is_a_matter_of_the_set_up(self, source: YahooMarket, vendor: StandIn) -> None:
-        vendor.script("summary:ABC", server.status(401))
-        with pytest.raises(MarketSetupError, match="refuses access"):
-            source.fetch_profiles(["ABC"], as_of=TODAY)
-        assert len(vendor.asked("summary:ABC")) == 2
-
-    def test_charts_after_profiles_and_profiles_after_charts(self, source: YahooMarket, vendor: StandIn) -> None:
-        ask(source)
-        source.fetch_profiles(["ABC"], as_of=TODAY)
-        ask(source)
-        assert [request.key for request in vendor.requests] == ["ABC", "cookie", "crumb", "summary:ABC", "ABC"]
