@@ -13,7 +13,8 @@ from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.operations.gate import GateRange, plan
 from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.orchestration.profile_update import ProfileUpdate, update_profiles
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products

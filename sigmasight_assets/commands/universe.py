@@ -11,7 +11,7 @@ from sigmasight_assets.commands.common import CONSOLE, Json, Reason, open_databa
 from sigmasight_assets.commands.portfolios import parse_price
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.market_data.files import read_listings
-from sigmasight_assets.market_data.protocol import Listing
+from sigmasight_assets.market_data.protocol import TICKER, Listing
 from sigmasight_assets.market_data.source import build_source
 from sigmasight_assets.operations.cash_out import cash_out
 from sigmasight_assets.quant.factors import FACTOR_ETFS
@@ -38,12 +38,18 @@ def import_file(
 def add(symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="Tickers the market knows.")]) -> None:
     """Track symbols of the market by ticker."""
     known = {item.symbol: item for item in _market_listings()}
+    # Of a market without a list the answer to the request tells whether it knows them.
+    has_list = bool(known)
+    if not has_list:
+        known = {symbol: _unlisted(symbol) for symbol in symbols if TICKER.fullmatch(symbol)}
     unknown = [symbol for symbol in symbols if symbol not in known]
     if unknown:
         market = load_settings().market
         raise NotFoundError(f"The {market} market does not list {', '.join(unknown)}; check the spelling (BRK-B)")
     with open_database() as database, database.begin() as connection:
-        counts = import_listings(connection, [known[symbol] for symbol in dict.fromkeys(symbols)])
+        # Without a list there is no better description than the one that is there.
+        kept = set() if has_list else {item.symbol for item in read_universe(connection)}
+        counts = import_listings(connection, [known[symbol] for symbol in dict.fromkeys(symbols) if symbol not in kept])
         asked = request_pending(connection, symbols, requested_by=f"operator {getpass.getuser()}")
     _report(counts)
     if asked:
@@ -94,7 +100,11 @@ def _missing_funds(listings: list[Listing]) -> list[Listing]:
     listed = {item.symbol for item in listings}
     missing = [name for name in FACTOR_ETFS if name not in listed]
     known = {item.symbol: item for item in _market_listings()} if missing else {}
-    return [known.get(name) or Listing(name, name, "etf", sector=None, industry=None) for name in missing]
+    return [known.get(name) or _unlisted(name) for name in missing]
+
+
+def _unlisted(symbol: str) -> Listing:
+    return Listing(symbol, symbol, "etf" if symbol in FACTOR_ETFS else "equity", sector=None, industry=None)
 
 
 def _import(listings: list[Listing]) -> None:

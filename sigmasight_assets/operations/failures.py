@@ -40,6 +40,10 @@ Kind = Literal[
 ]
 
 
+# Of a symbol; a contract's reason tells what it lacks.
+CORRECT_IT = "; correct the symbol where it is held"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Something that is not as it should be.
@@ -155,7 +159,7 @@ def symbols_without_data(symbols: Sequence[TroubledSymbol], *, without: Collecti
                 "warning",
                 item.symbol,
                 (item.reason or "the market has nothing of it") + (", and it is held" if item.is_held else ""),
-                "every night asks for it again; correct the symbol where it is held",
+                "every night asks for it again" + ("" if item.asset_type == "option" else CORRECT_IT),
                 symbol=item.symbol,
                 asset="symbol_prices",
             )

@@ -3,7 +3,6 @@
 No Dagster here; the asset in ``assets.market`` calls this.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 from sigmasight_assets.errors import MarketSetupError
 from sigmasight_assets.market_data.protocol import MarketSource, second_of, source_names
-from sigmasight_assets.orchestration.cross_check import CrossCheck, cross_check
+from sigmasight_assets.orchestration.cross_check import cross_check
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.orchestration.price_changes import (
     StoredFacts,
@@ -24,11 +23,11 @@ from sigmasight_assets.orchestration.price_changes import (
     find_marks,
     late_actions,
 )
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.orchestration.price_requests import PricePlan, needed_sessions, plan_histories, plan_requests
 from sigmasight_assets.orchestration.second_answers import (
     rows_to_read_again,
     served_before,
-    served_reasons,
     settled,
     without_stored,
 )
@@ -44,7 +43,6 @@ from sigmasight_assets.storage.invalidations import mark_invalid, newest_publish
 from sigmasight_assets.storage.portfolios import read_contracts_held_after
 from sigmasight_assets.storage.prices import (
     REREAD,
-    PriceWrite,
     quarantine_bars,
     read_bars_of,
     read_other_sources,
@@ -68,52 +66,6 @@ HISTORY_MISSING = "nothing of it is stored before its whole history is, which ch
 
 def nobody_watches(done: int, total: int) -> None:
     """Progress that is shown to nobody."""
-
-
-@dataclass
-class PriceUpdate:
-    """Counts of one update, and the vendor's answer for each symbol that is not in order.
-
-    ``silent`` are the symbols that the vendor neither refused nor sent a bar of, ``failed`` those among them whose last
-    call brought no answer, and ``repeated`` counts those that were asked for again in the same run for that.
-    ``served`` has the symbols that the second market answered for with what the first failed of, ``taken_over`` counts
-    bars of the second that the first has replaced, and ``check`` is the comparison of the two, None without a second
-    market.
-    """
-
-    requested: int = 0
-    repeated: int = 0
-    skipped: int = 0
-    already_there: int = 0
-    inserted: int = 0
-    restated: int = 0
-    rescaled: int = 0
-    refetched: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    actions: Counter[str] = field(default_factory=Counter)
-    action_problems: list[tuple[str, str]] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)
-    delisted: dict[str, str] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    marked: set[str] = field(default_factory=set)
-    changed_symbols: int = 0
-    restated_sessions: set[date] = field(default_factory=set)
-    served: dict[str, str] = field(default_factory=dict)
-    taken_over: int = 0
-    check: CrossCheck | None = None
-
-    def add(self, write: PriceWrite, changes: Sequence[ActionChange], marks: pa.Table) -> None:
-        """Count what one answer changed."""
-        self.inserted += write.inserted
-        self.restated += write.restated
-        self.rescaled += write.rescaled
-        self.already_there += write.unchanged
-        self.taken_over += write.taken_over
-        self.changed_symbols += len(write.symbols)
-        self.restated_sessions.update(write.restated_sessions)
-        self.actions.update(item.sort for item in changes)
-        self.marked.update(marks.column("symbol").to_pylist())
 
 
 @dataclass(frozen=True)
@@ -184,11 +136,13 @@ def update_prices(
     window = needed_sessions(calendar, sessions, history_start=history_start)
     with database.bulk(read_only=True) as transaction:
         _require_one_source(transaction, source, window)
+    # Contracts last: where they are asked for at another pace, shares do not wait for them.
+    tracked.sort(key=lambda item: item.asset_type == "option")
     update = _Update(database, source, calendar, window, run_id, now or datetime.now(UTC))
     _update_all(update, tracked, progress)
     again = [item.symbol for item in tracked if item.symbol in update.counts.failed]
     if again:
-        _forget_failures(update.counts)
+        update.counts.forget_failures()
         with database.begin() as connection:
             items = [item for item in read_universe(connection) if item.symbol in again]
         _update_all(update, items, progress)
@@ -259,22 +213,12 @@ def _planned(update: _Update, batch: Sequence[TrackedSymbol]) -> Iterator[_Part]
     yield _Part([item for item in batch if item.symbol not in asked], plan.without_requests())
 
 
-def _forget_failures(counts: PriceUpdate) -> None:
-    """What is asked for again is counted by its second answer."""
-    counts.repeated = len(counts.failed)
-    counts.requested -= len(counts.failed)
-    for symbol in counts.failed:
-        counts.problems.pop(symbol, None)
-    counts.silent -= counts.failed
-    counts.failed.clear()
-
-
 def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePlan) -> None:
     if not plan.requests:
         with update.database.bulk() as transaction:
             lock_layer(transaction, "prices")
             record_progress(transaction, _unasked_progress(plan))
-        _count_unasked(update.counts, batch, plan)
+        update.counts.add_plan(plan, symbols=len(batch))
         return
     grid = Grid(update.sessions, tuple(item.symbol for item in batch))
     with update.database.bulk(read_only=True) as transaction:
@@ -297,8 +241,8 @@ def _update_part(update: _Update, batch: Sequence[TrackedSymbol], plan: PricePla
             )
             record_progress(transaction, progress)
         record_progress(transaction, _unasked_progress(plan))
-    _count_batch(update.counts, batch, plan, answer, answers)
-    update.counts.served |= served_reasons(answer, update.second)
+    update.counts.add_plan(plan, symbols=len(batch))
+    update.counts.add_answers(answer, answers, second=update.second)
 
 
 def _read_stored(transaction: BulkTransaction, grid: Grid, second: Collection[str]) -> StoredFacts:
@@ -439,25 +383,3 @@ def _unasked_progress(plan: PricePlan) -> pa.Table:
         for symbol, reason in {**plan.refused, **unasked}.items()
     ]
     return pa.Table.from_pylist(rows, schema=PROGRESS_SCHEMA)
-
-
-def _count_batch(
-    counts: PriceUpdate, batch: Sequence[TrackedSymbol], plan: PricePlan, answer: Answer, answers: Sequence[Answer]
-) -> None:
-    """Count what was asked for and what is not in order; what is rejected of a history was so in the first answer."""
-    _count_unasked(counts, batch, plan)
-    counts.rejected.update(answer.bars.counts)
-    for each in answers:
-        counts.problems.update(each.problems)
-        counts.delisted.update(each.delisted)
-        counts.silent.update(each.silent)
-        counts.failed.update(each.failed)
-    told = [*answer.actions.problems, *(problem for each in answers[1:] for problem in each.actions.problems)]
-    counts.action_problems += dict.fromkeys(told)
-    counts.refetched += sum(len(each.requests) for each in answers[1:])
-
-
-def _count_unasked(counts: PriceUpdate, batch: Sequence[TrackedSymbol], plan: PricePlan) -> None:
-    counts.requested += len(plan.requests)
-    counts.skipped += len(batch) - len(plan.requests)
-    counts.problems.update(plan.refused)

@@ -1,12 +1,13 @@
 """Price updates of one evening on a market of three symbols."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from sigmasight_assets.market_data.protocol import MarketSource
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS, Publication, record_publications
@@ -40,7 +41,13 @@ def track(database: Database, market: MarketSource) -> None:
         import_listings(connection, market.listings())
 
 
-def run(database: Database, market: MarketSource, *sessions: date, history_start: date = HISTORY_START) -> PriceUpdate:
+def run(
+    database: Database,
+    market: MarketSource,
+    *sessions: date,
+    history_start: date = HISTORY_START,
+    now: datetime | None = None,
+) -> PriceUpdate:
     return update_prices(
         database,
         market,
@@ -48,6 +55,7 @@ def run(database: Database, market: MarketSource, *sessions: date, history_start
         sessions=sessions or (TODAY,),
         history_start=history_start,
         run_id="run-1",
+        now=now,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from sigmasight_assets.market_data.protocol import SPLIT, MarketSource
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
 from sigmasight_assets.sessions import exchange_calendar

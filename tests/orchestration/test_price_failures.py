@@ -10,7 +10,8 @@ import pytest
 
 from sigmasight_assets.errors import RateLimitedError
 from sigmasight_assets.market_data.protocol import BarRequest, FetchResult, Outcome, SymbolOutcome
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import NewLot, create_portfolio

@@ -11,7 +11,8 @@ from sigmasight_assets.errors import MarketDataError, SessionError
 from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration import price_update
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import lock_layer

@@ -9,7 +9,7 @@ import pytest
 from sigmasight_assets.errors import MarketDataError, MarketSetupError
 from sigmasight_assets.market_data.protocol import DIVIDEND, SPLIT
 from sigmasight_assets.market_data.second_source import WithSecond
-from sigmasight_assets.orchestration.price_update import PriceUpdate
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.contents import PRICE_TABLES, contents, rows_of
 from tests.orchestration.failing_markets import FailingMarket, failing

@@ -4,8 +4,9 @@ The real client, a real Dagster run, a real database. What it shows: whatever fa
 with its cause, nothing of what was garbage is stored, the rate holds, and a second run asks only for what is missing.
 """
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,11 +16,14 @@ import pytest
 
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from sigmasight_assets.storage.universe import import_listings
+from sigmasight_assets.storage.vendor_turns import VendorTurns
 from tests.orchestration.contents import rows_of
 from tests.orchestration.deployments import Deploy, Run
-from tests.orchestration.markets import stock
+from tests.orchestration.markets import option, stock
 from tests.vendors import server, yahoo
+from tests.vendors.polygon import PolygonMarketplace
 from tests.vendors.server import Behaviour, StandIn, good, stand_in
 from tests.vendors.yahoo import Company, YahooMarketplace, bar_of
 
@@ -28,7 +32,9 @@ DAYS = exchange_calendar().between(FIRST, TONIGHT)
 SYMBOLS = [f"S{number:03d}" for number in range(500)]
 # Every tenth symbol is troubled.
 TROUBLED = SYMBOLS[::10]
-RATE = 40.0
+# Less than the machine can do, so that it is the limit that holds.
+RATE = 12.0
+KEY = "s3cret-of-polygon"
 # One call fails so, and is made again at once.
 PASSING: list[Behaviour] = [
     server.status(429, retry_after="0"),
@@ -65,7 +71,12 @@ class Night:
     elsewhere: StandIn
     database: Database
     deploy: Deploy
-    companies: dict[str, Company]
+    symbols: list[str] = field(default_factory=list)
+
+    def track(self, symbols: list[str]) -> None:
+        self.symbols = symbols
+        with self.database.begin() as connection:
+            import_listings(connection, [stock(symbol) for symbol in symbols])
 
     def run(self) -> Run:
         self.vendor.requests.clear()
@@ -75,7 +86,7 @@ class Night:
         return sorted({request.key for request in self.vendor.requests})
 
     def stored(self) -> dict[str, dict[date, Decimal]]:
-        found: dict[str, dict[date, Decimal]] = {symbol: {} for symbol in SYMBOLS}
+        found: dict[str, dict[date, Decimal]] = {symbol: {} for symbol in self.symbols}
         for row in rows_of(self.database, "SELECT symbol, price_date, close_price FROM symbol_prices_daily"):
             found[row["symbol"]][row["price_date"]] = row["close_price"]
         return found
@@ -91,8 +102,6 @@ def night(database: Database, deploy: Deploy, tmp_path: Path, monkeypatch: pytes
         symbol: Company({day: bar_of(50.0 + number + place) for place, day in enumerate(DAYS)})
         for number, symbol in enumerate(SYMBOLS)
     }
-    with database.begin() as connection:
-        import_listings(connection, [stock(symbol) for symbol in SYMBOLS])
     with stand_in(YahooMarketplace(companies).routes) as vendor, stand_in(YahooMarketplace().routes) as elsewhere:
         environment = {
             "HOME": str(tmp_path),
@@ -105,10 +114,11 @@ def night(database: Database, deploy: Deploy, tmp_path: Path, monkeypatch: pytes
         }
         for name, value in environment.items():
             monkeypatch.setenv(f"SIGMASIGHT_{name}", value)
-        yield Night(vendor, elsewhere, database, deploy, companies)
+        yield Night(vendor, elsewhere, database, deploy)
 
 
 def test_whatever_fails_is_there_in_the_end_or_named(night: Night) -> None:
+    night.track(SYMBOLS)
     troubled = iter(TROUBLED)
     lasting = _take(troubled, LASTING)
     newest = _take(troubled, NEWEST)
@@ -148,22 +158,55 @@ def test_whatever_fails_is_there_in_the_end_or_named(night: Night) -> None:
 def test_a_vendor_that_refuses_everybody_ends_the_run_and_keeps_what_came(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The pauses between a step's attempts are minutes.
+    # The pauses between the attempts of a step are minutes, those between calls seconds.
     monkeypatch.setattr("sigmasight_assets.orchestration.step_retries.RATE_LIMIT_PAUSES", ())
-    monkeypatch.setattr("sigmasight_assets.market_data.vendor_patience.Patience.first_pause", 0.05)
-    for symbol in SYMBOLS[25:]:
+    slow_down = VendorTurns.slow_down
+    monkeypatch.setattr(VendorTurns, "slow_down", lambda turns, seconds: slow_down(turns, seconds / 100))
+    served, refused = SYMBOLS[:25], SYMBOLS[25:50]
+    night.track([*served, *refused])
+    for symbol in refused:
         night.vendor.script(symbol, server.status(429))
     run = night.run()
     assert not run.success
     assert "rate_limited" in run.failure
-    stored = night.stored()
-    assert [symbol for symbol in SYMBOLS if stored[symbol]] == SYMBOLS[:25]
-    assert len(night.vendor.asked("S025")) == 4
+    assert [symbol for symbol, bars in night.stored().items() if bars] == served
+    assert [request.key for request in night.vendor.requests[25:]] == [refused[0]] * 4
     assert night.vendor.most_within(1.0) <= RATE + 1
-    for symbol in SYMBOLS[25:]:
+    for symbol in refused:
         night.vendor.script(symbol, good)
     assert night.run().success
-    assert night.asked() == SYMBOLS[25:]
+    assert night.asked() == refused
+
+
+def test_the_key_of_a_vendor_is_seen_by_nobody(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    contract = "ABC250718C00100000"
+    night.track(SYMBOLS[:1])
+    with night.database.begin() as connection:
+        import_listings(connection, [option(contract)])
+        lot = NewLot(
+            symbol=contract,
+            investment_class="OPTIONS",
+            quantity=Decimal(1),
+            entry_price=Decimal(1),
+            entry_date=DAYS[3],
+        )
+        create_portfolio(connection, user="ann", name="A", equity=Decimal(1000), as_of=DAYS[2], lots=[lot])
+    with stand_in(PolygonMarketplace().routes) as polygon:
+        monkeypatch.setenv("POLYGON_API_KEY", KEY)
+        monkeypatch.setenv("POLYGON_BASE_URL", polygon.url)
+        polygon.script(contract, server.status(403, body={"error": f"Unknown API Key {KEY}"}))
+        run = night.run()
+        assert run.success
+        # It is sent, and that is all.
+        assert KEY in str(polygon.requests[0].headers)
+    assert "refused" in run.metadata("symbol_prices")["problems"]
+    told = [str(event) for event in run.result.all_events]
+    told += [caplog.text, *capfd.readouterr(), str(run.result.dagster_run)]
+    told += [str(rows_of(night.database, f"SELECT * FROM {table}")) for table in ("batch_runs", "symbol_universe")]
+    assert [text for text in told if KEY in text] == []
 
 
 def _take(symbols: Iterator[str], items: dict[str, Any]) -> dict[str, tuple[str, Any]]:

@@ -11,8 +11,9 @@ from sigmasight_assets.market_data.combined import NO_OPTION_PRICES, WithOptions
 from sigmasight_assets.market_data.polygon import PolygonOptions
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.market_data.vendor_calls import CallRules
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.orchestration.price_requests import ADJUSTED_CONTRACT
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.universe import import_listings, read_universe

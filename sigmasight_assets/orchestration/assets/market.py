@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.orchestration.price_progress import PriceProgress
-from sigmasight_assets.orchestration.price_update import PriceUpdate, update_prices
+from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
@@ -174,6 +175,7 @@ def _price_metadata(update: PriceUpdate, step: Step, market: MarketSource) -> di
         "problems": _reasons_table(update.problems),
         "action_problems": markdown_table(("symbol", "problem"), sorted(update.action_problems)),
         "delisted": _reasons_table(update.delisted),
+        "put_right": _reasons_table(update.notes),
         "restated_sessions": markdown_table(("session",), [(day,) for day in sorted(update.restated_sessions)]),
         "marked": markdown_table(
             ("symbol with figures to recompute",), [(symbol,) for symbol in sorted(update.marked)]
