@@ -94,6 +94,9 @@ class TestList:
         for symbol, other in (("AAA", "25.25"), ("BBB", "25.2501"), ("CCC", "24.7499"), ("DDD", "24.75")):
             fallen(database, symbol)
             compare(database, symbol, FALLEN, "25", other)
+        # A move that was followed by another bar, and is not what was confirmed.
+        store_bars(database, "EEE", dict.fromkeys(DAYS[:-2], "100") | {DAYS[-2]: "25", FALLEN: "26"})
+        compare(database, "EEE", DAYS[-2], "24", "24")
         assert waiting(database) == ["BBB", "CCC"]
 
     def test_an_option_contract_is_in_no_doubt(self, database: Database) -> None:

@@ -110,10 +110,11 @@ class TestAsking:
         assert rows_of(database, "SELECT * FROM price_quarantine") == []
 
     def test_what_only_the_second_has_served_is_not_compared_with_itself(
-        self, database: Database, both: WithSecond, first: FailingMarket
+        self, database: Database, both: WithSecond, first: FailingMarket, second: FailingMarket
     ) -> None:
         first.failed = {"BBB": "timeout: late"}
         result = checked(database, both)
+        assert sorted(item.symbol for item in second.requests) == ["AAA", "BBB", "NEW"]
         assert (result.compared, set(result.not_compared)) == (2, {"BBB"})
         assert "only the second market" in result.not_compared["BBB"]
 

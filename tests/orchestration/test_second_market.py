@@ -1,5 +1,7 @@
 """Nights on which the first market is down: what the second serves is stored under its name, and replaced later."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError
-from sigmasight_assets.market_data.protocol import DIVIDEND, SPLIT
+from sigmasight_assets.market_data.protocol import DIVIDEND, SPLIT, BarRequest, FetchResult
 from sigmasight_assets.market_data.second_source import WithSecond
 from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.storage.database import Database
@@ -33,6 +35,19 @@ YESTERDAY = DAYS[-3]
 AWAY = MarketDataError("unreachable: nobody answers")
 # The columns that tell when and in which order rows were written.
 WRITTEN = ("fetched_at", "added_at", "detected_at", "restatement_id", "learnt_at", "action_id")
+
+
+@dataclass
+class Overtaken(FailingMarket):
+    """A market during whose first answer something else happens."""
+
+    meanwhile: Callable[[], object] | None = field(default=None, kw_only=True)
+
+    def fetch_bars(self, requests: Sequence[BarRequest]) -> FetchResult:
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        return super().fetch_bars(requests)
 
 
 @pytest.fixture
@@ -162,6 +177,26 @@ class TestServing:
         assert of_second(database) == []
         assert (update.taken_over, update.inserted) == (served, 1)
         assert symbols(database)["AAA"].history_from == HISTORY_START
+
+    def test_all_of_a_history_that_only_the_second_has_served_is_replaced(
+        self, database: Database, both: WithSecond, first: FailingMarket
+    ) -> None:
+        """The window of the run begins later than what is stored, and each source has a scale of its own."""
+        track(database, both)
+        outage(database, both)
+        run(database, both, history_start=DAYS[15])
+        assert of_second(database) == DAYS[:0]
+        assert stored_bar(database, DAYS[0])["adj_close_price"] == first.bars["AAA", DAYS[0]][4]
+
+    def test_what_somebody_else_has_stored_meanwhile_stays(
+        self, database: Database, both: WithSecond, first: FailingMarket, second: FailingMarket
+    ) -> None:
+        evening(database, both, YESTERDAY)
+        back = failing(first, "first")
+        overtaken = Overtaken(**vars(second), meanwhile=lambda: run(database, back))
+        update = outage(database, WithSecond(first, overtaken))
+        assert of_second(database) == []
+        assert (update.inserted, update.restated, stored_bar(database, TODAY)["volume"]) == (0, 0, 1000)
 
     def test_when_both_are_down_the_night_fails(
         self, database: Database, both: WithSecond, second: FailingMarket
@@ -339,6 +374,7 @@ class TestReturn:
         first.actions["AAA", DAYS[-4], DIVIDEND] = (None, None, 1.0)
         evening(database, both, YESTERDAY)
         second.pay("AAA", TODAY, 2.0)
+        second.actions["AAA", YESTERDAY, DIVIDEND] = (None, None, 3.0)
         outage(database, both)
         # What it does not say of the past is not withdrawn.
         assert stated(database) == {("AAA", DAYS[-4], DIVIDEND): "1", ("AAA", TODAY, DIVIDEND): "2"}
