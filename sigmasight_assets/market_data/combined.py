@@ -21,6 +21,8 @@ from sigmasight_assets.market_data.protocol import (
 )
 
 OPTION_VENDOR = "polygon"
+# So many are no longer about single contracts, and each costs a turn of 12 seconds.
+REFUSALS_IN_A_ROW = 3
 NO_OPTION_PRICES = "no source of option prices: set POLYGON_API_KEY"
 
 
@@ -28,14 +30,15 @@ class WithOptions:
     """A source of shares, and beside it one of option contracts, if there is any.
 
     Contracts never keep the shares from being answered for: what goes wrong with their source is the outcome of each
-    contract that was to be asked for. After that source is down or wants fewer calls than its own patience allows, this
-    object, which is one step's, asks it no more.
+    contract that was to be asked for. After that source is down, refuses three contracts in a row or wants fewer calls
+    than its own patience allows, this object, which is one step's, asks it no more.
     """
 
     def __init__(self, shares: MarketSource, options: MarketSource | None) -> None:
         self._shares = shares
         self._options = options
         self._given_up: str | None = None
+        self._refusals = 0
 
     @property
     def name(self) -> str:
@@ -105,9 +108,11 @@ class WithOptions:
             answer = self._options.fetch_bars(requests)
         except MarketDataError as error:
             # A refusal may be about this contract's window alone: plans do not reach back for ever.
-            if not isinstance(error, MarketSetupError):
+            self._refusals += isinstance(error, MarketSetupError)
+            if not isinstance(error, MarketSetupError) or self._refusals == REFUSALS_IN_A_ROW:
                 self._given_up = f"{_word(error)}: not asked for, since {error}"
             return _without_bars(requests, SymbolOutcome(Outcome.FAILED, f"{_word(error)}: {error}"))
+        self._refusals = 0
         sources = dict.fromkeys(answer.outcomes, self._options.name)
         return FetchResult(answer.bars, answer.outcomes, answer.actions, {**sources, **answer.sources})
 

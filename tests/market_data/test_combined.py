@@ -158,6 +158,23 @@ def test_a_refusal_is_each_contract_s_own(shares: ScriptedMarket, options: Polyg
     assert "POLYGON_API_KEY" in answer.outcomes[CALL].detail
 
 
+def test_a_key_that_is_refused_is_not_tried_on_every_contract(
+    shares: ScriptedMarket, options: PolygonOptions, vendor: StandIn
+) -> None:
+    contracts = [f"ABC250718C{strike:08d}" for strike in (100_000, 105_000, 110_000, 115_000, 120_000)]
+    for symbol in contracts:
+        vendor.script(symbol, server.status(401))
+    answer = WithOptions(shares, options).fetch_bars(requests(*contracts, "AAPL"))
+    assert outcomes(answer) == {"AAPL": Outcome.OK, **dict.fromkeys(contracts, Outcome.FAILED)}
+    assert [request.key for request in vendor.requests] == contracts[:3]
+    assert answer.outcomes[contracts[4]].detail.startswith("refused: not asked for, since ")
+    # An answer between them shows that the key is none of it.
+    vendor.script(contracts[1], server.good)
+    vendor.requests.clear()
+    WithOptions(shares, options).fetch_bars(requests(*contracts))
+    assert [request.key for request in vendor.requests] == contracts
+
+
 class Away(ScriptedMarket):
     """A market that does not answer."""
 
