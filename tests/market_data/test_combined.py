@@ -59,7 +59,7 @@ def vendor() -> Iterator[StandIn]:
 def options(vendor: StandIn) -> PolygonOptions:
     """The vendor is down as soon as one call has failed."""
     rules = CallRules(base_url=vendor.url, timeout=5.0)
-    patience = Patience("polygon", rules, limited_attempts=1, failed_attempts=1, failures_in_a_row=1)
+    patience = Patience("polygon", rules, limited_attempts=1, failed_attempts=1, failures_in_a_row=1, rest=0.0)
     return PolygonOptions("a-key", rules, patience=patience)
 
 

@@ -95,7 +95,7 @@ class TestFailures:
             assert elsewhere.requests == []
 
     def test_too_many_calls_are_made_later(self, new_source: Callable[..., YahooMarket], vendor: StandIn) -> None:
-        source = new_source(first_pause=0.0)
+        source = new_source(first_pause=0.0, rest=0.0)
         vendor.script("ABC", server.status(429), server.status(429, retry_after="0"), server.good)
         assert ask(source).outcomes["ABC"].outcome is Outcome.OK
         assert len(vendor.requests) == 3
@@ -103,7 +103,7 @@ class TestFailures:
     def test_too_many_calls_for_ever_are_an_error_that_says_when_to_come_back(
         self, new_source: Callable[..., YahooMarket], vendor: StandIn
     ) -> None:
-        source = new_source(first_pause=0.0)
+        source = new_source(first_pause=0.0, rest=0.0)
         vendor.default = server.status(429)
         with pytest.raises(RateLimitedError, match="429"):
             ask(source)
