@@ -23,14 +23,18 @@ from sigmasight_assets.storage.universe import TrackedSymbol, read_universe
 LARGEST_AGE = timedelta(days=6)
 # Symbols per vendor request and transaction: what is stored stays stored when a later batch fails.
 BATCH_SYMBOLS = 500
+# Of a source that is asked about one symbol at a time and tells profiles of now, a night takes one of so many parts of
+# the universe: a week has five nights, and prices wait behind profiles.
+NIGHTS = 5
 
 
 @dataclass
 class ProfileUpdate:
-    """Profiles stored, symbols that needed none, and why others have none."""
+    """Profiles stored, symbols that needed none or were left to another night, and why others have none."""
 
     captured: int = 0
     already_fresh: int = 0
+    postponed: int = 0
     without_profile: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,7 +51,8 @@ def update_profiles(
 
     Dated profiles are those of the week's first session at which the source has one, whether or not that session was
     asked for: which ones are stored does not depend on the order of the runs. A source whose profiles are those of now
-    is asked once, as of ``newest_session``, whatever the sessions, for what is older than six days.
+    is asked once, as of ``newest_session``, whatever the sessions, for what is older than six days; where each symbol
+    is a call, of no more than a fifth of all, unless ``symbols`` says of which.
     """
     with database.begin() as connection:
         universe = read_universe(connection)
@@ -59,11 +64,14 @@ def update_profiles(
     update, asked = ProfileUpdate(), set()
     for day, since in days.items():
         due = [item.symbol for item in tracked if _is_due(item, captures.get(item.symbol, []), day, since)]
+        if symbols is None and not dated and source.symbols_per_call == 1:
+            tonight = _of_the_night(due, day, most=-(-len(tracked) // NIGHTS))
+            update.postponed, due = len(due) - len(tonight), tonight
         asked.update(due)
         for first in range(0, len(due), BATCH_SYMBOLS):
             for symbol in _capture(database, source, due[first : first + BATCH_SYMBOLS], day, update):
                 insort(captures.setdefault(symbol, []), day)
-    update.already_fresh = len(tracked) - len(asked)
+    update.already_fresh = len(tracked) - len(asked) - update.postponed
     return update
 
 
@@ -79,6 +87,12 @@ def _is_due(item: TrackedSymbol, captured: Sequence[date], day: date, since: dat
         return False
     earlier = bisect_right(captured, day)
     return earlier == 0 or captured[earlier - 1] < since
+
+
+def _of_the_night(due: Sequence[str], day: date, *, most: int) -> list[str]:
+    """So many of the symbols that are due, from another one on each weekday: some never get a profile."""
+    start = day.weekday() * most % max(1, len(due))
+    return [*due[start:], *due[:start]][:most]
 
 
 def _capture(

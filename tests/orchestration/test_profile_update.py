@@ -14,7 +14,7 @@ from sigmasight_assets.orchestration.profile_update import ProfileUpdate, update
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.contents import execute, rows_of
-from tests.orchestration.markets import ScriptedMarket, option
+from tests.orchestration.markets import ScriptedMarket, option, stock
 from tests.orchestration.price_runs import DAYS, TODAY, TOMORROW, track
 
 # A Monday; the week has no holiday.
@@ -213,3 +213,32 @@ def test_an_update_of_some_symbols_leaves_the_others(tracked: Database, market: 
     update_profiles(tracked, market, exchange_calendar(), sessions=[MONDAY], newest_session=TODAY, symbols=[])
     assert asked(market) == []
     assert captured(tracked) == [("AAA", MONDAY)]
+
+
+class TestOneByOne:
+    """A source of profiles of now that is asked about one symbol at a time."""
+
+    @pytest.fixture
+    def market(self, market: ScriptedMarket) -> ScriptedMarket:
+        market.supplies_dated_profiles, market.symbols_per_call = False, 1
+        market.descriptions = [stock(f"S{number:02d}") for number in range(12)]
+        market.profiles = {item.symbol: {} for item in market.descriptions[2:]}
+        return market
+
+    def test_a_week_brings_them_all_a_fifth_a_night(self, tracked: Database, market: ScriptedMarket) -> None:
+        nights = []
+        for day in WEEK[:5]:
+            found = update(tracked, market, day, newest=day)
+            nights.append([symbol for _, symbols in asked(market) for symbol in symbols])
+            assert found.captured + found.already_fresh + found.postponed + len(found.without_profile) == 12
+        assert [len(night) for night in nights] == [3] * 5
+        assert {symbol for symbol, _ in captured(tracked)} == {item.symbol for item in market.descriptions[2:]}
+
+    def test_symbols_that_somebody_waits_for_are_asked_for_at_once(
+        self, tracked: Database, market: ScriptedMarket
+    ) -> None:
+        wanted = [f"S{number:02d}" for number in range(2, 9)]
+        found = update_profiles(
+            tracked, market, exchange_calendar(), sessions=[MONDAY], newest_session=MONDAY, symbols=wanted
+        )
+        assert (found.captured, found.postponed) == (7, 0)

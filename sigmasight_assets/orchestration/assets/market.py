@@ -103,6 +103,7 @@ def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
     step.counts = {
         "captured": update.captured,
         "already_fresh": update.already_fresh,
+        "left_to_other_nights": update.postponed,
         "symbols_without_profile": len(update.without_profile),
     }
     return dg.MaterializeResult(
