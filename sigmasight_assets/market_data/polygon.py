@@ -7,7 +7,6 @@ a page of HTML for a contract without trades.
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError
-from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT, parse_occ_symbol
+from sigmasight_assets.market_data.options import parse_occ_symbol
 from sigmasight_assets.market_data.protocol import (
     BAR_SCHEMA,
     PROFILE_SCHEMA,
@@ -47,14 +46,6 @@ UNKNOWN = "Polygon knows no such contract"
 Read = TypeVar("Read")
 # Symbol, date and the six numbers.
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ContractTerms:
-    """How many dollars a price of 1 stands for in one contract, or None and why that is not known."""
-
-    multiplier: int | None
-    reason: str = ""
 
 
 class PolygonOptions:
@@ -102,19 +93,6 @@ class PolygonOptions:
         """None: a contract is no company."""
         return ProfileResult(PROFILE_SCHEMA.empty_table(), dict.fromkeys(symbols, "a contract has no profile"))
 
-    def contract_terms(self, symbol: str) -> ContractTerms:
-        """The multiplier of a contract, also of an adjusted one, as far as the vendor's reference data states it.
-
-        They state what a contract delivers. Only for 100 shares and nothing else does that say what a price of 1 is:
-        after a reverse split 10 shares are delivered at 100 times the price, after a split of 3 for 2 it may be 150
-        shares at 150 times. Raises like ``fetch_bars``, and ``MarketDataError`` for what is no option.
-        """
-        ticker = _ticker(symbol)
-        try:
-            return self._ask(lambda: self._read_terms(ticker)) or ContractTerms(None, UNKNOWN)
-        except VendorCallError as error:
-            return ContractTerms(None, str(error))
-
     def _fetch(self, request: BarRequest) -> tuple[SymbolOutcome, list[Row]]:
         try:
             ticker = _ticker(request.symbol)
@@ -152,10 +130,6 @@ class PolygonOptions:
             )
         )
         return None if answer is None else _bars(answer, ticker, request.symbol)
-
-    def _read_terms(self, ticker: str) -> ContractTerms | None:
-        answer = self._answer(lambda client: client.get_options_contract(ticker, raw=True))
-        return None if answer is None else _terms(answer, ticker)
 
     def _answer(self, call: Callable[[Any], Any]) -> dict[str, Any] | None:
         """What one call brought, None when the vendor does not know the contract; else ``VendorCallError``."""
@@ -237,19 +211,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _terms(answer: dict[str, Any], ticker: str) -> ContractTerms:
-    contract = answer.get("results")
-    if not isinstance(contract, dict) or contract.get("ticker") != ticker:
-        raise _garbage("the answer is not about the contract")
-    shares = _number(contract.get("shares_per_contract"))
-    if contract.get("additional_underlyings"):
-        return ContractTerms(None, "it delivers more than shares of one company")
-    if shares != SHARES_PER_CONTRACT:
-        delivered = "an unknown number of" if shares is None else f"{shares:g}"
-        return ContractTerms(None, f"it delivers {delivered} shares, and what its price is multiplied by is not stated")
-    return ContractTerms(SHARES_PER_CONTRACT)
 
 
 def _garbage(detail: str) -> VendorCallError:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError, RateLimitedError
-from sigmasight_assets.market_data.polygon import ContractTerms, PolygonOptions
+from sigmasight_assets.market_data.polygon import PolygonOptions
 from sigmasight_assets.market_data.protocol import BAR_SCHEMA, BarRequest, FetchResult, Outcome
 from sigmasight_assets.market_data.validation import validate_bars
 from sigmasight_assets.market_data.vendor_calls import CallRules
@@ -298,51 +298,6 @@ def test_a_source_of_contracts_lists_and_describes_nothing(source: PolygonOption
     assert vendor.requests == []
 
 
-ADJUSTED = "AAPL1240719C00150000"
-NOT_STATED = "and what its price is multiplied by is not stated"
-
-
-@pytest.mark.parametrize(
-    ("terms", "expected"),
-    [
-        ({}, ContractTerms(100)),
-        ({"shares_per_contract": 100, "additional_underlyings": []}, ContractTerms(100)),
-        (
-            {"shares_per_contract": 10},
-            ContractTerms(None, "it delivers 10 shares, and what its price is multiplied by is not stated"),
-        ),
-        (
-            {"shares_per_contract": "many"},
-            ContractTerms(
-                None, "it delivers an unknown number of shares, and what its price is multiplied by is not stated"
-            ),
-        ),
-        (
-            {"additional_underlyings": [{"type": "currency", "underlying": "USD", "amount": 6.53}]},
-            ContractTerms(None, "it delivers more than shares of one company"),
-        ),
-    ],
-)
-def test_terms_are_known_only_of_what_delivers_100_shares(
-    vendor: StandIn, market: PolygonMarketplace, source: PolygonOptions, terms: dict[str, Any], expected: ContractTerms
-) -> None:
-    market.terms[ADJUSTED] = terms
-    assert source.contract_terms(ADJUSTED) == expected
-    assert vendor.requests[0].path == f"/v3/reference/options/contracts/O:{ADJUSTED}"
-
-
-def test_terms_that_do_not_come_have_a_reason(
-    vendor: StandIn, market: PolygonMarketplace, source: PolygonOptions
-) -> None:
-    assert source.contract_terms(ADJUSTED) == ContractTerms(None, "Polygon knows no such contract")
-    market.terms[ADJUSTED] = {"ticker": f"O:{CALL}"}
-    assert source.contract_terms(ADJUSTED) == ContractTerms(None, "garbage: the answer is not about the contract")
-    vendor.script(ADJUSTED, server.sends({"status": "OK", "results": []}))
-    assert source.contract_terms(ADJUSTED) == ContractTerms(None, "garbage: the answer is not about the contract")
-    with pytest.raises(MarketDataError, match="is not an OCC option symbol"):
-        source.contract_terms("AAPL")
-
-
 def echo(code: int) -> Behaviour:
     """An answer that repeats what was sent, as some gateways do."""
 
@@ -378,13 +333,9 @@ def test_the_key_is_in_no_error_no_log_and_no_answer(
     vendor.default = KEEPERS[name]
     source = PolygonOptions(KEY, rules, patience=Patience("polygon", rules, failures_in_a_row=2))
     told = [repr(source), str(source)]
-    calls: list[Callable[[], object]] = [
-        lambda: fetch(source, CALL, PUT).outcomes,
-        lambda: source.contract_terms(CALL),
-    ]
-    for call in calls:
+    for symbol in (CALL, PUT):
         try:
-            told.append(repr(call()))
+            told.append(repr(fetch(source, symbol).outcomes))
         except MarketDataError as error:
             told += chain(error)
     assert vendor.requests[0].headers["Authorization"] == f"Bearer {KEY}"

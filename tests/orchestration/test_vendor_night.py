@@ -5,13 +5,16 @@ with its cause, nothing of what was garbage is stored, the rate holds, and a sec
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from sigmasight_assets.sessions import exchange_calendar
@@ -20,7 +23,7 @@ from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from sigmasight_assets.storage.universe import import_listings
 from sigmasight_assets.storage.vendor_turns import VendorTurns
 from tests.orchestration.contents import rows_of
-from tests.orchestration.deployments import Deploy, Run
+from tests.orchestration.deployments import PARTITION, Deploy, Run, load_definitions
 from tests.orchestration.markets import option, stock
 from tests.vendors import server, yahoo
 from tests.vendors.polygon import PolygonMarketplace
@@ -176,6 +179,31 @@ def test_a_vendor_that_refuses_everybody_ends_the_run_and_keeps_what_came(
         night.vendor.script(symbol, good)
     assert night.run().success
     assert night.asked() == refused
+
+
+def fetch_prices(database_url: str) -> None:
+    """The run of a worker of its own, by the settings of its environment."""
+    load_definitions(Database(database_url)).resolve_job_def("symbol_layer").execute_in_process(
+        tags={PARTITION: str(TONIGHT)}, asset_selection=[dg.AssetKey("symbol_prices")]
+    )
+
+
+def test_a_worker_that_is_killed_loses_nothing_that_it_has_fetched(night: Night) -> None:
+    night.track(SYMBOLS[:60])
+    worker = get_context("spawn").Process(target=fetch_prices, args=(night.database.url,))
+    worker.start()
+    while len(night.vendor.requests) < 25:
+        assert worker.is_alive()
+        time.sleep(0.01)
+    worker.kill()
+    worker.join()
+    kept = [symbol for symbol, bars in night.stored().items() if bars]
+    answered = [request.key for request in night.vendor.requests]
+    # The newest answer may have been on its way into the database, and one more request on its way out.
+    assert answered[:-2] == kept[: len(answered) - 2]
+    assert night.run().success
+    assert night.asked() == [symbol for symbol in night.symbols if symbol not in kept]
+    assert night.stored() == {symbol: truth(number, DAYS) for number, symbol in enumerate(night.symbols)}
 
 
 def test_the_key_of_a_vendor_is_seen_by_nobody(

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from tests.vendors.server import Page
 
 AGGREGATES = re.compile(r"/v2/aggs/ticker/([^/]+)/range/1/day/([^/]+)/([^/]+)")
-CONTRACTS = re.compile(r"/v3/reference/options/contracts/([^/]+)")
 NEW_YORK = ZoneInfo("America/New_York")
 
 UNKNOWN_KEY = {"status": "ERROR", "request_id": "r1", "error": "Unknown API Key"}
@@ -32,10 +31,9 @@ Day = tuple[float, float, float, float, float]
 
 @dataclass
 class PolygonMarketplace:
-    """Days and terms by contract, without the vendor's prefix; ``routes`` are what a stand-in needs."""
+    """Days by contract, without the vendor's prefix; ``routes`` are what a stand-in needs."""
 
     days: dict[str, dict[date, Day]] = field(default_factory=dict)
-    terms: dict[str, dict[str, Any]] = field(default_factory=dict)
     status: str = "OK"
 
     def routes(self, path: str, query: Mapping[str, str]) -> tuple[str, Page]:
@@ -43,12 +41,6 @@ class PolygonMarketplace:
         if found := AGGREGATES.fullmatch(path):
             ticker, first, last = found.groups()
             return _symbol(ticker), Page(self._aggregates(ticker, first, last, query))
-        if found := CONTRACTS.fullmatch(path):
-            symbol = _symbol(found[1])
-            if symbol not in self.terms:
-                return symbol, Page(NOT_FOUND, 404)
-            terms = {"ticker": found[1], "shares_per_contract": 100, **self.terms[symbol]}
-            return symbol, Page({"status": self.status, "request_id": "r5", "results": terms})
         return path, Page(b"404 page not found", 404, content_type="text/plain")
 
     def _aggregates(self, ticker: str, first: str, last: str, query: Mapping[str, str]) -> dict[str, Any]:
