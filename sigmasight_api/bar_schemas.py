@@ -20,14 +20,14 @@ class SuspectBar(Model):
     previous_session: date | None = Field(
         description="Session of the symbol's bar before it; null when it is the first", examples=["2025-07-30"]
     )
-    previous_close_price: Price | None
+    previous_close_price: Price | None = Field(description="Close of the bar before it, USD; null when it is the first")
     move_percent: float | None = Field(
         description="100 x (close / previous close - 1); null without a previous bar", examples=[-75.0]
     )
     second_source: str | None = Field(
         description="The market that states the close otherwise; null when the doubt is the move", examples=["files"]
     )
-    second_close_price: Price | None
+    second_close_price: Price | None = Field(description="Close as the second market states it, USD; null without one")
     since: datetime = Field(description="When the bar was stored, UTC", examples=["2025-08-01T01:00:04Z"])
     is_published: bool = Field(
         description="Whether published figures of the session rest on it: their quality is suspect", examples=[True]
