@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from sigmasight_api.answers import stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
 from sigmasight_api.formats import cents, optional_cents, optional_number
 from sigmasight_api.schemas import (
@@ -38,12 +39,7 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
     result = portfolio_exposures(positions, view.betas, equity=np.array([equity]))
     missing = np.isnan(view.betas[valued.rows])
     return AnalyticsAnswer[FactorExposures](
-        portfolio_id=book.public_id,
-        as_of=view.as_of,
-        generation=view.generation,
-        equity=optional_cents(book.equity),
-        equity_session=book.equity_session,
-        ratios_reason=_ratios_reason(equity),
+        **stated(book, view),
         coverage=optional_number(result.coverage[0]),
         private_share=private_share(valued, options, holdings.private, view),
         excluded=_excluded(holdings, options, valued, missing, view),
@@ -54,12 +50,6 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
             provider_beta=_provider_beta(valued, view, equity=equity),
         ),
     )
-
-
-def _ratios_reason(equity: float) -> Literal["no_snapshot", "equity_not_positive"] | None:
-    if np.isnan(equity):
-        return "no_snapshot"
-    return None if equity > 0 else "equity_not_positive"
 
 
 def _factors(result: PortfolioExposures, *, nothing_priced: bool) -> list[FactorExposure]:

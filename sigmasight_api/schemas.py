@@ -178,7 +178,8 @@ class Excluded(Model):
     symbol: str = Field(description="Ticker", examples=["NEWCO"])
     reason: str = Field(
         description="no_price: no published close within 5 sessions; short_history, constant: too little to estimate "
-        "from; no_exposures: none published within 5 sessions; options, private: the class has no exposures",
+        "from; no_exposures: none published within 5 sessions; options, private: the class has no exposures; "
+        "no_valuation: its owner has not valued it",
         examples=["short_history"],
     )
 
@@ -197,7 +198,7 @@ class Carried(Model):
     symbol: str = Field(description="Ticker", examples=["BRK-B"])
     close_session: date = Field(description="Session of the close it is valued at", examples=["2025-07-30"])
     factors_session: date | None = Field(
-        description="Session of the oldest exposure used; null when it has none", examples=["2025-07-30"]
+        description="Session of the oldest exposure used; null when none is", examples=["2025-07-30"]
     )
 
 
@@ -215,7 +216,9 @@ class AnalyticsAnswer(Model, Generic[Data]):
         description="Why ratios to equity are null; null when they are given", examples=[None]
     )
     coverage: float | None = Field(
-        description="Share of |market value| of PUBLIC positions with all twelve exposures; null without any value",
+        description="What share of the book the numbers contain. Factor exposures: of |market value| of PUBLIC "
+        "positions, those with all twelve. Concentration: of the number of positions, those with a value. Null without "
+        "any",
         examples=[0.998],
     )
     private_share: float | None = Field(
@@ -263,6 +266,31 @@ class FactorExposures(Model):
 
     factors: list[FactorExposure] = Field(description="One per factor; numbers are null where nothing is known")
     provider_beta: ProviderBeta = Field(description="To compare with Market Beta; published with the closes")
+
+
+class HeldWeight(Model):
+    """What is held of one symbol."""
+
+    symbol: str = Field(description="Ticker, OCC symbol, or the owner's name of a private asset", examples=["AAPL"])
+    investment_class: str = Field(description="PUBLIC, OPTIONS or PRIVATE", examples=["PUBLIC"])
+    market_value: Money = Field(description="Signed value, USD; negative is short")
+    weight: float = Field(description="|market_value| / sum of |market_value|, dimensionless", examples=[0.12])
+
+
+class Concentration(Model):
+    """How much of the book lies in how few positions: lots of a symbol are one, whatever its class."""
+
+    herfindahl: float | None = Field(
+        description="Sum of squared weights x 10,000: 10,000 is a single position; null when nothing has a value",
+        examples=[820.5],
+    )
+    effective_positions: float | None = Field(
+        description="How many positions of equal weight would have this index: 10,000 / herfindahl", examples=[12.2]
+    )
+    top_3: float | None = Field(description="Weight of the three largest together, dimensionless", examples=[0.41])
+    top_10: float | None = Field(description="Weight of the ten largest together, dimensionless", examples=[0.87])
+    positions: int = Field(description="Positions that have a value", examples=[23])
+    largest: list[HeldWeight] = Field(description="The ten largest, largest first")
 
 
 class SymbolFactor(Model):

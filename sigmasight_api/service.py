@@ -1,16 +1,17 @@
 """What owners can read: portfolios, snapshots, analytics and symbols. Knows nothing of HTTP."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book, HoldingsCache, Lot
+from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot
 from sigmasight_api.cache import ViewCache
+from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
@@ -18,6 +19,7 @@ from sigmasight_api.positions import lots_held, position_answers, symbols_withou
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
+    Concentration,
     FactorExposures,
     Listing,
     Portfolio,
@@ -29,6 +31,8 @@ from sigmasight_api.schemas import (
 from sigmasight_api.symbols import symbol_answer, symbol_status, unpriced_reason
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
+
+Answer = TypeVar("Answer")
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 # Each attempt after the first needs a publication that touches this portfolio within the same few milliseconds.
@@ -76,7 +80,17 @@ class Reads:
         return Listing[Position](items=items, total=len(listed)), view.generation
 
     def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
-        """Factor exposures of one of the user's portfolios, all numbers of one generation.
+        """Factor exposures of one of the user's portfolios, all numbers of one generation."""
+        return self._consistent(user_id, portfolio_id, factor_exposures)
+
+    def concentration(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[Concentration]:
+        """How much of one of the user's portfolios lies in how few positions, at one generation."""
+        return self._consistent(user_id, portfolio_id, concentration)
+
+    def _consistent(
+        self, user_id: int, portfolio_id: str, compute: Callable[[Book, Holdings, MarketView], Answer]
+    ) -> Answer:
+        """What is computed of a portfolio, all numbers of one generation.
 
         The view is taken before the book is read: a snapshot that is not newer than the view then is the one that
         was current at the view's generation. A newer one means the view is behind, so it is brought up first.
@@ -90,7 +104,7 @@ class Reads:
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
                 if attempt == 0:
                     self._cache.count("hit")
-                return factor_exposures(book, holdings, view)
+                return compute(book, holdings, view)
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError(f"Portfolio {public_id} was published again each time it was read")
 

@@ -11,7 +11,7 @@ from itertools import compress
 
 import numpy as np
 
-from sigmasight_api.books import PRIVATE, Holdings, Lot, Shares
+from sigmasight_api.books import OPTIONS, PRIVATE, PUBLIC, Holdings, Lot, Shares
 from sigmasight_api.view import MarketView
 from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
@@ -79,6 +79,41 @@ def private_share(
     contracts = sum(abs(quantity) * _close(symbol, view) for symbol, quantity in options.items())
     gross = own + float(np.abs(valued.market_value).sum()) + contracts * SHARES_PER_CONTRACT / MONEY_UNITS
     return own / gross if gross > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BookValues:
+    """Signed values in USD of everything held that has one, by class and symbol, and what has none.
+
+    A PRIVATE lot goes by its owner's name for it, which may be a ticker too.
+    """
+
+    values: Mapping[tuple[str, str], float]
+    without: tuple[tuple[str, str], ...]
+
+
+def book_values(
+    valued: ValuedPositions, options: Mapping[str, int], private: Sequence[Lot], view: MarketView
+) -> BookValues:
+    """Of PUBLIC positions, option contracts and private lots, those of one name together."""
+    values = {
+        (PUBLIC, symbol): value for symbol, value in zip(valued.symbols, valued.market_value.tolist(), strict=True)
+    }
+    without = [(PUBLIC, symbol) for symbol in valued.unpriced]
+    for symbol, quantity in options.items():
+        close = _close(symbol, view)
+        if close:
+            values[OPTIONS, symbol] = quantity * close * SHARES_PER_CONTRACT / MONEY_UNITS
+        else:
+            without.append((OPTIONS, symbol))
+    for lot in private:
+        valuation = lot.valuation_at(view.as_of)
+        key = (PRIVATE, lot.symbol)
+        if valuation is None:
+            without.append(key)
+        else:
+            values[key] = values.get(key, 0.0) + float(valuation[1])
+    return BookValues({key: value for key, value in values.items() if value}, tuple(dict.fromkeys(without)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,3 +266,29 @@ def test_during_swaps_every_answer_is_of_exactly_one_generation(api: Api, databa
     for answer in answers:
         assert_of_one_generation(answer, states)
     assert len({document["generation"] for _, _, document in answers}) >= 2 * SWAPS
+
+
+def test_concentration_is_that_of_the_positions_of_every_kind(api: Api, database: Database) -> None:
+    record, generation = publish_every_kind(database)
+    api.refresh()
+    token = add_token(database, "ann")
+    answer = api.get(path_of(record).replace("factor-exposures", "concentration"), token)
+    document = answer.json()
+    assert answer.status_code == 200
+    assert answer.headers["X-Data-Generation"] == str(document["generation"]) == str(generation)
+    values: dict[tuple[str, str], Decimal] = {}
+    for item in api.get(f"/api/v1/portfolios/{record.public_id}/positions?limit=1000", token).json()["items"]:
+        if item["market_value"] is not None:
+            key = item["investment_class"], item["symbol"]
+            values[key] = values.get(key, Decimal(0)) + Decimal(item["market_value"])
+    gross = sum(abs(value) for value in values.values())
+    shares = {key: abs(value) / gross for key, value in values.items()}
+    data = document["data"]
+    assert data["positions"] == len(values)
+    assert data["herfindahl"] == pytest.approx(float(sum(share**2 for share in shares.values()) * 10_000), rel=1e-5)
+    assert data["top_3"] == pytest.approx(float(sum(sorted(shares.values())[-3:])), rel=1e-5)
+    for item in data["largest"]:
+        key = item["investment_class"], item["symbol"]
+        assert float(item["market_value"]) == pytest.approx(float(values[key]), abs=0.011)
+        assert item["weight"] == pytest.approx(float(shares[key]), rel=1e-5)
+    assert {item["investment_class"] for item in data["largest"]} >= {"PUBLIC", "OPTIONS"}

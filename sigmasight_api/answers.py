@@ -1,0 +1,54 @@
+"""What every analytics answer states of its portfolio and its market, whatever its numbers are."""
+
+from datetime import date
+from typing import Literal, TypedDict
+from uuid import UUID
+
+import numpy as np
+
+from sigmasight_api.books import Book
+from sigmasight_api.formats import optional_cents
+from sigmasight_api.schemas import Carried, Money
+from sigmasight_api.valuation import ValuedPositions
+from sigmasight_api.view import MarketView
+
+
+class Stated(TypedDict):
+    """Fields of ``AnalyticsAnswer`` that depend on the book and the view alone."""
+
+    portfolio_id: UUID
+    as_of: date | None
+    generation: int
+    equity: Money | None
+    equity_session: date | None
+    ratios_reason: Literal["no_snapshot", "equity_not_positive"] | None
+
+
+def stated(book: Book, view: MarketView) -> Stated:
+    """Of a book whose newest snapshot is not newer than the view."""
+    return Stated(
+        portfolio_id=book.public_id,
+        as_of=view.as_of,
+        generation=view.generation,
+        equity=optional_cents(book.equity),
+        equity_session=book.equity_session,
+        ratios_reason=_ratios_reason(book),
+    )
+
+
+def _ratios_reason(book: Book) -> Literal["no_snapshot", "equity_not_positive"] | None:
+    if book.equity is None:
+        return "no_snapshot"
+    return None if book.equity > 0 else "equity_not_positive"
+
+
+def carried_closes(valued: ValuedPositions, view: MarketView) -> list[Carried]:
+    """The positions that are valued at a close older than the view, for answers without exposures."""
+    if view.as_of is None:
+        return []
+    sessions = view.close_session[valued.rows]
+    older = np.flatnonzero(sessions < np.datetime64(view.as_of, "D")).tolist()
+    return [
+        Carried(symbol=valued.symbols[place], close_session=sessions[place].item(), factors_session=None)
+        for place in older
+    ]
