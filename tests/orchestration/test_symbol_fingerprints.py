@@ -62,9 +62,11 @@ def changed(before: Fingerprints, after: Fingerprints) -> dict[str, list[tuple[i
         (with_cell("volume", HISTORY - 21, PLACE, 1.0), (METRICS,)),
         (with_cell("volume", HISTORY - 22, PLACE, 1.0), ()),
         # The values stay, and metrics repeat values.
-        (with_cell("suspect", HISTORY - 90, PLACE, True), EXPOSURES),
-        (with_cell("suspect", HISTORY - 91, PLACE, True), ("spread_factors",)),
-        (with_cell("suspect", HISTORY - 181, PLACE, True), ()),
+        # A window's first return rests on the bar before it too.
+        (with_cell("suspect", HISTORY - 91, PLACE, True), EXPOSURES),
+        (with_cell("suspect", HISTORY - 92, PLACE, True), ("spread_factors",)),
+        (with_cell("suspect", HISTORY - 181, PLACE, True), ("spread_factors",)),
+        (with_cell("suspect", HISTORY - 182, PLACE, True), ()),
     ],
 )
 def test_inputs_of_a_symbol_change_its_own_fingerprints_of_the_newest_session(

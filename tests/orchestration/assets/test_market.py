@@ -123,7 +123,13 @@ def test_profiles_are_captured_and_counted(deploy: Deploy, database: Database) -
     run = deploy(database, market=market).run(JOB, DAYS[0], assets=["company_profiles"])
     assert run.success
     metadata = run.metadata("company_profiles")
-    expected = {"captured": 1, "already_fresh": 0, "symbols_without_profile": 1, "vendor_calls": 1}
+    expected = {
+        "captured": 1,
+        "already_fresh": 0,
+        "left_to_other_nights": 0,
+        "symbols_without_profile": 1,
+        "vendor_calls": 1,
+    }
     assert {name: metadata[name] for name in expected} == expected
     assert metadata["without_profile"].splitlines()[2:] == ["| BBB | no profile |"]
     # The market has no dated profiles, so they are those of the newest complete session.
@@ -165,6 +171,7 @@ def test_price_metadata_is_readable(deploy: Deploy, database: Database) -> None:
     metadata = run.metadata("symbol_prices")
     expected = {
         "symbols_requested": 4,
+        "symbols_asked_again": 0,
         "symbols_skipped": 0,
         "symbols_refetched": 0,
         "bars_inserted": 3,
@@ -178,6 +185,7 @@ def test_price_metadata_is_readable(deploy: Deploy, database: Database) -> None:
         "actions_rejected": 1,
         "symbols_marked": 0,
         "symbols_with_problems": 1,
+        "symbols_failed": 0,
         "vendor_calls": 1,
     }
     assert {name: metadata[name] for name in expected} == expected
