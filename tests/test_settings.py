@@ -78,7 +78,11 @@ def test_settings_do_not_change() -> None:
         ("MARKET", "files", "SIGMASIGHT_MARKET=files needs SIGMASIGHT_MARKET_FILES, a directory of prices.parquet"),
         ("SECOND_MARKET", "files", "SIGMASIGHT_SECOND_MARKET=files needs SIGMASIGHT_MARKET_FILES, a directory of pri"),
         ("SECOND_MARKET", "simulated", "SIGMASIGHT_SECOND_MARKET is simulated, as SIGMASIGHT_MARKET is: name another"),
-        ("SECOND_MARKET", "none", "SIGMASIGHT_SECOND_MARKET: Input should be 'simulated' or 'files' (got 'none')"),
+        (
+            "SECOND_MARKET",
+            "none",
+            "SIGMASIGHT_SECOND_MARKET: Input should be 'simulated', 'files' or 'yahoo' (got 'none')",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
