@@ -129,9 +129,7 @@ def find_marks(
 def _confirmed_moves(stored: StoredFacts, sent: PriceWindow) -> BoolArray:
     """Where (N, S) the newest stored bar was an unexplained move and bars after it are sent."""
     bars = stored.bars
-    has_action = np.zeros(bars.grid.shape, dtype=np.bool_)
-    _, cells = bars.grid.locate(stored.actions, "ex_date")
-    has_action[cells] = True
+    has_action = bars.grid.marks(stored.actions, "ex_date")
     rows = np.arange(len(bars.grid.sessions))[:, None]
     newest = rows == _last_rows(bars.has_bar)
     confirmed = _last_rows(sent.has_bar) > _last_rows(bars.has_bar)

@@ -62,11 +62,7 @@ def read_compared_closes(transaction: BulkTransaction, grid: Grid) -> ComparedCl
 
 def read_open_disputes(transaction: BulkTransaction, grid: Grid) -> BoolArray:
     """The grid's bars (N, S) that the second market states otherwise and that no operator has accepted."""
-    rows = transaction.read(OPEN_DISPUTES, _bounds(grid))
-    _, cells = grid.locate(rows, "price_date")
-    disputed = np.zeros(grid.shape, dtype=np.bool_)
-    disputed[cells] = True
-    return disputed
+    return grid.marks(transaction.read(OPEN_DISPUTES, _bounds(grid)), "price_date")
 
 
 def replace_compared_closes(

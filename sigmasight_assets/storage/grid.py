@@ -35,6 +35,13 @@ class Grid:
         inside[inside] = self.sessions[row[inside]] == dates[inside]
         return inside, (row[inside], column[inside])
 
+    def marks(self, rows: pa.Table, date_column: str) -> BoolArray:
+        """The cells (N, S) that rows lie on."""
+        _, cells = self.locate(rows, date_column)
+        marked = np.zeros(self.shape, dtype=np.bool_)
+        marked[cells] = True
+        return marked
+
     def keys(self, selected: BoolArray, date_column: str) -> pa.Table:
         """Date and symbol of the selected cells, session by session."""
         row, column = np.nonzero(selected)

@@ -214,16 +214,12 @@ def read_other_sources(transaction: BulkTransaction, sources: Collection[str], *
 
 def read_bars_of(transaction: BulkTransaction, grid: Grid, sources: Collection[str]) -> BoolArray:
     """The grid's stored bars (N, S) that came from one of the sources."""
-    found = np.zeros(grid.shape, dtype=np.bool_)
-    if sources:
-        rows = transaction.read(
-            "SELECT price_date, symbol FROM symbol_prices_daily WHERE price_date BETWEEN $1 AND $2 "
-            "AND symbol = ANY($3::text[]) AND source = ANY($4::text[])",
-            (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols), sorted(sources)),
-        )
-        _, cells = grid.locate(rows, "price_date")
-        found[cells] = True
-    return found
+    rows = transaction.read(
+        "SELECT price_date, symbol FROM symbol_prices_daily WHERE price_date BETWEEN $1 AND $2 "
+        "AND symbol = ANY($3::text[]) AND source = ANY($4::text[])",
+        (grid.sessions[0].item(), grid.sessions[-1].item(), list(grid.symbols), sorted(sources)),
+    )
+    return grid.marks(rows, "price_date")
 
 
 def quarantine_bars(
