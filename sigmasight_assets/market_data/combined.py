@@ -1,9 +1,10 @@
 """Two sources as one: option contracts are asked of a vendor of options, everything else of the market's own source."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError, RateLimitedError
+from sigmasight_assets.market_data.around import SourceAround
 from sigmasight_assets.market_data.options import parse_occ_symbol
 from sigmasight_assets.market_data.protocol import (
     BAR_SCHEMA,
@@ -14,6 +15,7 @@ from sigmasight_assets.market_data.protocol import (
     Outcome,
     ProfileResult,
     SymbolOutcome,
+    in_parts,
     joined,
     requests_by_symbol,
     second_of,
@@ -26,7 +28,7 @@ REFUSALS_IN_A_ROW = 3
 NO_OPTION_PRICES = "no source of option prices: set POLYGON_API_KEY"
 
 
-class WithOptions:
+class WithOptions(SourceAround):
     """A source of shares, and beside it one of option contracts, if there is any.
 
     Contracts never keep the shares from being answered for: what goes wrong with their source is the outcome of each
@@ -41,9 +43,9 @@ class WithOptions:
         self._refusals = 0
 
     @property
-    def name(self) -> str:
-        """That of the source of shares."""
-        return self._shares.name
+    def inner(self) -> MarketSource:
+        """The source of shares."""
+        return self._shares
 
     @property
     def names(self) -> frozenset[str]:
@@ -62,21 +64,6 @@ class WithOptions:
         shares = self._shares.own_calls
         options = None if self._options is None else self._options.own_calls
         return None if shares is None else shares + (options or 0)
-
-    @property
-    def supplies_corporate_actions(self) -> bool:
-        """Whether the source of shares does."""
-        return self._shares.supplies_corporate_actions
-
-    @property
-    def supplies_dated_profiles(self) -> bool:
-        """Whether the source of shares does."""
-        return self._shares.supplies_dated_profiles
-
-    @property
-    def symbols_per_call(self) -> int:
-        """Those of the source of shares; contracts are passed on in parts of their own source's size."""
-        return self._shares.symbols_per_call
 
     def listings(self) -> list[Listing]:
         """Those of the source of shares."""
@@ -116,10 +103,8 @@ class WithOptions:
         sources = dict.fromkeys(answer.outcomes, self._options.name)
         return FetchResult(answer.bars, answer.outcomes, answer.actions, {**sources, **answer.sources})
 
-    def _parts(self, requests: Sequence[BarRequest]) -> Iterator[Sequence[BarRequest]]:
-        size = self._options.symbols_per_call if self._options is not None else max(1, len(requests))
-        for first in range(0, len(requests), size):
-            yield requests[first : first + size]
+    def _parts(self, requests: Sequence[BarRequest]) -> list[Sequence[BarRequest]]:
+        return in_parts(requests, max(1, len(requests)) if self._options is None else self._options.symbols_per_call)
 
 
 def _is_contract(symbol: str) -> bool:

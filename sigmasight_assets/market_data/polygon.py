@@ -27,7 +27,14 @@ from sigmasight_assets.market_data.protocol import (
     SymbolOutcome,
     requests_by_symbol,
 )
-from sigmasight_assets.market_data.vendor_calls import CallRules, Failure, GuardedPool, VendorCallError, json_object
+from sigmasight_assets.market_data.vendor_calls import (
+    CallRules,
+    Failure,
+    GuardedPool,
+    VendorCallError,
+    garbage,
+    json_object,
+)
 from sigmasight_assets.market_data.vendor_patience import Patience
 
 KEY_SETTING = "POLYGON_API_KEY"
@@ -178,20 +185,20 @@ def _refusal(answer: dict[str, Any]) -> VendorCallError:
         return VendorCallError(Failure.RATE_LIMITED, "the vendor wants fewer calls")
     if status == "ERROR":
         return VendorCallError(Failure.SERVER_ERROR, "the vendor reports an error")
-    return _garbage("the answer does not say that it is one")
+    return garbage("the answer does not say that it is one")
 
 
 def _bars(answer: dict[str, Any], ticker: str, symbol: str) -> list[Row]:
     results, count = answer.get("results"), answer.get("resultsCount")
     bars = [] if results is None else results
     if not isinstance(bars, list) or (results is None and count is None):
-        raise _garbage("the answer has no list of bars")
+        raise garbage("the answer has no list of bars")
     if count is not None and count != len(bars):
-        raise _garbage(f"the answer holds {len(bars)} bars and states another number")
+        raise garbage(f"the answer holds {len(bars)} bars and states another number")
     if answer.get("ticker", None if bars else ticker) != ticker:
-        raise _garbage("the answer is about another contract")
+        raise garbage("the answer is about another contract")
     if answer.get("next_url"):
-        raise _garbage("the answer is not whole")
+        raise garbage("the answer is not whole")
     return [_bar(bar, symbol) for bar in bars]
 
 
@@ -200,7 +207,7 @@ def _bar(bar: Any, symbol: str) -> Row:
         day = datetime.fromtimestamp(bar["t"] / 1000, EXCHANGE_ZONE).date()
         return (symbol, day, *(_number(bar.get(letter)) for letter in LETTERS))
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
-        raise _garbage("the answer has a bar without a date") from None
+        raise garbage("the answer has a bar without a date") from None
 
 
 def _number(value: Any) -> float | None:
@@ -211,7 +218,3 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _garbage(detail: str) -> VendorCallError:
-    return VendorCallError(Failure.GARBAGE, detail)

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
+
+Item = TypeVar("Item")
 
 # Tickers in Yahoo spelling, such as BRK-B, and option contracts (see ``options``), which have up to 21 characters.
 TICKER = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,20}", re.ASCII)
@@ -179,6 +181,11 @@ def joined(answers: Sequence[FetchResult]) -> FetchResult:
         actions=pa.concat_tables([answer.actions for answer in answers]),
         sources={symbol: name for answer in answers for symbol, name in answer.sources.items()},
     )
+
+
+def in_parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in parts of ``size``, the last one perhaps smaller; no part of nothing."""
+    return [items[first : first + size] for first in range(0, len(items), size)]
 
 
 def requests_by_symbol(requests: Sequence[BarRequest]) -> dict[str, BarRequest]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigmasight_assets.errors import MarketDataError, MarketSetupError, RateLimitedError
+from sigmasight_assets.market_data.around import SourceAround
 from sigmasight_assets.market_data.protocol import (
     PROFILE_SCHEMA,
     BarRequest,
@@ -20,6 +21,7 @@ from sigmasight_assets.market_data.protocol import (
     Outcome,
     ProfileResult,
     SymbolOutcome,
+    in_parts,
     joined,
     requests_by_symbol,
     source_names,
@@ -27,7 +29,7 @@ from sigmasight_assets.market_data.protocol import (
 
 
 @dataclass(frozen=True)
-class WithSecond:
+class WithSecond(SourceAround):
     """The first source, and the second for what the first does not answer.
 
     Only that the first fails counts as no answer: a symbol that it does not know is not asked of the second.
@@ -37,34 +39,14 @@ class WithSecond:
     second: MarketSource
 
     @property
-    def name(self) -> str:
-        """The first's."""
-        return self.first.name
+    def inner(self) -> MarketSource:
+        """The first."""
+        return self.first
 
     @property
     def names(self) -> frozenset[str]:
         """Those of both."""
         return source_names(self.first) | source_names(self.second)
-
-    @property
-    def supplies_corporate_actions(self) -> bool:
-        """The first's."""
-        return self.first.supplies_corporate_actions
-
-    @property
-    def supplies_dated_profiles(self) -> bool:
-        """The first's."""
-        return self.first.supplies_dated_profiles
-
-    @property
-    def symbols_per_call(self) -> int:
-        """The first's; the second is asked in calls of its own size."""
-        return self.first.symbols_per_call
-
-    @property
-    def own_calls(self) -> int | None:
-        """The first's."""
-        return self.first.own_calls
 
     def listings(self) -> list[Listing]:
         """The first's, or the second's when the first does not answer."""
@@ -118,8 +100,7 @@ class WithSecond:
 
     def _served(self, causes: Mapping[BarRequest, str]) -> FetchResult:
         """The second's answers to requests that the first failed for these causes."""
-        requests, size = list(causes), self.second.symbols_per_call
-        parts = [requests[first : first + size] for first in range(0, max(1, len(requests)), size)]
+        parts = in_parts(list(causes), self.second.symbols_per_call) or [()]
         answer = joined([self.second.fetch_bars(part) for part in parts])
         outcomes = {
             request.symbol: self._outcome(answer.outcomes[request.symbol], cause) for request, cause in causes.items()

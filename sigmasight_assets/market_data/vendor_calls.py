@@ -58,6 +58,11 @@ class VendorCallError(OSError):
         self.retry_after = retry_after
 
 
+def garbage(detail: str) -> VendorCallError:
+    """The error of an answer that makes no sense."""
+    return VendorCallError(Failure.GARBAGE, detail)
+
+
 @dataclass
 class CallRules:
     """The rules of one vendor's calls; ``base_url`` sends all of them to another host, as tests and proxies need it.
@@ -163,9 +168,9 @@ def json_object(text: bytes | str) -> dict[str, Any]:
     with suppress(ValueError, RecursionError):
         parsed = json.loads(text)
     if parsed is _NO_JSON:
-        raise VendorCallError(Failure.GARBAGE, "the answer is not JSON")
+        raise garbage("the answer is not JSON")
     if not isinstance(parsed, dict):
-        raise VendorCallError(Failure.GARBAGE, "the answer is not a JSON object")
+        raise garbage("the answer is not a JSON object")
     return parsed
 
 
@@ -175,7 +180,7 @@ def _named(error: Exception) -> VendorCallError:
     if isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return VendorCallError(Failure.TIMEOUT, "no answer in time")
     if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
-        return VendorCallError(Failure.GARBAGE, "the answer cannot be decoded")
+        return garbage("the answer cannot be decoded")
     return VendorCallError(Failure.UNREACHABLE, f"the connection failed ({type(error).__name__})")
 
 

@@ -22,7 +22,7 @@ from sigmasight_assets.market_data.protocol import (
     SymbolOutcome,
 )
 from sigmasight_assets.market_data.split_units import UnitError, find_unit_errors, unit_factors
-from sigmasight_assets.market_data.vendor_calls import Failure, VendorCallError, json_object
+from sigmasight_assets.market_data.vendor_calls import garbage, json_object
 from sigmasight_assets.quant.arrays import DateArray, FloatArray
 
 CURRENCY = "USD"
@@ -84,7 +84,7 @@ def read_chart(content: bytes, request: BarRequest, *, today: date) -> ChartAnsw
     body = json_object(content)
     chart = body.get("chart") or body.get("finance")
     if not isinstance(chart, dict):
-        raise _garbage("the answer is not a chart")
+        raise garbage("the answer is not a chart")
     if chart.get("error"):
         return ChartAnswer(_refusal(chart["error"]))
     try:
@@ -93,9 +93,9 @@ def read_chart(content: bytes, request: BarRequest, *, today: date) -> ChartAnsw
         rows, actions = _read_rows(result, zone), _read_actions(result.get("events") or {}, zone)
         about = str(result["meta"].get("symbol", request.symbol))
     except _OTHER_SHAPE:
-        raise _garbage("the answer has not the shape of a chart") from None
+        raise garbage("the answer has not the shape of a chart") from None
     if dotted_spelling(about) != dotted_spelling(request.symbol):
-        raise _garbage("the answer is about another symbol")
+        raise garbage("the answer is about another symbol")
     if currency != CURRENCY:
         return ChartAnswer(SymbolOutcome(Outcome.UNKNOWN, f"quoted in {cleaned(currency)}, not in US dollars"))
     return _answer(request, rows, actions, today=today)
@@ -107,14 +107,19 @@ def cleaned(text: object) -> str:
     return " ".join(printable.split())[:LONGEST_REASON]
 
 
-def _refusal(error: Any) -> SymbolOutcome:
+def told_reason(error: Any) -> tuple[Any, str]:
+    """Code and cleaned words of the error that an answer of Yahoo holds."""
     code, reason = ("", error) if not isinstance(error, dict) else (error.get("code"), error.get("description"))
-    said = cleaned(reason or code)
+    return code, cleaned(reason or code)
+
+
+def _refusal(error: Any) -> SymbolOutcome:
+    code, said = told_reason(error)
     if any(words in said.lower() for words in NO_BARS):
         return SymbolOutcome(Outcome.EMPTY, said)
     if code == "Not Found":
         return SymbolOutcome(Outcome.UNKNOWN, said)
-    raise _garbage(f"Yahoo says: {said}")
+    raise garbage(f"Yahoo says: {said}")
 
 
 def _read_rows(result: Any, zone: ZoneInfo) -> _Rows:
@@ -227,7 +232,3 @@ def _action_table(request: BarRequest, actions: list[_Action], errors: tuple[Uni
         for action, factor in zip(kept, factors.tolist(), strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=ACTION_SCHEMA)
-
-
-def _garbage(detail: str) -> VendorCallError:
-    return VendorCallError(Failure.GARBAGE, detail)

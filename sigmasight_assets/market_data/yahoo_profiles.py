@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from sigmasight_assets.market_data.vendor_calls import Failure, VendorCallError, json_object
-from sigmasight_assets.market_data.yahoo_answers import CURRENCY, cleaned, dotted_spelling
+from sigmasight_assets.market_data.vendor_calls import garbage, json_object
+from sigmasight_assets.market_data.yahoo_answers import CURRENCY, cleaned, dotted_spelling, told_reason
 
 # All that a profile needs, in one call.
 MODULES = ("price", "assetProfile", "summaryDetail")
@@ -40,7 +40,7 @@ def read_summary(content: bytes, symbol: str) -> dict[str, Any]:
     body = json_object(content)
     said = body.get("quoteSummary") or body.get("finance")
     if not isinstance(said, dict):
-        raise _garbage("the answer is not a summary")
+        raise garbage("the answer is not a summary")
     if said.get("error"):
         raise _refusal(said["error"])
     try:
@@ -49,9 +49,9 @@ def read_summary(content: bytes, symbol: str) -> dict[str, Any]:
         about = str(price.get("symbol", symbol))
         row = _row(symbol, price, company, detail)
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise _garbage("the answer has not the shape of a summary") from None
+        raise garbage("the answer has not the shape of a summary") from None
     if dotted_spelling(about) != dotted_spelling(symbol):
-        raise _garbage("the answer is about another symbol")
+        raise garbage("the answer is about another symbol")
     return row
 
 
@@ -90,10 +90,5 @@ def _text(value: Any) -> str | None:
 
 
 def _refusal(error: Any) -> Exception:
-    code, reason = ("", error) if not isinstance(error, dict) else (error.get("code"), error.get("description"))
-    said = cleaned(reason or code)
-    return NoProfileError(said) if code == "Not Found" else _garbage(f"Yahoo says: {said}")
-
-
-def _garbage(detail: str) -> VendorCallError:
-    return VendorCallError(Failure.GARBAGE, detail)
+    code, said = told_reason(error)
+    return NoProfileError(said) if code == "Not Found" else garbage(f"Yahoo says: {said}")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
-from sigmasight_assets.market_data.protocol import BarRequest, MarketSource, source_names
+from sigmasight_assets.market_data.protocol import BarRequest, MarketSource, in_parts, source_names
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.orchestration.price_requests import REREAD_SESSIONS
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket
@@ -86,8 +86,8 @@ def cross_check(
     """
     check = _Check(database, MeteredMarket(second), calendar, run_id, CrossCheck(second.name))
     names = [item.symbol for item in tracked if item.asset_type != "option"]
-    for first in range(0, len(names), BATCH_SYMBOLS):
-        _check_batch(check, Grid(sessions, tuple(names[first : first + BATCH_SYMBOLS])))
+    for batch in in_parts(names, BATCH_SYMBOLS):
+        _check_batch(check, Grid(sessions, tuple(batch)))
     return check.result
 
 

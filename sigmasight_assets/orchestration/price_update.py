@@ -6,14 +6,13 @@ No Dagster here; the asset in ``assets.market`` calls this.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
 from sigmasight_assets.errors import MarketSetupError
-from sigmasight_assets.market_data.protocol import MarketSource, second_of, source_names
+from sigmasight_assets.market_data.protocol import MarketSource, in_parts, second_of, source_names
 from sigmasight_assets.orchestration.cross_check import cross_check
 from sigmasight_assets.orchestration.price_answers import Answer, ask
 from sigmasight_assets.orchestration.price_changes import (
@@ -57,7 +56,6 @@ from sigmasight_assets.storage.universe import PROGRESS_SCHEMA, TrackedSymbol, r
 BATCH_SYMBOLS = 1_000
 # A run that goes on where another was ended does not read again what that one has read, where each symbol is a call.
 ANSWER_IS_FRESH = timedelta(hours=6)
-Item = TypeVar("Item")
 # Told how many symbols have been asked for, and of how many.
 Progress = Callable[[int, int], None]
 
@@ -174,7 +172,7 @@ def _require_one_source(transaction: BulkTransaction, source: MarketSource, wind
 
 def _update_all(update: _Update, tracked: Sequence[TrackedSymbol], progress: Progress) -> None:
     """Plan for all symbols first, so that it can be told how many will be asked for."""
-    parts = [part for batch in _parts(tracked, BATCH_SYMBOLS) for part in _planned(update, batch)]
+    parts = [part for batch in in_parts(tracked, BATCH_SYMBOLS) for part in _planned(update, batch)]
     total, done = sum(len(part.plan.requests) for part in parts), 0
     progress(done, total)
     for part in parts:
@@ -182,11 +180,6 @@ def _update_all(update: _Update, tracked: Sequence[TrackedSymbol], progress: Pro
         if part.plan.requests:
             done += len(part.plan.requests)
             progress(done, total)
-
-
-def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for first in range(0, len(items), size):
-        yield items[first : first + size]
 
 
 @dataclass(frozen=True)
@@ -208,7 +201,7 @@ def _planned(update: _Update, batch: Sequence[TrackedSymbol]) -> Iterator[_Part]
         yield _Part(batch, plan)
         return
     asked = {request.symbol: request for request in plan.requests}
-    for items in _parts([item for item in batch if item.symbol in asked], update.symbols_at_once):
+    for items in in_parts([item for item in batch if item.symbol in asked], update.symbols_at_once):
         yield _Part(items, plan.only([asked[item.symbol] for item in items]))
     yield _Part([item for item in batch if item.symbol not in asked], plan.without_requests())
 

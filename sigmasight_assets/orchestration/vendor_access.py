@@ -1,18 +1,20 @@
 """A step's way to the market source: in calls of the vendor's size, each in its turn, and counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TypeVar
 
 import pyarrow as pa
 
+from sigmasight_assets.market_data.around import SourceAround
 from sigmasight_assets.market_data.protocol import (
     BarRequest,
     FetchResult,
+    Item,
     Listing,
     MarketSource,
     ProfileResult,
+    in_parts,
     joined,
     requests_by_symbol,
     second_of,
@@ -23,11 +25,9 @@ from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.vendor_turns import BACKFILL, NIGHTLY, VendorTurns
 
-Item = TypeVar("Item")
-
 
 @dataclass
-class MeteredMarket:
+class MeteredMarket(SourceAround):
     """A market source whose calls wait for their turn, if ``turns`` are given, and are counted in ``calls``.
 
     A source that counts its own calls takes its turns itself. ``calls_per_second`` is None where there is no limit.
@@ -37,6 +37,11 @@ class MeteredMarket:
     turns: VendorTurns | None = None
     calls_per_second: float | None = None
     _calls: int = field(default=0, init=False)
+
+    @property
+    def inner(self) -> MarketSource:
+        """The source that is called."""
+        return self.source
 
     @property
     def calls(self) -> int:
@@ -50,11 +55,6 @@ class MeteredMarket:
         return self.calls
 
     @property
-    def name(self) -> str:
-        """The source's."""
-        return self.source.name
-
-    @property
     def names(self) -> frozenset[str]:
         """The source's."""
         return source_names(self.source)
@@ -63,21 +63,6 @@ class MeteredMarket:
     def second(self) -> MarketSource | None:
         """The source's."""
         return second_of(self.source)
-
-    @property
-    def supplies_corporate_actions(self) -> bool:
-        """The source's."""
-        return self.source.supplies_corporate_actions
-
-    @property
-    def supplies_dated_profiles(self) -> bool:
-        """The source's."""
-        return self.source.supplies_dated_profiles
-
-    @property
-    def symbols_per_call(self) -> int:
-        """The source's."""
-        return self.source.symbols_per_call
 
     def listings(self) -> list[Listing]:
         """The source's, in one call."""
@@ -111,10 +96,9 @@ class MeteredMarket:
             self.turns.wait()
         self._calls += 1
 
-    def _parts(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    def _parts(self, items: Sequence[Item]) -> list[Sequence[Item]]:
         """Parts of a call's size; one empty part of nothing."""
-        for first in range(0, max(1, len(items)), self.symbols_per_call):
-            yield items[first : first + self.symbols_per_call]
+        return in_parts(items, self.symbols_per_call) or [items]
 
 
 def metered(source: MarketSource, database: Database, settings: Settings, *, priority: int) -> MeteredMarket:
