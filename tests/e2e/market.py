@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sigmasight_assets.errors import MarketDataError
+from sigmasight_assets.market_data.around import SourceAround
 from sigmasight_assets.market_data.protocol import (
     ACTION_SCHEMA,
     BAR_SCHEMA,
@@ -80,7 +81,7 @@ class Disturbances:
         return cls(**{**content, "splits": [Split(**item) for item in content["splits"]]})
 
 
-class DisturbedMarket:
+class DisturbedMarket(SourceAround):
     """The source ``inner`` as it is known at ``today``, with the disturbances that ``path`` holds at each call."""
 
     def __init__(self, inner: MarketSource, path: Path, *, today: date) -> None:
@@ -89,28 +90,9 @@ class DisturbedMarket:
         self._today = str(today)
 
     @property
-    def name(self) -> str:
-        """That of the source."""
-        return self._inner.name
-
-    @property
-    def supplies_corporate_actions(self) -> bool:
-        """As the source."""
-        return self._inner.supplies_corporate_actions
-
-    @property
-    def supplies_dated_profiles(self) -> bool:
-        """As the source."""
-        return self._inner.supplies_dated_profiles
-
-    @property
-    def symbols_per_call(self) -> int:
-        """As the source."""
-        return self._inner.symbols_per_call
-
-    @property
-    def own_calls(self) -> int | None:
-        return self._inner.own_calls
+    def inner(self) -> MarketSource:
+        """The source that is disturbed."""
+        return self._inner
 
     def listings(self) -> list[Listing]:
         """All but the unknown."""
