@@ -81,13 +81,13 @@ class Reads:
 
     def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
         """Factor exposures of one of the user's portfolios, all numbers of one generation."""
-        return self._consistent(user_id, portfolio_id, factor_exposures)
+        return self.consistent(user_id, portfolio_id, factor_exposures)
 
     def concentration(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[Concentration]:
         """How much of one of the user's portfolios lies in how few positions, at one generation."""
-        return self._consistent(user_id, portfolio_id, concentration)
+        return self.consistent(user_id, portfolio_id, concentration)
 
-    def _consistent(
+    def consistent(
         self, user_id: int, portfolio_id: str, compute: Callable[[Book, Holdings, MarketView], Answer]
     ) -> Answer:
         """What is computed of a portfolio, all numbers of one generation.
