@@ -25,6 +25,7 @@ from sigmasight_assets.storage.ledger_tables import (
     batch_runs,
     data_quality_results,
     option_expiries,
+    portfolio_exposures,
     portfolio_snapshots,
     publications,
 )
@@ -164,12 +165,11 @@ class Repository:
     ) -> Rows:
         """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
         portfolio_id = self.read_book(user_id, public_id).portfolio_id
-        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
-        if first is not None:
-            query = query.where(portfolio_snapshots.c.session >= first)
-        if last is not None:
-            query = query.where(portfolio_snapshots.c.session <= last)
-        return self._page(query, portfolio_snapshots.c.session, page)
+        return self._sessions(portfolio_snapshots, portfolio_id, first=first, last=last, page=page)
+
+    def read_exposures(self, portfolio_id: int, *, first: date | None, last: date | None, page: Page) -> Rows:
+        """Recorded exposures of a portfolio, oldest first (two statements)."""
+        return self._sessions(portfolio_exposures, portfolio_id, first=first, last=last, page=page)
 
     def find_symbol(self, symbol: str) -> dict[str, Any] | None:
         """The row of a tracked symbol with its newest profile, or None; see ``_symbols`` for the columns."""
@@ -249,6 +249,17 @@ class Repository:
         shown = [results.c[name] for name in ("session", "check_name", "detail", "run_id", "checked_at")]
         query = sa.select(*shown).where(results.c.result_id.in_(newest), sa.not_(results.c.passed))
         return self._page(query, results.c.session.desc(), page)
+
+    def _sessions(
+        self, table: sa.Table, portfolio_id: int, *, first: date | None, last: date | None, page: Page
+    ) -> Rows:
+        """Rows of a portfolio from ``first`` to ``last``, oldest first."""
+        query = sa.select(table).where(table.c.portfolio_id == portfolio_id)
+        if first is not None:
+            query = query.where(table.c.session >= first)
+        if last is not None:
+            query = query.where(table.c.session <= last)
+        return self._page(query, table.c.session, page)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

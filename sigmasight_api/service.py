@@ -14,6 +14,8 @@ from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
+from sigmasight_api.position_exposures import recorded_exposures
+from sigmasight_api.position_schemas import RecordedExposures
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.schemas import (
@@ -58,10 +60,17 @@ class Reads:
         self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
     ) -> Listing[Snapshot]:
         """Snapshots of one of the user's portfolios between two dates, both included, oldest first."""
-        if first is not None and last is not None and first > last:
-            raise InvalidRequestError(f"from ({first}) is after to ({last}).")
+        require_order(first, last)
         rows = self._repository.read_snapshots(user_id, _public_id(portfolio_id), first=first, last=last, page=page)
         return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
+
+    def exposure_history(
+        self, book: Book, *, first: date | None, last: date | None, page: Page
+    ) -> Listing[RecordedExposures]:
+        """What was recorded of a portfolio's exposures between two dates, both included, oldest first."""
+        require_order(first, last)
+        rows = self._repository.read_exposures(book.portfolio_id, first=first, last=last, page=page)
+        return Listing[RecordedExposures](items=[recorded_exposures(row) for row in rows.items], total=rows.total)
 
     def positions(
         self, user_id: int, portfolio_id: str, *, with_closed: bool, page: Page
@@ -138,6 +147,12 @@ class Reads:
         requests = self._repository.read_newest_requests(symbols)
         tracked = self._repository.read_tracked(symbols)
         return {symbol: unpriced_reason(tracked.get(symbol), requests.get(symbol)) for symbol in symbols}
+
+
+def require_order(first: date | None, last: date | None) -> None:
+    """Raise ``InvalidRequestError`` when a range ends before it begins."""
+    if first is not None and last is not None and first > last:
+        raise InvalidRequestError(f"from ({first}) is after to ({last}).")
 
 
 def _public_id(text: str) -> UUID:

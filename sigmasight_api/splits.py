@@ -42,7 +42,7 @@ class ShareUnits:
         return cls(keys[order], numerators, denominators)
 
     def merged(self, rows: IntArray, other: Self, other_rows: IntArray) -> Self:
-        """Both together, the symbols renumbered: new rows of this one's (S,) and of the other's, -1 to leave one out."""
+        """Both together, renumbered: new rows of the symbols (S,) of this one and of the other; -1 leaves one out."""
         columns = []
         for units, numbered in ((self, rows), (other, other_rows)):
             row = numbered[units.keys // DAYS_PER_ROW]
