@@ -23,6 +23,24 @@ class Mutual:
     absolute: float | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Diversification:
+    """What needs a complete and possible matrix; None where there is none.
+
+    ``places``
+        ascending, of the symbols whose correlations with each other are all known: the numbers contain these
+    ``is_repaired``
+        whether missing returns had made the matrix impossible, and the nearest possible one was taken
+    ``effective_bets``, ``ratio``
+        see the functions of these names; the ratio is None too where the whole does not vary
+    """
+
+    places: IntArray
+    is_repaired: bool
+    effective_bets: float | None
+    ratio: float | None
+
+
 def correlation_matrix(returns: FloatArray) -> FloatArray:
     """Pearson correlations (N, N) of returns (T, N), each pair over the sessions on which both have one.
 
@@ -54,6 +72,22 @@ def mutual_correlation(matrix: FloatArray) -> Mutual:
     if not pairs.size:
         return Mutual(None, None)
     return Mutual(float(pairs.mean()), float(np.abs(pairs).mean()))
+
+
+def diversification(matrix: FloatArray, returns: FloatArray, values: FloatArray) -> Diversification:
+    """How far a book is from a single bet, by its correlations (N, N) of returns (T, N) and signed values (N,)."""
+    places = complete_part(matrix)
+    if not places.size:
+        return Diversification(places, is_repaired=False, effective_bets=None, ratio=None)
+    complete = matrix[np.ix_(places, places)]
+    possible = nearest_correlation(complete)
+    deviations = np.nanstd(returns[:, places], axis=0, ddof=1)
+    return Diversification(
+        places,
+        is_repaired=possible is not complete,
+        effective_bets=effective_bets(possible),
+        ratio=diversification_ratio(possible, values[places], deviations),
+    )
 
 
 def complete_part(matrix: FloatArray) -> IntArray:
