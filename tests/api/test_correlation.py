@@ -16,7 +16,7 @@ from tests.api.test_exposures import BOOK
 
 def test_two_symbols_by_hand() -> None:
     answer = correlations(BOOK, holdings({"AAA": 10, "BBB": -30}), VIEW)
-    expected = np.corrcoef(RANDOM[:2, -90:])[0, 1]
+    expected = pd.DataFrame(RANDOM[:2, -90:].T).corr().iloc[0, 1]
     found = answer.data
     assert found.symbols == ["BBB", "AAA"]
     assert found.matrix == [[1.0, pytest.approx(expected)], [pytest.approx(expected), 1.0]]

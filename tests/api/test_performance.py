@@ -12,6 +12,7 @@ import pytest
 from sigmasight_api.performance import SnapshotSeries, performance
 from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.sessions import exchange_calendar
 from tests.api.handmade import holdings, private
 from tests.api.test_book_series import VIEW
@@ -42,7 +43,7 @@ def series_of(
     partial: Sequence[Sequence[str]] | None = None,
 ) -> SnapshotSeries:
     """An account of 100 USD with these returns after the first snapshot, at these places of the calendar from 2024."""
-    equity = 100 * np.cumprod([1.0, *(1 + value for value in returns)])
+    equity: FloatArray = 100 * np.cumprod(np.array([1.0, *(1 + value for value in returns)]))
     count = len(equity)
     return SnapshotSeries(
         sessions=CALENDAR[START + np.array(range(count) if places is None else places)],
