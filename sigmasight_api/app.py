@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components
-from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
+from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, risk, symbols
 from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     install_handlers(app)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    for module in (portfolios, analytics, symbols, admin, onboarding, bars, decisions):
+    for module in (portfolios, analytics, risk, symbols, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app

@@ -14,10 +14,12 @@ from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
+from sigmasight_api.performance import BENCHMARK, SnapshotSeries, performance
 from sigmasight_api.position_exposures import recorded_exposures
 from sigmasight_api.position_schemas import RecordedExposures
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
+from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
     Concentration,
@@ -29,7 +31,8 @@ from sigmasight_api.schemas import (
     Symbol,
     SymbolStatus,
 )
-from sigmasight_api.symbols import symbol_answer, symbol_status, unpriced_reason
+from sigmasight_api.symbol_schemas import Bar, TrackedSymbol
+from sigmasight_api.symbols import bar_answer, symbol_answer, symbol_status, unpriced_reason
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
 
@@ -37,6 +40,14 @@ Answer = TypeVar("Answer")
 
 # Each attempt after the first needs a publication that touches this portfolio within the same few milliseconds.
 CONSISTENCY_ATTEMPTS = 5
+
+
+class NewerDataError(Exception):
+    """What an answer needs was published after the view that it was to be made with."""
+
+    def __init__(self, generation: int) -> None:
+        super().__init__(f"generation {generation}")
+        self.generation = generation
 
 
 class Reads:
@@ -112,25 +123,59 @@ class Reads:
         """The same from a book that was read after the view was taken.
 
         A snapshot that is not newer than the view then is the one that was current at the view's generation. A newer
-        one means the view is behind, so it is brought up first, and the book is read again after it.
+        one means the view is behind, so it is brought up first, and the book is read again after it; so it is when the
+        computation itself finds something newer and raises ``NewerDataError``.
         """
         for attempt in range(CONSISTENCY_ATTEMPTS):
             holdings = self._holdings.get(book.portfolio_id, book.version)
             needed = book.equity_generation or 0
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
-                if attempt == 0:
-                    self._cache.count("hit")
-                return compute(book, holdings, view)
+                try:
+                    answer = compute(book, holdings, view)
+                except NewerDataError as error:
+                    needed = error.generation
+                else:
+                    if attempt == 0:
+                        self._cache.count("hit")
+                    return answer
             view = self._cache.view_for(holdings.symbols, at_least=needed)
             book = self._repository.read_book(user_id, book.public_id)
         raise StorageError(f"Portfolio {book.public_id} was published again each time it was read")
 
+    def performance_between(
+        self, first: date | None, last: date | None
+    ) -> Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Performance]]:
+        """How to compute what a portfolio has returned between two dates, both included, by its snapshots."""
+        require_order(first, last)
+
+        def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
+            rows = self._repository.read_snapshot_series(book.portfolio_id, first=first, last=last, benchmark=BENCHMARK)
+            series = SnapshotSeries.of(rows)
+            # One that was published again need not be the newest snapshot, whose generation the book tells.
+            if series.generation > view.generation:
+                raise NewerDataError(series.generation)
+            sessions = self._repository.read_calendar().sessions
+            return performance(book, holdings, view, series=series, calendar=sessions)
+
+        return compute
+
+    def symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Listing[TrackedSymbol]:
+        """Tracked symbols by name, all or those of a status or a type."""
+        rows = self._repository.read_symbols(page, status=status, asset_type=asset_type)
+        names = TrackedSymbol.model_fields
+        items = [TrackedSymbol(**{name: row._mapping[name] for name in names}) for row in rows.items]
+        return Listing[TrackedSymbol](items=items, total=rows.total)
+
+    def prices(self, symbol: str, *, first: date | None, last: date | None, page: Page) -> Listing[Bar]:
+        """Stored bars of a tracked symbol between two dates, both included, oldest first; raises as ``symbol``."""
+        require_order(first, last)
+        self._tracked(symbol)
+        rows = self._repository.read_bars(symbol, first=first, last=last, page=page)
+        return Listing[Bar](items=[bar_answer(row) for row in rows.items], total=rows.total)
+
     def symbol(self, symbol: str) -> Symbol:
         """A tracked symbol with its newest figures; ``NotFoundError`` when it is not tracked."""
-        tracked = self._repository.find_symbol(symbol)
-        if tracked is None:
-            raise NotFoundError(f"The symbol {symbol} is not tracked.")
-        return symbol_answer(tracked, self._cache.view_for([symbol]))
+        return symbol_answer(self._tracked(symbol), self._cache.view_for([symbol]))
 
     def symbol_status(self, symbol: str) -> SymbolStatus:
         """Whether a symbol can be used in analytics; one that is not tracked is unknown."""
@@ -138,6 +183,12 @@ class Reads:
         request = self._repository.read_newest_requests([symbol]).get(symbol)
         tracked = self._repository.find_symbol(symbol)
         return symbol_status(symbol, tracked, self._cache.view_for([symbol]), request=request)
+
+    def _tracked(self, symbol: str) -> dict[str, Any]:
+        tracked = self._repository.find_symbol(symbol)
+        if tracked is None:
+            raise NotFoundError(f"The symbol {symbol} is not tracked.")
+        return tracked
 
     def _unpriced_reasons(self, lots: Sequence[Lot], view: MarketView) -> dict[str, str]:
         """Why symbols of the lots have no close in the view (no statement when all have one, else two)."""
