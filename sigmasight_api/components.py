@@ -15,8 +15,11 @@ from sigmasight_api.operators import Operators
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
+from sigmasight_api.scenarios import read_scenarios
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
+from sigmasight_api.stress import StressTests
+from sigmasight_assets.quant.stress import RateModel
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -40,6 +43,7 @@ class Components:
     refresher: Refresher
     authenticator: Authenticator
     reads: Reads
+    stress_tests: StressTests
     operators: Operators
     reports: Reports
     onboarding: OnboardingQueue
@@ -56,7 +60,13 @@ class Components:
         self.database.close()
 
 
-def build_components(settings: Settings, timing: Timing) -> Components:
+def build_stress_tests(settings: Settings) -> StressTests:
+    """The stress tests for these settings; ``ConfigurationError`` when the operator's scenarios are wrong."""
+    rates = RateModel(duration=settings.rates_duration, convexity=settings.rates_convexity)
+    return StressTests(read_scenarios(settings.scenarios), rates)
+
+
+def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
     repository = Repository(database)
@@ -72,6 +82,7 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         refresher=refresher,
         authenticator=Authenticator(repository, settings.clock),
         reads=Reads(repository, cache, holdings),
+        stress_tests=stress_tests,
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),

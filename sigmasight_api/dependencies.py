@@ -20,6 +20,7 @@ from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Page
 from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
+from sigmasight_api.stress import StressTests
 from sigmasight_assets.storage.tokens import TokenHolder
 
 LARGEST_LIMIT = 1_000
@@ -64,6 +65,10 @@ async def _reads(request: Request) -> Reads:
     return components(request).reads
 
 
+async def _stress_tests(request: Request) -> StressTests:
+    return components(request).stress_tests
+
+
 async def _operators(request: Request) -> Operators:
     return components(request).operators
 
@@ -97,6 +102,7 @@ async def _page(
 
 
 ReadsService = Annotated[Reads, Depends(_reads)]
+StressService = Annotated[StressTests, Depends(_stress_tests)]
 OperatorsService = Annotated[Operators, Depends(_operators)]
 ReportsService = Annotated[Reports, Depends(_reports)]
 OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]

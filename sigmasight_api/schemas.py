@@ -132,6 +132,11 @@ class Position(Model):
     position_id: UUID = Field(description="Identifier", examples=["0c7d5a0e-58a6-4a55-8b0e-6f1d0c2b9a77"])
     symbol: str = Field(description="Ticker, OCC symbol of an option, or the owner's name of a private asset")
     investment_class: str = Field(description="PUBLIC, OPTIONS or PRIVATE", examples=["PUBLIC"])
+    sector: str | None = Field(
+        description="Group in sector exposures: GICS sector, Unclassified, ETF, Options or Private; null when the "
+        "market has no figures of the symbol",
+        examples=["Financials"],
+    )
     quantity: Quantity = Field(description="Signed number of shares, contracts or private units; negative is short")
     units_date: date = Field(
         description="Date in whose share units the quantity is stated: before later splits", examples=["2024-06-03"]

@@ -14,6 +14,8 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.factor_schemas import Factors
+from sigmasight_api.factors import factors
 from sigmasight_api.formats import cents, optional_cents
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
@@ -107,6 +109,10 @@ class Reads:
                 return compute(book, holdings, view)
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError(f"Portfolio {public_id} was published again each time it was read")
+
+    def factors(self) -> Factors:
+        """The twelve factors, and how collinear the funds of the joint regression are now."""
+        return factors(self._cache.view_for(()))
 
     def symbol(self, symbol: str) -> Symbol:
         """A tracked symbol with its newest figures; ``NotFoundError`` when it is not tracked."""

@@ -3,8 +3,12 @@
 Nothing else in the package reads environment variables.
 """
 
-from pydantic import Field, HttpUrl
+from pathlib import Path
+from typing import Self
 
+from pydantic import Field, HttpUrl, model_validator
+
+from sigmasight_api.stress_schemas import LARGEST_RATES_BP
 from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.settings import CommonSettings, read_settings
 
@@ -16,6 +20,23 @@ class Settings(CommonSettings):
     dagster_graphql: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:3000/graphql"), description="GraphQL address of the Dagster webserver."
     )
+    scenarios: Path | None = Field(
+        None, description="TOML file of stress scenarios beside the packaged ones (docs/scenarios.md)."
+    )
+    rates_duration: float = Field(16.5, gt=0.0, le=50.0, description="Duration of TLT in stress tests, years.")
+    rates_convexity: float = Field(
+        370.0, ge=0.0, le=2000.0, description="Convexity of TLT in stress tests, years squared."
+    )
+
+    @model_validator(mode="after")
+    def _yields_hurt(self) -> Self:
+        """Past duration / convexity the approximation has higher yields raise the price."""
+        if self.rates_convexity * LARGEST_RATES_BP * 1e-4 > self.rates_duration:
+            raise ValueError(
+                f"SIGMASIGHT_RATES_CONVEXITY ({self.rates_convexity:g}) is too large for SIGMASIGHT_RATES_DURATION "
+                f"({self.rates_duration:g}): up to {LARGEST_RATES_BP:g} basis points, rising yields must cost"
+            )
+        return self
 
 
 def load_settings() -> Settings:
