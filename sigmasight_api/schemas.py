@@ -184,7 +184,7 @@ class Excluded(Model):
     reason: str = Field(
         description="no_price: no published close within 5 sessions; short_history, constant: too little to estimate "
         "from; no_exposures: none published within 5 sessions; options, private: the class has no exposures; "
-        "no_valuation: its owner has not valued it",
+        "no_valuation: its owner has not valued it; no_spy_betas: SPY lacks the betas that styles are read against",
         examples=["short_history"],
     )
 
@@ -222,8 +222,8 @@ class AnalyticsAnswer(Model, Generic[Data]):
     )
     coverage: float | None = Field(
         description="What share of the book the numbers contain. Factor exposures: of |market value| of PUBLIC "
-        "positions, those with all twelve. Concentration: of the number of positions, those with a value. Null without "
-        "any",
+        "positions, those with all twelve. Stress test: those with the eight it uses. Concentration and sector "
+        "exposure: of the number of positions, those with a value. Null without any",
         examples=[0.998],
     )
     private_share: float | None = Field(

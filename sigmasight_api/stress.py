@@ -6,7 +6,7 @@ Source: formulas.md section 7.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from sigmasight_api.stress_schemas import (
     CustomScenario,
     ScenarioEntry,
     ScenarioImpact,
+    Severity,
+    ShockSet,
     StressEffect,
     StressTest,
 )
@@ -55,8 +57,15 @@ class _Scenario:
     id: str
     name: str
     category: Category
+    severity: Severity
     rates_bp: float | None
     given: FloatArray
+
+    @classmethod
+    def of(cls, identity: str, name: str, category: Category, asked: ShockSet, rates: RateModel) -> Self:
+        """The scenario with this identifier."""
+        given = given_returns(asked, rates)
+        return cls(identity, name, category, severity(given), asked.rates_bp, given)
 
 
 class StressTests:
@@ -64,10 +73,7 @@ class StressTests:
 
     def __init__(self, scenarios: Sequence[ScenarioEntry], rates: RateModel) -> None:
         self._rates = rates
-        self._scenarios = [
-            _Scenario(entry.id, entry.name, entry.category, entry.rates_bp, given_returns(entry, rates))
-            for entry in scenarios
-        ]
+        self._scenarios = [_Scenario.of(entry.id, entry.name, entry.category, entry, rates) for entry in scenarios]
         self._given = np.array([scenario.given for scenario in self._scenarios])
         self._tables = PerView(self._table)
 
@@ -81,11 +87,10 @@ class StressTests:
 
     def custom(self, asked: CustomScenario) -> Analytic:
         """The same for one scenario of the caller's own."""
-        given = given_returns(asked, self._rates)
-        scenario = _Scenario(CUSTOM, asked.name, CUSTOM, asked.rates_bp, given)
+        scenario = _Scenario.of(CUSTOM, asked.name, CUSTOM, asked, self._rates)
 
         def stress_test(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[StressTest]:
-            return self._answer(book, holdings, view, [scenario], given=given[np.newaxis])
+            return self._answer(book, holdings, view, [scenario], given=scenario.given[np.newaxis])
 
         return stress_test
 
@@ -106,9 +111,10 @@ class StressTests:
         if given is not None:
             table = StressTable.of(table.sensitivities[rows], shocks(given, view.covariance))
             rows = np.arange(rows.size)
+        excluded = _excluded(holdings, options, valued, known, view)
         held = _HeldStress(
             symbols=tuple(compress(valued.symbols, known.tolist())),
-            has_numbers=bool(known.any()) or not (valued.symbols or valued.unpriced),
+            has_numbers=bool(known.any()) or not excluded,
             equity=None if book.equity is None else float(book.equity),
             moves=table.shocks,
             result=book_stress(table, rows, market_value),
@@ -118,7 +124,7 @@ class StressTests:
             **stated(book, view),
             coverage=float(np.abs(market_value).sum()) / gross if gross > 0 else None,
             private_share=private_share(valued, options, holdings.private, view),
-            excluded=_excluded(holdings, options, valued, known, view),
+            excluded=excluded,
             incomplete=[],
             carried=carried_figures(valued, np.repeat(~known[:, np.newaxis], len(SHOCK_FACTORS), axis=1), view),
             data=StressTest(
@@ -136,7 +142,7 @@ class StressTests:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _HeldStress:
-    """What scenarios do to the symbols of a book; without any of them only an empty book has numbers."""
+    """What scenarios do to the symbols of a book; with none of them it has numbers only if it is empty."""
 
     symbols: tuple[str, ...]
     has_numbers: bool
@@ -159,7 +165,7 @@ def _impact(scenario: _Scenario, held: _HeldStress, place: int) -> ScenarioImpac
         id=scenario.id,
         name=scenario.name,
         category=scenario.category,
-        severity=severity(scenario.given),
+        severity=scenario.severity,
         rates_bp=scenario.rates_bp,
         correlated=optional_cents(correlated),
         direct=optional_cents(direct),

@@ -1,16 +1,19 @@
 """Tests of the scenarios: the packaged ones are those of the formulas, and an operator's file is read or refused."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sigmasight_api.scenarios import MOST_SCENARIOS, given_returns, read_scenarios, severity
+from sigmasight_api.scenarios import FILE, MOST_SCENARIOS, given_returns, read_scenarios, severity
 from sigmasight_api.stress_schemas import CustomScenario
 from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.quant.stress import RateModel
 from tests.quant.stress_oracle import SCENARIOS
 
+ROOT = Path(__file__).resolve().parents[2]
 # Category and severity of formulas.md section 7, in its order.
 KINDS = {
     "market_up_5": ("base", "mild"),
@@ -131,6 +134,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for file in (tmp_path / "absent.toml", tmp_path, latin):
         with pytest.raises(ConfigurationError, match="cannot be read as UTF-8 text"):
             read_scenarios(file)
+
+
+def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.+?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    file = tmp_path / "own.toml"
+    file.write_text(example, encoding="utf-8")
+    *_, own = read_scenarios(file)
+    assert (own.id, own.rates_bp, own.shocks) == ("stagflation", 200.0, {"Market": -0.15, "Low Volatility": 0.05})
+
+
+def test_the_packaged_file_is_part_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert FILE in project["tool"]["setuptools"]["package-data"]["sigmasight_api"]
 
 
 def test_there_is_a_most(tmp_path: Path) -> None:

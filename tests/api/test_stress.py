@@ -214,7 +214,8 @@ def test_without_the_betas_of_spy_nothing_is_known(betas_of_spy: float | None) -
 
 def test_a_book_without_prices_has_no_numbers_and_an_empty_one_has_zeros() -> None:
     unpriced, empty = asked({"ZZZ": 1})["market_down_10"], asked({})["dotcom_crash_2000"]
-    assert (unpriced.correlated, unpriced.reason) == (None, "no_sensitivities")
+    for found in (unpriced, asked({}, lot(CALL, 1, "OPTIONS"))["market_down_10"]):
+        assert (found.correlated, found.direct, found.reason) == (None, None, "no_sensitivities")
     assert (empty.correlated, empty.direct, empty.floored_dollars, empty.reason) == ("0.00", "0.00", "0.00", None)
     assert TESTS.stress_test(BOOK, holdings({}), VIEW).coverage is None
 
