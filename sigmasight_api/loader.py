@@ -99,6 +99,11 @@ class ViewLoader:
                 return replace(previous, generation=newest.generation)
         return self._read(None)
 
+    def newest_generation(self) -> int:
+        """The newest published generation of any layer; raises as ``load`` does."""
+        with self._database.begin() as connection:
+            return int(connection.execute(NEWEST).one().generation)
+
     def load_symbols(self, symbols: Collection[str]) -> MarketView:
         """The view of these symbols and the factor funds alone; raises as ``load`` does."""
         return self._read(frozenset((*symbols, *FACTOR_ETFS)))

@@ -6,12 +6,13 @@ Bulk reads of the market are in ``loader``.
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
 from sigmasight_assets.errors import NotFoundError
@@ -31,7 +32,6 @@ from sigmasight_assets.storage.onboarding import OnboardingRequest, read_newest_
 from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import PROFILE_FIGURES, company_profiles, symbol_universe
-from sigmasight_assets.storage.tokens import TokenHolder, find_holder
 
 # The same words for an id that never existed, was deleted or is someone else's.
 NO_PORTFOLIO = "There is no such portfolio."
@@ -53,21 +53,28 @@ class Rows:
     total: int
 
 
-def _books() -> sa.Select[Any]:
-    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+def newest_snapshot() -> LateralFromClause:
+    """Equity, session and generation of the newest snapshot of a row of portfolios."""
     snapshots = portfolio_snapshots
-    newest = (
+    return (
         sa.select(snapshots.c.equity, snapshots.c.session, snapshots.c.generation)
         .where(snapshots.c.portfolio_id == portfolios.c.portfolio_id)
         .order_by(snapshots.c.session.desc())
-        .limit(1)
+        .limit(sa.literal_column("1"))
         .lateral("newest")
     )
+
+
+def book_columns(newest: LateralFromClause) -> list[sa.ColumnElement[Any]]:
+    """The fields of ``Book`` in their order."""
     names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
-    own = [portfolios.c[name] for name in names]
-    return sa.select(*own, newest.c.equity, newest.c.session, newest.c.generation).join_from(
-        portfolios, newest, sa.true(), isouter=True
-    )
+    return [*(portfolios.c[name] for name in names), newest.c.equity, newest.c.session, newest.c.generation]
+
+
+def _books() -> sa.Select[Any]:
+    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+    newest = newest_snapshot()
+    return sa.select(*book_columns(newest)).join_from(portfolios, newest, sa.true(), isouter=True)
 
 
 def _lots() -> sa.Select[Any]:
@@ -128,11 +135,6 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def find_holder(self, token: str, *, now: datetime) -> TokenHolder | None:
-        """Who holds the token, or None."""
-        with self._reading() as connection:
-            return find_holder(connection, token, now=now)
 
     def read_book(self, user_id: int, public_id: UUID) -> Book:
         """The user's portfolio of this id; ``NotFoundError`` when the user has none such."""

@@ -1,6 +1,5 @@
 """What owners can read: portfolios, snapshots, analytics and symbols. Knows nothing of HTTP."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
@@ -9,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot
+from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot, public_id_in
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
@@ -36,7 +35,6 @@ from sigmasight_assets.errors import NotFoundError, StorageError
 
 Answer = TypeVar("Answer")
 
-UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 # Each attempt after the first needs a publication that touches this portfolio within the same few milliseconds.
 CONSISTENCY_ATTEMPTS = 5
 
@@ -92,15 +90,24 @@ class Reads:
     def consistent(
         self, user_id: int, portfolio_id: str, compute: Callable[[Book, Holdings, MarketView], Answer]
     ) -> Answer:
-        """What is computed of a portfolio, all numbers of one generation.
+        """What is computed of one of the user's portfolios, all numbers of one generation."""
+        public_id, view = _public_id(portfolio_id), self._cache.current
+        book = self._repository.read_book(user_id, public_id)
+        return self.consistent_from(user_id, book, view, compute)
 
-        The view is taken before the book is read: a snapshot that is not newer than the view then is the one that
-        was current at the view's generation. A newer one means the view is behind, so it is brought up first.
+    def consistent_from(
+        self,
+        user_id: int,
+        book: Book,
+        view: MarketView | None,
+        compute: Callable[[Book, Holdings, MarketView], Answer],
+    ) -> Answer:
+        """The same from a book that was read after the view was taken.
+
+        A snapshot that is not newer than the view then is the one that was current at the view's generation. A newer
+        one means the view is behind, so it is brought up first, and the book is read again after it.
         """
-        public_id = _public_id(portfolio_id)
-        view = self._cache.current
         for attempt in range(CONSISTENCY_ATTEMPTS):
-            book = self._repository.read_book(user_id, public_id)
             holdings = self._holdings.get(book.portfolio_id, book.version)
             needed = book.equity_generation or 0
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
@@ -108,7 +115,8 @@ class Reads:
                     self._cache.count("hit")
                 return compute(book, holdings, view)
             view = self._cache.view_for(holdings.symbols, at_least=needed)
-        raise StorageError(f"Portfolio {public_id} was published again each time it was read")
+            book = self._repository.read_book(user_id, book.public_id)
+        raise StorageError(f"Portfolio {book.public_id} was published again each time it was read")
 
     def factors(self) -> Factors:
         """The twelve factors, and how collinear the funds of the joint regression are now."""
@@ -139,9 +147,10 @@ class Reads:
 
 
 def _public_id(text: str) -> UUID:
-    if not UUID_TEXT.fullmatch(text):
+    found = public_id_in(text)
+    if found is None:
         raise NotFoundError(NO_PORTFOLIO)
-    return UUID(text)
+    return found
 
 
 def _portfolio(book: Book) -> Portfolio:

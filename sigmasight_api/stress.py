@@ -47,7 +47,7 @@ from sigmasight_assets.quant.stress import (
 NO_SPY_BETAS = "no_spy_betas"
 CUSTOM: Literal["custom"] = "custom"
 
-Analytic = Callable[[Book, Holdings, MarketView], AnalyticsAnswer[StressTest]]
+StressAnalytic = Callable[[Book, Holdings, MarketView], AnalyticsAnswer[StressTest]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +85,7 @@ class StressTests:
         """The answer for a portfolio and all scenarios; the newest snapshot of ``book`` is not newer than the view."""
         return self._answer(book, holdings, view, self._scenarios)
 
-    def custom(self, asked: CustomScenario) -> Analytic:
+    def custom(self, asked: CustomScenario) -> StressAnalytic:
         """The same for one scenario of the caller's own."""
         scenario = _Scenario.of(CUSTOM, asked.name, CUSTOM, asked, self._rates)
 

@@ -2,37 +2,25 @@
 
 from fastapi import APIRouter, Response
 
-from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PortfolioId, ReadsService, StressService
-from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
+from sigmasight_api.analytics import Analytic
+from sigmasight_api.dependencies import BEARER, AskedAnalytics, CallersRoute, StressService
+from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+PATH = "/portfolio/{portfolio_id}/stress-test"
 RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 
-@router.get("/portfolio/{portfolio_id}/stress-test", responses=RESPONSES)
-def get_stress_test(
-    portfolio_id: PortfolioId, caller: Caller, reads: ReadsService, stress_tests: StressService, response: Response
-) -> AnalyticsAnswer[StressTest]:
+@router.get(PATH, response_model=AnalyticsAnswer[StressTest], responses=RESPONSES)
+async def get_stress_test(asked: AskedAnalytics, tests: StressService) -> Response:
     """What every scenario would do to the portfolio as it is now, at published closes."""
-    answer = reads.consistent(caller.user_id, portfolio_id, stress_tests.stress_test)
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    return await asked.respond(Analytic("stress-test", tests.stress_test))
 
 
-@router.post("/portfolio/{portfolio_id}/stress-test", responses=RESPONSES)
-def post_stress_test(
-    portfolio_id: PortfolioId,
-    asked: CustomScenario,
-    *,
-    caller: Caller,
-    reads: ReadsService,
-    stress_tests: StressService,
-    response: Response,
-) -> AnalyticsAnswer[StressTest]:
+@router.post(PATH, response_model=AnalyticsAnswer[StressTest], responses=RESPONSES)
+async def post_stress_test(asked: AskedAnalytics, tests: StressService, scenario: CustomScenario) -> Response:
     """What a scenario of the caller's own would do to the portfolio as it is now; nothing is stored."""
-    answer = reads.consistent(caller.user_id, portfolio_id, stress_tests.custom(asked))
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    return await asked.respond(Analytic(f"stress-test {scenario.model_dump_json()}", tests.custom(scenario)))
