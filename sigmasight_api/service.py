@@ -13,6 +13,8 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.factor_schemas import Factors
+from sigmasight_api.factors import factors
 from sigmasight_api.formats import cents, optional_cents
 from sigmasight_api.performance import BENCHMARK, SnapshotSeries, performance
 from sigmasight_api.position_exposures import recorded_exposures
@@ -172,6 +174,10 @@ class Reads:
         self._tracked(symbol)
         rows = self._repository.read_bars(symbol, first=first, last=last, page=page)
         return Listing[Bar](items=[bar_answer(row) for row in rows.items], total=rows.total)
+
+    def factors(self) -> Factors:
+        """The twelve factors, and how collinear the funds of the joint regression are now."""
+        return factors(self._cache.view_for(()))
 
     def symbol(self, symbol: str) -> Symbol:
         """A tracked symbol with its newest figures; ``NotFoundError`` when it is not tracked."""
