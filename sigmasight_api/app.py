@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
         try:
             yield
         finally:
+            await components.admissions.close()
             await run_in_threadpool(components.close)
 
     app = FastAPI(

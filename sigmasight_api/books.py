@@ -1,5 +1,6 @@
 """A portfolio as its owner sees it, the lots in it, what it holds now, and a bounded memory of holdings."""
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from sigmasight_assets.quant.money import PRICE_DIGITS, QUANTITY_DIGITS, to_unit
 
 PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 REMEMBERED_PORTFOLIOS = 10_000
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 # The edits of a book, and the newest snapshot of it: the snapshot tells which options have been settled.
 BookVersion = tuple[int, int | None]
@@ -104,6 +106,11 @@ class Lot:
         """Date and amount of the newest valuation dated ``as_of`` or before."""
         dated = list(zip(self.valued_on, self.valuations, strict=True))
         return max((item for item in dated if as_of is not None and item[0] <= as_of), default=None)
+
+
+def public_id_in(text: str) -> UUID | None:
+    """The identifier in the part of a URL; None for a text that cannot be one, which names nothing."""
+    return UUID(text) if UUID_TEXT.fullmatch(text) else None
 
 
 # Reading a symbol takes as long as the rest of an option's part in an answer.

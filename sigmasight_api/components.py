@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sigmasight_api.admission import Admissions
+from sigmasight_api.analytics import Analytics
 from sigmasight_api.auth import Authenticator
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
@@ -17,6 +19,7 @@ from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
+from sigmasight_api.shared import SharedAnswers
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -38,8 +41,11 @@ class Components:
     database: Database
     cache: ViewCache
     refresher: Refresher
+    admissions: Admissions
     authenticator: Authenticator
     reads: Reads
+    shared: SharedAnswers
+    analytics: Analytics
     operators: Operators
     reports: Reports
     onboarding: OnboardingQueue
@@ -49,10 +55,12 @@ class Components:
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
         self.refresher.start()
+        self.shared.start()
 
     def close(self) -> None:
-        """Stop the refresher and give back all connections."""
+        """Stop the refresher and give back all connections but that of ``admissions``, which the event loop closes."""
         self.refresher.close()
+        self.shared.close()
         self.database.close()
 
 
@@ -65,13 +73,18 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
+    reads, shared = Reads(repository, cache, holdings), SharedAnswers(database)
+    admissions = Admissions(settings.database_url, settings.clock)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
         cache=cache,
         refresher=refresher,
-        authenticator=Authenticator(repository, settings.clock),
-        reads=Reads(repository, cache, holdings),
+        admissions=admissions,
+        authenticator=Authenticator(admissions),
+        reads=reads,
+        shared=shared,
+        analytics=Analytics(reads, repository, cache, holdings, shared),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),

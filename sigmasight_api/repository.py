@@ -6,12 +6,13 @@ Bulk reads of the market are in ``loader``.
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
 from sigmasight_assets.errors import NotFoundError
@@ -24,6 +25,7 @@ from sigmasight_assets.storage.ledger_tables import (
     batch_runs,
     data_quality_results,
     option_expiries,
+    portfolio_exposures,
     portfolio_snapshots,
     publications,
 )
@@ -36,7 +38,6 @@ from sigmasight_assets.storage.tables import (
     symbol_prices_daily,
     symbol_universe,
 )
-from sigmasight_assets.storage.tokens import TokenHolder, find_holder
 
 # The same words for an id that never existed, was deleted or is someone else's.
 NO_PORTFOLIO = "There is no such portfolio."
@@ -58,21 +59,28 @@ class Rows:
     total: int
 
 
-def _books() -> sa.Select[Any]:
-    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+def newest_snapshot() -> LateralFromClause:
+    """Equity, session and generation of the newest snapshot of a row of portfolios."""
     snapshots = portfolio_snapshots
-    newest = (
+    return (
         sa.select(snapshots.c.equity, snapshots.c.session, snapshots.c.generation)
         .where(snapshots.c.portfolio_id == portfolios.c.portfolio_id)
         .order_by(snapshots.c.session.desc())
-        .limit(1)
+        .limit(sa.literal_column("1"))
         .lateral("newest")
     )
+
+
+def book_columns(newest: LateralFromClause) -> list[sa.ColumnElement[Any]]:
+    """The fields of ``Book`` in their order."""
     names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
-    own = [portfolios.c[name] for name in names]
-    return sa.select(*own, newest.c.equity, newest.c.session, newest.c.generation).join_from(
-        portfolios, newest, sa.true(), isouter=True
-    )
+    return [*(portfolios.c[name] for name in names), newest.c.equity, newest.c.session, newest.c.generation]
+
+
+def _books() -> sa.Select[Any]:
+    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+    newest = newest_snapshot()
+    return sa.select(*book_columns(newest)).join_from(portfolios, newest, sa.true(), isouter=True)
 
 
 def _lots() -> sa.Select[Any]:
@@ -155,11 +163,6 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_holder(self, token: str, *, now: datetime) -> TokenHolder | None:
-        """Who holds the token, or None."""
-        with self._reading() as connection:
-            return find_holder(connection, token, now=now)
-
     def read_book(self, user_id: int, public_id: UUID) -> Book:
         """The user's portfolio of this id; ``NotFoundError`` when the user has none such."""
         with self._reading() as connection:
@@ -188,12 +191,11 @@ class Repository:
     ) -> Rows:
         """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
         portfolio_id = self.read_book(user_id, public_id).portfolio_id
-        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
-        if first is not None:
-            query = query.where(portfolio_snapshots.c.session >= first)
-        if last is not None:
-            query = query.where(portfolio_snapshots.c.session <= last)
-        return self._page(query, portfolio_snapshots.c.session, page)
+        return self._sessions(portfolio_snapshots, portfolio_id, first=first, last=last, page=page)
+
+    def read_exposures(self, portfolio_id: int, *, first: date | None, last: date | None, page: Page) -> Rows:
+        """Recorded exposures of a portfolio, oldest first (two statements)."""
+        return self._sessions(portfolio_exposures, portfolio_id, first=first, last=last, page=page)
 
     def read_snapshot_series(
         self, portfolio_id: int, *, first: date | None, last: date | None, benchmark: str
@@ -305,6 +307,17 @@ class Repository:
         shown = [results.c[name] for name in ("session", "check_name", "detail", "run_id", "checked_at")]
         query = sa.select(*shown).where(results.c.result_id.in_(newest), sa.not_(results.c.passed))
         return self._page(query, results.c.session.desc(), page)
+
+    def _sessions(
+        self, table: sa.Table, portfolio_id: int, *, first: date | None, last: date | None, page: Page
+    ) -> Rows:
+        """Rows of a portfolio from ``first`` to ``last``, oldest first."""
+        query = sa.select(table).where(table.c.portfolio_id == portfolio_id)
+        if first is not None:
+            query = query.where(table.c.session >= first)
+        if last is not None:
+            query = query.where(table.c.session <= last)
+        return self._page(query, table.c.session, page)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

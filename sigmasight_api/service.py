@@ -1,6 +1,5 @@
 """What owners can read: portfolios, snapshots, analytics and symbols. Knows nothing of HTTP."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
@@ -9,13 +8,15 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot
+from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot, public_id_in
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents, optional_cents
 from sigmasight_api.performance import BENCHMARK, SnapshotSeries, performance
+from sigmasight_api.position_exposures import recorded_exposures
+from sigmasight_api.position_schemas import RecordedExposures
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.risk_schemas import Performance
@@ -37,7 +38,6 @@ from sigmasight_assets.errors import NotFoundError, StorageError
 
 Answer = TypeVar("Answer")
 
-UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 # Each attempt after the first needs a publication that touches this portfolio within the same few milliseconds.
 CONSISTENCY_ATTEMPTS = 5
 
@@ -71,9 +71,17 @@ class Reads:
         self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
     ) -> Listing[Snapshot]:
         """Snapshots of one of the user's portfolios between two dates, both included, oldest first."""
-        _require_in_order(first, last)
+        require_order(first, last)
         rows = self._repository.read_snapshots(user_id, _public_id(portfolio_id), first=first, last=last, page=page)
         return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
+
+    def exposure_history(
+        self, book: Book, *, first: date | None, last: date | None, page: Page
+    ) -> Listing[RecordedExposures]:
+        """What was recorded of a portfolio's exposures between two dates, both included, oldest first."""
+        require_order(first, last)
+        rows = self._repository.read_exposures(book.portfolio_id, first=first, last=last, page=page)
+        return Listing[RecordedExposures](items=[recorded_exposures(row) for row in rows.items], total=rows.total)
 
     def positions(
         self, user_id: int, portfolio_id: str, *, with_closed: bool, page: Page
@@ -100,16 +108,25 @@ class Reads:
     def consistent(
         self, user_id: int, portfolio_id: str, compute: Callable[[Book, Holdings, MarketView], Answer]
     ) -> Answer:
-        """What is computed of a portfolio, all numbers of one generation.
+        """What is computed of one of the user's portfolios, all numbers of one generation."""
+        public_id, view = _public_id(portfolio_id), self._cache.current
+        book = self._repository.read_book(user_id, public_id)
+        return self.consistent_from(user_id, book, view, compute)
 
-        The view is taken before the book is read: a snapshot that is not newer than the view then is the one that
-        was current at the view's generation. A newer one means the view is behind, so it is brought up first, and so
-        it is when the computation itself finds something newer and raises ``NewerDataError``.
+    def consistent_from(
+        self,
+        user_id: int,
+        book: Book,
+        view: MarketView | None,
+        compute: Callable[[Book, Holdings, MarketView], Answer],
+    ) -> Answer:
+        """The same from a book that was read after the view was taken.
+
+        A snapshot that is not newer than the view then is the one that was current at the view's generation. A newer
+        one means the view is behind, so it is brought up first, and the book is read again after it; so it is when the
+        computation finds something newer and raises ``NewerDataError``.
         """
-        public_id = _public_id(portfolio_id)
-        view = self._cache.current
         for attempt in range(CONSISTENCY_ATTEMPTS):
-            book = self._repository.read_book(user_id, public_id)
             holdings = self._holdings.get(book.portfolio_id, book.version)
             needed = book.equity_generation or 0
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
@@ -122,16 +139,17 @@ class Reads:
                         self._cache.count("hit")
                     return answer
             view = self._cache.view_for(holdings.symbols, at_least=needed)
-        raise StorageError(f"Portfolio {public_id} was published again each time it was read")
+            book = self._repository.read_book(user_id, book.public_id)
+        raise StorageError(f"Portfolio {book.public_id} was published again each time it was read")
 
     def performance(
-        self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None
-    ) -> AnalyticsAnswer[Performance]:
-        """What one of the user's portfolios has returned between two dates, both included, by its snapshots."""
-        _require_in_order(first, last)
-        sessions = self._repository.read_calendar().sessions
+        self, *, first: date | None, last: date | None
+    ) -> Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Performance]]:
+        """How to compute what a portfolio has returned between two dates, both included, by its snapshots."""
+        require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
+            sessions = self._repository.read_calendar().sessions
             rows = self._repository.read_snapshot_series(book.portfolio_id, first=first, last=last, benchmark=BENCHMARK)
             series = SnapshotSeries.of(rows)
             # One that was published again need not be the newest snapshot, whose generation the book tells.
@@ -139,7 +157,7 @@ class Reads:
                 raise NewerDataError(series.generation)
             return performance(book, holdings, view, series=series, calendar=sessions)
 
-        return self.consistent(user_id, portfolio_id, compute)
+        return compute
 
     def symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Listing[TrackedSymbol]:
         """Tracked symbols by name, all or those of a status or a type."""
@@ -150,7 +168,7 @@ class Reads:
 
     def prices(self, symbol: str, *, first: date | None, last: date | None, page: Page) -> Listing[Bar]:
         """Stored bars of a tracked symbol between two dates, both included, oldest first; raises as ``symbol``."""
-        _require_in_order(first, last)
+        require_order(first, last)
         self._tracked(symbol)
         rows = self._repository.read_bars(symbol, first=first, last=last, page=page)
         return Listing[Bar](items=[bar_answer(row) for row in rows.items], total=rows.total)
@@ -182,15 +200,17 @@ class Reads:
         return {symbol: unpriced_reason(tracked.get(symbol), requests.get(symbol)) for symbol in symbols}
 
 
-def _require_in_order(first: date | None, last: date | None) -> None:
+def require_order(first: date | None, last: date | None) -> None:
+    """Raise ``InvalidRequestError`` when a range ends before it begins."""
     if first is not None and last is not None and first > last:
         raise InvalidRequestError(f"from ({first}) is after to ({last}).")
 
 
 def _public_id(text: str) -> UUID:
-    if not UUID_TEXT.fullmatch(text):
+    found = public_id_in(text)
+    if found is None:
         raise NotFoundError(NO_PORTFOLIO)
-    return UUID(text)
+    return found
 
 
 def _portfolio(book: Book) -> Portfolio:

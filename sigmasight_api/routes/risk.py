@@ -5,74 +5,54 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from sigmasight_api.correlation import (
-    DEFAULT_SESSIONS,
-    MAX_SESSIONS,
-    MIN_SESSIONS,
-    correlations,
-)
-from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PortfolioId, ReadsService
+from sigmasight_api.analytics import Analytic
+from sigmasight_api.correlation import DEFAULT_SESSIONS, MAX_SESSIONS, MIN_SESSIONS, correlations
+from sigmasight_api.dependencies import BEARER, AskedAnalytics, CallersRoute, FirstDate, LastDate, ReadsService
 from sigmasight_api.risk import risk
 from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatility
-from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
+from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
-from sigmasight_api.schemas import AnalyticsAnswer, IsoDate
+from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.volatility import volatility
 
 router = APIRouter(
     prefix="/analytics/portfolio/{portfolio_id}", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER]
 )
-ANSWERS = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
+RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
+
+VOLATILITY = Analytic("volatility", volatility, is_costly=True)
+RISK = Analytic("risk", risk)
 
 
-@router.get("/volatility", responses=ANSWERS)
-def get_volatility(
-    portfolio_id: PortfolioId, caller: Caller, reads: ReadsService, response: Response
-) -> AnalyticsAnswer[Volatility]:
+@router.get("/volatility", response_model=AnalyticsAnswer[Volatility], responses=RESPONSES)
+async def get_volatility(asked: AskedAnalytics) -> Response:
     """Realised and expected volatility of the portfolio as it is now, its trend, and where it stands within a year."""
-    answer = reads.consistent(caller.user_id, portfolio_id, volatility)
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    return await asked.respond(VOLATILITY)
 
 
-@router.get("/correlation-matrix", responses=ANSWERS)
-def get_correlation_matrix(
-    portfolio_id: PortfolioId,
-    caller: Caller,
-    reads: ReadsService,
-    response: Response,
+@router.get("/correlation-matrix", response_model=AnalyticsAnswer[Correlations], responses=RESPONSES)
+async def get_correlation_matrix(
+    asked: AskedAnalytics,
     *,
     sessions: Annotated[
         int, Query(ge=MIN_SESSIONS, le=MAX_SESSIONS, description="Newest sessions to use", examples=[90])
     ] = DEFAULT_SESSIONS,
-) -> AnalyticsAnswer[Correlations]:
+) -> Response:
     """Correlations of the 50 largest PUBLIC positions, and how far the portfolio is from a single bet."""
-    answer = reads.consistent(caller.user_id, portfolio_id, partial(correlations, sessions=sessions))
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    compute = partial(correlations, sessions=sessions)
+    return await asked.respond(Analytic(f"correlation-matrix:{sessions}", compute, is_costly=True))
 
 
-@router.get("/risk", responses=ANSWERS)
-def get_risk(
-    portfolio_id: PortfolioId, caller: Caller, reads: ReadsService, response: Response
-) -> AnalyticsAnswer[Risk]:
+@router.get("/risk", response_model=AnalyticsAnswer[Risk], responses=RESPONSES)
+async def get_risk(asked: AskedAnalytics) -> Response:
     """Historical value at risk and expected shortfall of one session for the portfolio as it is now."""
-    answer = reads.consistent(caller.user_id, portfolio_id, risk)
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    return await asked.respond(RISK)
 
 
-@router.get("/performance", responses=ANSWERS)
-def get_performance(
-    portfolio_id: PortfolioId,
-    caller: Caller,
-    reads: ReadsService,
-    response: Response,
-    *,
-    first: Annotated[IsoDate | None, Query(alias="from", description="First date whose return counts")] = None,
-    last: Annotated[IsoDate | None, Query(alias="to", description="Last date, included")] = None,
-) -> AnalyticsAnswer[Performance]:
+@router.get("/performance", response_model=AnalyticsAnswer[Performance], responses=RESPONSES)
+async def get_performance(
+    asked: AskedAnalytics, reads: ReadsService, *, first: FirstDate = None, last: LastDate = None
+) -> Response:
     """Time-weighted return of the portfolio's snapshots, its drawdowns, and the same sessions in SPY."""
-    answer = reads.performance(caller.user_id, portfolio_id, first=first, last=last)
-    response.headers[GENERATION_HEADER] = str(answer.generation)
-    return answer
+    compute = reads.performance(first=first, last=last)
+    return await asked.respond(Analytic(f"performance:{first}:{last}", compute))

@@ -1,6 +1,6 @@
 """Tests of the statements: ownership, paging, sums of lots, the newest publication and judgement."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from uuid import uuid4
 
@@ -17,7 +17,6 @@ from tests.api.market import (
     add_bars,
     add_lots,
     add_portfolio,
-    add_token,
     add_valuation,
     publish,
     publish_snapshot,
@@ -164,13 +163,6 @@ def test_recorded_steps_are_listed_newest_first(repository: Repository, database
         ("second", "failed", "vendor away"),
         ("first", "running", None),
     ]
-
-
-def test_a_token_speaks_for_its_holder(repository: Repository, database: Database) -> None:
-    token = add_token(database, "ann", is_admin=True)
-    holder = repository.find_holder(token, now=datetime.now(UTC))
-    assert holder is not None
-    assert (holder.user_name, holder.is_admin) == ("ann", True)
 
 
 def test_a_database_that_is_away_is_a_storage_error() -> None:

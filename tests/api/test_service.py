@@ -14,6 +14,8 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.repository import Page, Repository
+from sigmasight_api.risk_schemas import Performance
+from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
@@ -257,13 +259,17 @@ class _Republishing(Repository):
         return super().read_snapshot_series(portfolio_id, **options)
 
 
+def performance_of(reads: Reads, record: PortfolioRecord) -> AnalyticsAnswer[Performance]:
+    return reads.consistent(record.user_id, str(record.public_id), reads.performance(first=None, last=None))
+
+
 def test_performance_is_of_the_generation_of_its_newest_row(
     database: Database, record: PortfolioRecord, cache: ViewCache
 ) -> None:
     publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
     cache.refresh()
     repository = _Republishing(database, record, times=2)
-    answer = reads_of(repository, cache).performance(record.user_id, str(record.public_id), first=None, last=None)
+    answer = performance_of(reads_of(repository, cache), record)
     assert answer.generation == repository.generations[-1]
     # P&L of -0.001 on the equity that was published last.
     assert [point.daily_return for point in answer.data.items] == [None, pytest.approx(-0.001 / 1001)]
@@ -275,14 +281,10 @@ def test_performance_gives_up_when_each_attempt_finds_newer_rows(
     cache.refresh()
     reads = reads_of(_Republishing(database, record, times=100), cache)
     with pytest.raises(StorageError, match="published again each time"):
-        reads.performance(record.user_id, str(record.public_id), first=None, last=None)
+        performance_of(reads, record)
 
 
 def test_performance_without_a_view_is_the_same(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
-    without = reads_of(Repository(database), cache).performance(
-        record.user_id, str(record.public_id), first=None, last=None
-    )
+    without = performance_of(reads_of(Repository(database), cache), record)
     cache.refresh()
-    assert without == reads_of(Repository(database), cache).performance(
-        record.user_id, str(record.public_id), first=None, last=None
-    )
+    assert without == performance_of(reads_of(Repository(database), cache), record)
