@@ -11,8 +11,21 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from sigmasight_api.components import Timing, build_components
-from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, risk, symbols
+from sigmasight_api.components import Timing, build_components, build_stress_tests
+from sigmasight_api.routes import (
+    admin,
+    analytics,
+    bars,
+    decisions,
+    factors,
+    health,
+    onboarding,
+    portfolios,
+    risk,
+    sectors,
+    stress,
+    symbols,
+)
 from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
@@ -22,13 +35,15 @@ API_PREFIX = "/api/v1"
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
     """The application for these settings, those of the environment unless given.
 
-    Raises ``ConfigurationError`` when a setting is wrong. The database is first used after the server has started.
+    Raises ``ConfigurationError`` when a setting or the file of scenarios it names is wrong. The database is first used
+    after the server has started.
     """
     chosen = settings or load_settings()
+    stress_tests = build_stress_tests(chosen)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        components = build_components(chosen, timing or Timing())
+        components = build_components(chosen, timing or Timing(), stress_tests)
         app.state.components = components
         components.start()
         try:
@@ -49,7 +64,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     install_handlers(app)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    for module in (portfolios, analytics, risk, symbols, admin, onboarding, bars, decisions):
+    for module in (portfolios, analytics, risk, stress, sectors, factors, symbols, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app

@@ -17,9 +17,12 @@ from sigmasight_api.operators import Operators
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
+from sigmasight_api.scenarios import read_scenarios
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
 from sigmasight_api.shared import SharedAnswers
+from sigmasight_api.stress import StressTests
+from sigmasight_assets.quant.stress import RateModel
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -44,6 +47,7 @@ class Components:
     admissions: Admissions
     authenticator: Authenticator
     reads: Reads
+    stress_tests: StressTests
     shared: SharedAnswers
     analytics: Analytics
     operators: Operators
@@ -64,7 +68,13 @@ class Components:
         self.database.close()
 
 
-def build_components(settings: Settings, timing: Timing) -> Components:
+def build_stress_tests(settings: Settings) -> StressTests:
+    """The stress tests for these settings; ``ConfigurationError`` when the operator's scenarios are wrong."""
+    rates = RateModel(duration=settings.rates_duration, convexity=settings.rates_convexity)
+    return StressTests(read_scenarios(settings.scenarios), rates)
+
+
+def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
     repository = Repository(database)
@@ -83,6 +93,7 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         admissions=admissions,
         authenticator=Authenticator(admissions),
         reads=reads,
+        stress_tests=stress_tests,
         shared=shared,
         analytics=Analytics(reads, repository, cache, holdings, shared),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),

@@ -23,6 +23,7 @@ from sigmasight_api.repository import NO_PORTFOLIO, Page
 from sigmasight_api.routes.generation import GENERATION_HEADER
 from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
+from sigmasight_api.stress import StressTests
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.storage.tokens import TokenHolder
@@ -108,6 +109,10 @@ async def _reads(request: Request) -> Reads:
     return components(request).reads
 
 
+async def _stress_tests(request: Request) -> StressTests:
+    return components(request).stress_tests
+
+
 async def _operators(request: Request) -> Operators:
     return components(request).operators
 
@@ -143,6 +148,7 @@ async def _page(
 FirstDate = Annotated[IsoDate | None, Query(alias="from", description="First date")]
 LastDate = Annotated[IsoDate | None, Query(alias="to", description="Last date, included")]
 ReadsService = Annotated[Reads, Depends(_reads)]
+StressService = Annotated[StressTests, Depends(_stress_tests)]
 OperatorsService = Annotated[Operators, Depends(_operators)]
 ReportsService = Annotated[Reports, Depends(_reports)]
 OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]

@@ -191,11 +191,13 @@ class Repository:
     ) -> Rows:
         """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
         portfolio_id = self.read_book(user_id, public_id).portfolio_id
-        return self._sessions(portfolio_snapshots, portfolio_id, first=first, last=last, page=page)
+        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
+        return self._between(query, portfolio_snapshots.c.session, first=first, last=last, page=page)
 
     def read_exposures(self, portfolio_id: int, *, first: date | None, last: date | None, page: Page) -> Rows:
         """Recorded exposures of a portfolio, oldest first (two statements)."""
-        return self._sessions(portfolio_exposures, portfolio_id, first=first, last=last, page=page)
+        query = sa.select(portfolio_exposures).where(portfolio_exposures.c.portfolio_id == portfolio_id)
+        return self._between(query, portfolio_exposures.c.session, first=first, last=last, page=page)
 
     def read_snapshot_series(
         self, portfolio_id: int, *, first: date | None, last: date | None, benchmark: str
@@ -221,13 +223,8 @@ class Repository:
 
     def read_bars(self, symbol: str, *, first: date | None, last: date | None, page: Page) -> Rows:
         """Stored bars of a symbol between two dates, both included, oldest first (two statements)."""
-        bars = symbol_prices_daily.c
-        query = sa.select(symbol_prices_daily).where(bars.symbol == symbol)
-        if first is not None:
-            query = query.where(bars.price_date >= first)
-        if last is not None:
-            query = query.where(bars.price_date <= last)
-        return self._page(query, bars.price_date, page)
+        query = sa.select(symbol_prices_daily).where(symbol_prices_daily.c.symbol == symbol)
+        return self._between(query, symbol_prices_daily.c.price_date, first=first, last=last, page=page)
 
     def find_symbol(self, symbol: str) -> dict[str, Any] | None:
         """The row of a tracked symbol with its newest profile, or None; see ``_symbols`` for the columns."""
@@ -308,16 +305,21 @@ class Repository:
         query = sa.select(*shown).where(results.c.result_id.in_(newest), sa.not_(results.c.passed))
         return self._page(query, results.c.session.desc(), page)
 
-    def _sessions(
-        self, table: sa.Table, portfolio_id: int, *, first: date | None, last: date | None, page: Page
+    def _between(
+        self,
+        query: sa.Select[Any],
+        dated: sa.ColumnElement[date],
+        *,
+        first: date | None,
+        last: date | None,
+        page: Page,
     ) -> Rows:
-        """Rows of a portfolio from ``first`` to ``last``, oldest first."""
-        query = sa.select(table).where(table.c.portfolio_id == portfolio_id)
+        """The rows from ``first`` to ``last``, oldest first."""
         if first is not None:
-            query = query.where(table.c.session >= first)
+            query = query.where(dated >= first)
         if last is not None:
-            query = query.where(table.c.session <= last)
-        return self._page(query, table.c.session, page)
+            query = query.where(dated <= last)
+        return self._page(query, dated, page)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -13,6 +13,8 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.factor_schemas import Factors
+from sigmasight_api.factors import factors
 from sigmasight_api.formats import cents, optional_cents
 from sigmasight_api.performance import BENCHMARK, SnapshotSeries, performance
 from sigmasight_api.position_exposures import recorded_exposures
@@ -124,7 +126,7 @@ class Reads:
 
         A snapshot that is not newer than the view then is the one that was current at the view's generation. A newer
         one means the view is behind, so it is brought up first, and the book is read again after it; so it is when the
-        computation finds something newer and raises ``NewerDataError``.
+        computation itself finds something newer and raises ``NewerDataError``.
         """
         for attempt in range(CONSISTENCY_ATTEMPTS):
             holdings = self._holdings.get(book.portfolio_id, book.version)
@@ -142,19 +144,19 @@ class Reads:
             book = self._repository.read_book(user_id, book.public_id)
         raise StorageError(f"Portfolio {book.public_id} was published again each time it was read")
 
-    def performance(
-        self, *, first: date | None, last: date | None
+    def performance_between(
+        self, first: date | None, last: date | None
     ) -> Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Performance]]:
         """How to compute what a portfolio has returned between two dates, both included, by its snapshots."""
         require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
-            sessions = self._repository.read_calendar().sessions
             rows = self._repository.read_snapshot_series(book.portfolio_id, first=first, last=last, benchmark=BENCHMARK)
             series = SnapshotSeries.of(rows)
             # One that was published again need not be the newest snapshot, whose generation the book tells.
             if series.generation > view.generation:
                 raise NewerDataError(series.generation)
+            sessions = self._repository.read_calendar().sessions
             return performance(book, holdings, view, series=series, calendar=sessions)
 
         return compute
@@ -172,6 +174,10 @@ class Reads:
         self._tracked(symbol)
         rows = self._repository.read_bars(symbol, first=first, last=last, page=page)
         return Listing[Bar](items=[bar_answer(row) for row in rows.items], total=rows.total)
+
+    def factors(self) -> Factors:
+        """The twelve factors, and how collinear the funds of the joint regression are now."""
+        return factors(self._cache.view_for(()))
 
     def symbol(self, symbol: str) -> Symbol:
         """A tracked symbol with its newest figures; ``NotFoundError`` when it is not tracked."""

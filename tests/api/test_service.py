@@ -259,8 +259,8 @@ class _Republishing(Repository):
         return super().read_snapshot_series(portfolio_id, **options)
 
 
-def performance_of(reads: Reads, record: PortfolioRecord) -> AnalyticsAnswer[Performance]:
-    return reads.consistent(record.user_id, str(record.public_id), reads.performance(first=None, last=None))
+def performance_of(record: PortfolioRecord, reads: Reads) -> AnalyticsAnswer[Performance]:
+    return reads.consistent(record.user_id, str(record.public_id), reads.performance_between(None, None))
 
 
 def test_performance_is_of_the_generation_of_its_newest_row(
@@ -269,7 +269,7 @@ def test_performance_is_of_the_generation_of_its_newest_row(
     publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
     cache.refresh()
     repository = _Republishing(database, record, times=2)
-    answer = performance_of(reads_of(repository, cache), record)
+    answer = performance_of(record, reads_of(repository, cache))
     assert answer.generation == repository.generations[-1]
     # P&L of -0.001 on the equity that was published last.
     assert [point.daily_return for point in answer.data.items] == [None, pytest.approx(-0.001 / 1001)]
@@ -281,10 +281,11 @@ def test_performance_gives_up_when_each_attempt_finds_newer_rows(
     cache.refresh()
     reads = reads_of(_Republishing(database, record, times=100), cache)
     with pytest.raises(StorageError, match="published again each time"):
-        performance_of(reads, record)
+        performance_of(record, reads)
 
 
 def test_performance_without_a_view_is_the_same(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
-    without = performance_of(reads_of(Repository(database), cache), record)
+    reads = reads_of(Repository(database), cache)
+    without = performance_of(record, reads)
     cache.refresh()
-    assert without == performance_of(reads_of(Repository(database), cache), record)
+    assert without == performance_of(record, reads)
