@@ -227,7 +227,9 @@ class Answer(Model):
     coverage: float | None = Field(
         description="What share of the book the numbers contain. Factor exposures: of |market value| of PUBLIC "
         "positions, those with all twelve. Stress test: those with the eight it uses. Concentration and sector "
-        "exposure: of the number of positions, those with a value. Null without any",
+        "exposure: of the number of positions, those with a value. Volatility and risk: of |market value| of PUBLIC "
+        "positions, those with 63 returns; correlations: those shown. Performance: of the returns between snapshots, "
+        "those that exist. Null without any",
         examples=[0.998],
     )
     private_share: float | None = Field(
