@@ -21,6 +21,7 @@ from sigmasight_api.routes import (
     health,
     onboarding,
     portfolios,
+    risk,
     sectors,
     stress,
     symbols,
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     install_handlers(app)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    for module in (portfolios, analytics, stress, sectors, factors, symbols, admin, onboarding, bars, decisions):
+    for module in (portfolios, analytics, risk, stress, sectors, factors, symbols, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app

@@ -145,6 +145,8 @@ async def _page(
     return Page(limit, offset)
 
 
+FirstDate = Annotated[IsoDate | None, Query(alias="from", description="First date")]
+LastDate = Annotated[IsoDate | None, Query(alias="to", description="Last date, included")]
 ReadsService = Annotated[Reads, Depends(_reads)]
 StressService = Annotated[StressTests, Depends(_stress_tests)]
 OperatorsService = Annotated[Operators, Depends(_operators)]

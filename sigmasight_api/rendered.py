@@ -25,7 +25,7 @@ class RenderedAnswers:
         self._capacity = capacity_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Rendered] = OrderedDict()
-        self._bytes = 0
+        self._bytes = self._newest = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,19 +44,17 @@ class RenderedAnswers:
             return found
 
     def put(self, key: Hashable, answer: Rendered) -> None:
-        """Remember the answer; those that were not asked for longest make room."""
+        """Remember the answer; earlier generations, and those that were not asked for longest, make room."""
         with self._lock:
+            if answer.generation > self._newest:
+                self._newest = answer.generation
+                for old in [old for old, kept in self._entries.items() if kept.generation < self._newest]:
+                    self._drop(old)
             self._drop(key)
             self._entries[key] = answer
             self._bytes += _size(answer)
             while self._bytes > self._capacity:
                 self._drop(next(iter(self._entries)))
-
-    def forget_before(self, generation: int) -> None:
-        """Drop the answers of earlier generations, which nobody will ask for again."""
-        with self._lock:
-            for key in [key for key, answer in self._entries.items() if answer.generation < generation]:
-                self._drop(key)
 
     def _drop(self, key: Hashable) -> None:
         old = self._entries.pop(key, None)
