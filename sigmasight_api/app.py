@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from sigmasight_api.components import Timing, build_components, build_stress_tests
 from sigmasight_api.routes import (
     admin,
+    aggregate,
     analytics,
     bars,
     decisions,
@@ -30,6 +31,8 @@ from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
+OWNERS = (portfolios, analytics, aggregate, risk, stress, sectors, factors, symbols)
+OPERATORS = (admin, onboarding, bars, decisions)
 
 
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
@@ -64,7 +67,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     install_handlers(app)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    for module in (portfolios, analytics, risk, stress, sectors, factors, symbols, admin, onboarding, bars, decisions):
+    for module in (*OWNERS, *OPERATORS):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app
