@@ -12,7 +12,20 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components
-from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
+from sigmasight_api.routes import (
+    admin,
+    analytics,
+    bars,
+    decisions,
+    exports,
+    health,
+    onboarding,
+    portfolio_writes,
+    portfolios,
+    positions,
+    symbols,
+)
+from sigmasight_api.routes.csv_files import CsvPaths
 from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
@@ -46,9 +59,11 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
         redirect_slashes=False,
     )
     install_handlers(app)
+    app.add_middleware(CsvPaths)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    for module in (portfolios, analytics, symbols, admin, onboarding, bars, decisions):
+    owners = (portfolios, portfolio_writes, positions, exports, analytics, symbols)
+    for module in (*owners, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app

@@ -9,14 +9,18 @@ from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.decisions import Decisions
+from sigmasight_api.exports import Exports
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
+from sigmasight_api.transactions import Transactions
+from sigmasight_api.writes import Writes
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -45,6 +49,9 @@ class Components:
     onboarding: OnboardingQueue
     bars: BarDecisions
     decisions: Decisions
+    writes: Writes
+    position_writes: PositionWrites
+    exports: Exports
 
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
@@ -65,17 +72,21 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
+    reads, transactions = Reads(repository, cache, holdings), Transactions(database)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
         cache=cache,
         refresher=refresher,
         authenticator=Authenticator(repository, settings.clock),
-        reads=Reads(repository, cache, holdings),
+        reads=reads,
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),
         decisions=Decisions(database, dagster, clock=settings.clock, pause=settings.retry_pause),
+        writes=Writes(transactions, cache, settings.clock),
+        position_writes=PositionWrites(transactions, cache, settings.clock),
+        exports=Exports(transactions, reads),
         operators=Operators(
             repository=repository,
             cache=cache,

@@ -14,12 +14,15 @@ from fastapi.security import HTTPBearer
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.components import Components
 from sigmasight_api.decisions import Decisions
+from sigmasight_api.exports import Exports
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Page
 from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
+from sigmasight_api.writes import Writes
 from sigmasight_assets.storage.tokens import TokenHolder
 
 LARGEST_LIMIT = 1_000
@@ -84,6 +87,18 @@ async def _reports(request: Request) -> Reports:
     return components(request).reports
 
 
+async def _writes(request: Request) -> Writes:
+    return components(request).writes
+
+
+async def _position_writes(request: Request) -> PositionWrites:
+    return components(request).position_writes
+
+
+async def _exports(request: Request) -> Exports:
+    return components(request).exports
+
+
 async def _caller(request: Request) -> TokenHolder:
     caller: TokenHolder = request.state.caller
     return caller
@@ -102,6 +117,9 @@ ReportsService = Annotated[Reports, Depends(_reports)]
 OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]
 BarsService = Annotated[BarDecisions, Depends(_bars)]
 DecisionsService = Annotated[Decisions, Depends(_decisions)]
+WritesService = Annotated[Writes, Depends(_writes)]
+PositionWritesService = Annotated[PositionWrites, Depends(_position_writes)]
+ExportsService = Annotated[Exports, Depends(_exports)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 PageQuery = Annotated[Page, Depends(_page)]
 PortfolioId = Annotated[

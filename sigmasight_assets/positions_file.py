@@ -101,9 +101,12 @@ def positions_csv(lots: Iterable[Mapping[str, str]]) -> Iterator[str]:
 
 def _written(column: str, text: str) -> str:
     """A cell; texts are quoted, so that none can begin a comment, the rest needs no quotes."""
-    if column not in TEXT_COLUMNS or not text:
-        return text
-    return '"' + with_guard(text).replace('"', '""') + '"'
+    return quoted(text) if column in TEXT_COLUMNS else text
+
+
+def quoted(text: str) -> str:
+    """The text as a cell of a CSV file (RFC 4180), guarded; empty without any."""
+    return '"' + with_guard(text).replace('"', '""') + '"' if text else ""
 
 
 def _data_lines(content: bytes) -> list[tuple[int, str]]:

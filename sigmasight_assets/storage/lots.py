@@ -175,6 +175,13 @@ def delete_valuation(connection: sa.Connection, position_id: int, *, valued_on: 
     mark_edited(connection, lot.portfolio_id, edited_from=_counts_from(lot, valued_on, known))
 
 
+def read_lot_valuations(connection: sa.Connection, position_id: int) -> list[tuple[date, Decimal]]:
+    """The valuations of a lot, oldest first, USD."""
+    columns = private_valuations.c.valued_on, private_valuations.c.market_value
+    query = sa.select(*columns).where(private_valuations.c.position_id == position_id).order_by(columns[0])
+    return [(row.valued_on, row.market_value) for row in connection.execute(query)]
+
+
 def _valuation_dates(connection: sa.Connection, lot: StoredLot) -> set[date]:
     dates = sa.select(private_valuations.c.valued_on).where(private_valuations.c.position_id == lot.position_id)
     return set(connection.execute(dates).scalars())
