@@ -34,7 +34,7 @@ PortfolioName = Annotated[
 ]
 StatedEquity = Annotated[Usd, Field(description="Account equity as of `as_of`, USD, at most 8 decimal places")]
 AsOf = Annotated[IsoDate, Field(description="A complete session of the exchange: that of the first snapshot")]
-Notes = Annotated[str, Field(description="Owner's own words, one line", max_length=LONGEST_NOTES, examples=["kept"])]
+Notes = Annotated[str, Field(max_length=LONGEST_NOTES)]
 
 
 class NewPosition(Model):
@@ -62,7 +62,7 @@ class NewPosition(Model):
         None, description="PRIVATE: USD of the whole lot as of valued_on; at most 8 decimal places"
     )
     valued_on: IsoDate | None = Field(None, description="PRIVATE: date of that valuation")
-    notes: Notes | None = None
+    notes: Notes | None = Field(None, description="Owner's own words, one line", examples=["kept"])
     units_date: IsoDate | None = Field(
         None, description="PUBLIC: date in whose share units the quantity is stated; null: the entry date"
     )
@@ -123,7 +123,7 @@ class PositionPatch(Model):
     entry_date: IsoDate | None = Field(None, description="Trade date of the opening")
     exit_price: PriceText | None = Field(None, description="USD a share; null together with exit_date opens it again")
     exit_date: IsoDate | None = Field(None, description="Trade date of the closing")
-    notes: Notes | None = None
+    notes: Notes | None = Field(None, description="Owner's own words, one line", examples=["kept"])
     close_quantity: QuantityText | None = Field(
         None,
         description="How much is closed, positive also of a short position, in the share units of exit_date: that part "
