@@ -14,7 +14,7 @@ from sigmasight_assets.storage.database import Database
 Answer = TypeVar("Answer", bound=BaseModel)
 
 # Whoever waits for another edit of the same book, or for snapshots that are being written, is told to come again.
-LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'"
+LIMITS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'"
 
 
 @dataclass(frozen=True, slots=True)

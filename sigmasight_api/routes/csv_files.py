@@ -1,11 +1,13 @@
 """Files of comma-separated values: how they are answered, and that their routes are found by what is sent too."""
 
+import re
 from collections.abc import Iterator
 
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 CSV = "text/csv"
+OF_PORTFOLIOS = re.compile(r"/portfolios(/[^/]+/positions)?\.csv$")
 
 
 class CsvResponse(StreamingResponse):
@@ -20,7 +22,7 @@ class CsvResponse(StreamingResponse):
 
 
 class CsvPaths:
-    """Lets a file that is posted to ``/portfolios`` or ``.../positions`` find the route of files, ``....csv``."""
+    """Lets a file that is posted to ``/portfolios`` or ``/portfolios/ID/positions`` find the route of files."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,9 +30,9 @@ class CsvPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if scope["type"] == "http" and scope["method"] == "POST" and _is_csv(scope):
-            path = scope["path"]
-            if path.endswith(("/portfolios", "/positions")):
-                scope = {**scope, "path": f"{path}.csv", "raw_path": f"{path}.csv".encode()}
+            path = f"{scope['path']}.csv"
+            if OF_PORTFOLIOS.search(path):
+                scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)
 
 

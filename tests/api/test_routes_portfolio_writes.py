@@ -392,6 +392,9 @@ class TestFiles:
         ]
         assert stored(database) == before
 
+    def test_a_file_is_no_single_position(self, api: Api, token: str) -> None:
+        assert upload(api, token, f"{HEADER}\n{LINE}\n", path="/api/v1/positions").status_code == 422
+
     def test_another_encoding_is_refused_with_its_place(self, api: Api, token: str) -> None:
         answer = upload(api, token, f"{HEADER},notes\n{LINE},Z\u00fcrich\n".encode("cp1252"))
         assert (answer.status_code, answer.json()["errors"]) == (
