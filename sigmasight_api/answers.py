@@ -10,7 +10,8 @@ from sigmasight_api.books import Book
 from sigmasight_api.formats import optional_cents
 from sigmasight_api.schemas import Carried, Money
 from sigmasight_api.valuation import ValuedPositions
-from sigmasight_api.view import MarketView
+from sigmasight_api.view import PRODUCT_OF_FACTOR, MarketView
+from sigmasight_assets.quant.arrays import BoolArray
 
 
 class Stated(TypedDict):
@@ -51,4 +52,26 @@ def carried_closes(valued: ValuedPositions, view: MarketView) -> list[Carried]:
     return [
         Carried(symbol=valued.symbols[place], close_session=sessions[place].item(), factors_session=None)
         for place in older
+    ]
+
+
+def carried_figures(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Carried]:
+    """The positions that are valued at an older close or use older exposures than the view's.
+
+    ``missing`` (N, K) tells of the first K factors which exposures the answer does without.
+    """
+    if view.as_of is None:
+        return []
+    as_of = np.datetime64(view.as_of, "D")
+    close_session = view.close_session[valued.rows]
+    sessions = view.factors_session[valued.rows][:, PRODUCT_OF_FACTOR[: missing.shape[1]]]
+    # What is not used counts as current, so that the minimum is the oldest that is used.
+    oldest = np.where(missing, as_of, sessions).min(axis=1)
+    return [
+        Carried(
+            symbol=valued.symbols[place],
+            close_session=close_session[place].item(),
+            factors_session=oldest[place].item() if not missing[place].all() else None,
+        )
+        for place in np.flatnonzero((close_session < as_of) | (oldest < as_of)).tolist()
     ]

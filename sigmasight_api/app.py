@@ -11,18 +11,22 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from sigmasight_api.components import Timing, build_components
+from sigmasight_api.components import Timing, build_components, build_stress_tests
 from sigmasight_api.routes import (
     admin,
     analytics,
     bars,
     decisions,
     exports,
+    factors,
     health,
     onboarding,
     portfolio_writes,
     portfolios,
     positions,
+    risk,
+    sectors,
+    stress,
     symbols,
 )
 from sigmasight_api.routes.csv_files import CsvPaths
@@ -35,18 +39,21 @@ API_PREFIX = "/api/v1"
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
     """The application for these settings, those of the environment unless given.
 
-    Raises ``ConfigurationError`` when a setting is wrong. The database is first used after the server has started.
+    Raises ``ConfigurationError`` when a setting or the file of scenarios it names is wrong. The database is first used
+    after the server has started.
     """
     chosen = settings or load_settings()
+    stress_tests = build_stress_tests(chosen)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        components = build_components(chosen, timing or Timing())
+        components = build_components(chosen, timing or Timing(), stress_tests)
         app.state.components = components
         components.start()
         try:
             yield
         finally:
+            await components.admissions.close()
             await run_in_threadpool(components.close)
 
     app = FastAPI(
@@ -62,7 +69,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     app.add_middleware(CsvPaths)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    owners = (portfolios, portfolio_writes, positions, exports, analytics, symbols)
+    owners = (portfolios, portfolio_writes, positions, exports, analytics, risk, stress, sectors, factors, symbols)
     for module in (*owners, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)

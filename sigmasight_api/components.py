@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sigmasight_api.admission import Admissions
+from sigmasight_api.analytics import Analytics
 from sigmasight_api.auth import Authenticator
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
@@ -17,10 +19,14 @@ from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
+from sigmasight_api.scenarios import read_scenarios
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
+from sigmasight_api.shared import SharedAnswers
+from sigmasight_api.stress import StressTests
 from sigmasight_api.transactions import Transactions
 from sigmasight_api.writes import Writes
+from sigmasight_assets.quant.stress import RateModel
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -42,8 +48,12 @@ class Components:
     database: Database
     cache: ViewCache
     refresher: Refresher
+    admissions: Admissions
     authenticator: Authenticator
     reads: Reads
+    stress_tests: StressTests
+    shared: SharedAnswers
+    analytics: Analytics
     operators: Operators
     reports: Reports
     onboarding: OnboardingQueue
@@ -56,14 +66,22 @@ class Components:
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
         self.refresher.start()
+        self.shared.start()
 
     def close(self) -> None:
-        """Stop the refresher and give back all connections."""
+        """Stop the refresher and give back all connections but that of ``admissions``, which the event loop closes."""
         self.refresher.close()
+        self.shared.close()
         self.database.close()
 
 
-def build_components(settings: Settings, timing: Timing) -> Components:
+def build_stress_tests(settings: Settings) -> StressTests:
+    """The stress tests for these settings; ``ConfigurationError`` when the operator's scenarios are wrong."""
+    rates = RateModel(duration=settings.rates_duration, convexity=settings.rates_convexity)
+    return StressTests(read_scenarios(settings.scenarios), rates)
+
+
+def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
     repository = Repository(database)
@@ -72,14 +90,19 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
-    reads, transactions = Reads(repository, cache, holdings), Transactions(database)
+    reads, shared = Reads(repository, cache, holdings), SharedAnswers(database)
+    admissions, transactions = Admissions(settings.database_url, settings.clock), Transactions(database)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
         cache=cache,
         refresher=refresher,
-        authenticator=Authenticator(repository, settings.clock),
+        admissions=admissions,
+        authenticator=Authenticator(admissions),
         reads=reads,
+        stress_tests=stress_tests,
+        shared=shared,
+        analytics=Analytics(reads, repository, cache, holdings, shared),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),

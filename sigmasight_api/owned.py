@@ -8,9 +8,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book
+from sigmasight_api.books import Book, public_id_in
 from sigmasight_api.repository import NO_PORTFOLIO, OWN_BOOK
-from sigmasight_api.service import UUID_TEXT
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.storage.book_tables import portfolios, positions
 from sigmasight_assets.storage.lots import require_lot
@@ -22,9 +21,10 @@ NO_FLOW = "There is no such capital flow."
 
 def public_id(text: str, missing: str) -> UUID:
     """The identifier; ``NotFoundError`` in the words ``missing`` for a text that is none."""
-    if not UUID_TEXT.fullmatch(text):
+    found = public_id_in(text)
+    if found is None:
         raise NotFoundError(missing)
-    return UUID(text)
+    return found
 
 
 def read_own_book(connection: sa.Connection, user_id: int, portfolio_id: str) -> Book:

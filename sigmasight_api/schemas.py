@@ -132,6 +132,11 @@ class Position(Model):
     position_id: UUID = Field(description="Identifier", examples=["0c7d5a0e-58a6-4a55-8b0e-6f1d0c2b9a77"])
     symbol: str = Field(description="Ticker, OCC symbol of an option, or the owner's name of a private asset")
     investment_class: str = Field(description="PUBLIC, OPTIONS or PRIVATE", examples=["PUBLIC"])
+    sector: str | None = Field(
+        description="Group in sector exposures: GICS sector, Unclassified, ETF, Options or Private; null when the "
+        "market has no figures of the symbol",
+        examples=["Financials"],
+    )
     quantity: Quantity = Field(description="Signed number of shares, contracts or private units; negative is short")
     units_date: date = Field(
         description="Date in whose share units the quantity is stated: before later splits", examples=["2024-06-03"]
@@ -179,7 +184,7 @@ class Excluded(Model):
     reason: str = Field(
         description="no_price: no published close within 5 sessions; short_history, constant: too little to estimate "
         "from; no_exposures: none published within 5 sessions; options, private: the class has no exposures; "
-        "no_valuation: its owner has not valued it",
+        "no_valuation: its owner has not valued it; no_spy_betas: SPY lacks the betas that styles are read against",
         examples=["short_history"],
     )
 
@@ -217,8 +222,8 @@ class AnalyticsAnswer(Model, Generic[Data]):
     )
     coverage: float | None = Field(
         description="What share of the book the numbers contain. Factor exposures: of |market value| of PUBLIC "
-        "positions, those with all twelve. Concentration: of the number of positions, those with a value. Null without "
-        "any",
+        "positions, those with all twelve. Stress test: those with the eight it uses. Concentration and sector "
+        "exposure: of the number of positions, those with a value. Null without any",
         examples=[0.998],
     )
     private_share: float | None = Field(

@@ -68,13 +68,15 @@ def find_holder(connection: sa.Connection, token: str, *, now: datetime) -> Toke
     row = connection.execute(
         sa.select(users.c.user_id, users.c.name, api_tokens.c.is_admin)
         .join_from(api_tokens, users)
-        .where(
-            api_tokens.c.token_hash == token_hash(token),
-            api_tokens.c.revoked_at.is_(None),
-            sa.or_(api_tokens.c.expires_at.is_(None), api_tokens.c.expires_at > now),
-        )
+        .where(api_tokens.c.token_hash == token_hash(token), is_valid_at(sa.literal(now)))
     ).one_or_none()
     return None if row is None else TokenHolder(row.user_id, row.name, row.is_admin)
+
+
+def is_valid_at(now: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """Of a token: neither expired nor revoked."""
+    tokens = api_tokens.c
+    return sa.and_(tokens.revoked_at.is_(None), sa.or_(tokens.expires_at.is_(None), tokens.expires_at > now))
 
 
 def read_tokens(connection: sa.Connection) -> list[TokenRecord]:
