@@ -18,20 +18,36 @@ from sigmasight_api.routes import (
     analytics,
     bars,
     decisions,
+    exports,
     factors,
     health,
     onboarding,
+    portfolio_writes,
     portfolios,
+    positions,
     risk,
     sectors,
     stress,
     symbols,
 )
+from sigmasight_api.routes.csv_files import CsvPaths
 from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
-OWNERS = (portfolios, analytics, aggregate, risk, stress, sectors, factors, symbols)
+OWNERS = (
+    portfolios,
+    portfolio_writes,
+    positions,
+    exports,
+    analytics,
+    aggregate,
+    risk,
+    stress,
+    sectors,
+    factors,
+    symbols,
+)
 OPERATORS = (admin, onboarding, bars, decisions)
 
 
@@ -65,6 +81,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
         redirect_slashes=False,
     )
     install_handlers(app)
+    app.add_middleware(CsvPaths)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
     for module in (*OWNERS, *OPERATORS):

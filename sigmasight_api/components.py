@@ -12,9 +12,11 @@ from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.decisions import Decisions
+from sigmasight_api.exports import Exports
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.rendered import RenderedAnswers
 from sigmasight_api.reports import Reports
@@ -24,6 +26,8 @@ from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
 from sigmasight_api.shared import SharedAnswers
 from sigmasight_api.stress import StressTests
+from sigmasight_api.transactions import Transactions
+from sigmasight_api.writes import Writes
 from sigmasight_assets.quant.stress import RateModel
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
@@ -58,6 +62,9 @@ class Components:
     onboarding: OnboardingQueue
     bars: BarDecisions
     decisions: Decisions
+    writes: Writes
+    position_writes: PositionWrites
+    exports: Exports
 
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
@@ -87,7 +94,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     )
     holdings = HoldingsCache(repository.read_holdings)
     reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
-    admissions = Admissions(settings.database_url, settings.clock)
+    admissions, transactions = Admissions(settings.database_url, settings.clock), Transactions(database)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
@@ -104,6 +111,9 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),
         decisions=Decisions(database, dagster, clock=settings.clock, pause=settings.retry_pause),
+        writes=Writes(transactions, cache, settings.clock),
+        position_writes=PositionWrites(transactions, cache, settings.clock),
+        exports=Exports(transactions, reads),
         operators=Operators(
             repository=repository,
             cache=cache,

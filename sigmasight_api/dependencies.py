@@ -17,8 +17,10 @@ from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import Book
 from sigmasight_api.components import Components
 from sigmasight_api.decisions import Decisions
+from sigmasight_api.exports import Exports
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.rendered import Rendered
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import NO_PORTFOLIO, Page
@@ -27,6 +29,7 @@ from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
 from sigmasight_api.stress import StressTests
 from sigmasight_api.view import MarketView
+from sigmasight_api.writes import Writes
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.storage.tokens import TokenHolder
 
@@ -167,6 +170,18 @@ async def _reports(request: Request) -> Reports:
     return components(request).reports
 
 
+async def _writes(request: Request) -> Writes:
+    return components(request).writes
+
+
+async def _position_writes(request: Request) -> PositionWrites:
+    return components(request).position_writes
+
+
+async def _exports(request: Request) -> Exports:
+    return components(request).exports
+
+
 async def _caller(request: Request) -> TokenHolder:
     caller: TokenHolder = request.state.caller
     return caller
@@ -188,6 +203,9 @@ ReportsService = Annotated[Reports, Depends(_reports)]
 OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]
 BarsService = Annotated[BarDecisions, Depends(_bars)]
 DecisionsService = Annotated[Decisions, Depends(_decisions)]
+WritesService = Annotated[Writes, Depends(_writes)]
+PositionWritesService = Annotated[PositionWrites, Depends(_position_writes)]
+ExportsService = Annotated[Exports, Depends(_exports)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 AskedAnalytics = Annotated[OwnPortfolio, Depends(_own_portfolio)]
 AskedAggregate = Annotated[OwnPortfolios, Depends(_own_portfolios)]

@@ -3,7 +3,7 @@
 The texts of storage errors name hosts and statements; they are for the log, callers get a fixed sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sigmasight_assets.errors import (
     BookError,
     DecisionError,
+    NameTakenError,
     NotFoundError,
     ServiceError,
     SessionError,
@@ -23,6 +24,7 @@ from sigmasight_assets.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+NAMED_IN_DETAIL = 5
 
 
 class UnauthenticatedError(SigmaSightError):
@@ -35,6 +37,16 @@ class ForbiddenError(SigmaSightError):
 
 class InvalidRequestError(SigmaSightError):
     """Parts of the request contradict each other."""
+
+
+class RejectedError(InvalidRequestError):
+    """Parts of a body are wrong: the place of each and what is wrong there; ``total`` counts those not named too."""
+
+    def __init__(self, errors: Sequence[tuple[Sequence[str], str]], *, total: int | None = None) -> None:
+        self.errors = [{"location": list(place), "message": message} for place, message in errors]
+        named = "; ".join(f"{'.'.join(place)}: {message}" for place, message in errors[:NAMED_IN_DETAIL])
+        more = (total or len(errors)) - min(len(errors), NAMED_IN_DETAIL)
+        super().__init__(f"{named}; and {more:,} more. Nothing was stored" if more else f"{named}. Nothing was stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ STATUS = {
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     DecisionError: HTTPStatus.CONFLICT,
+    NameTakenError: HTTPStatus.CONFLICT,
     BookError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SessionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -73,6 +86,8 @@ def problem_of(error: Exception) -> Problem:
     """What to answer when this error ends a request; anything not foreseen is a 500 without its text."""
     if isinstance(error, StorageError | PoolTimeoutError) or _is_lost_connection(error):
         return unavailable("The database does not answer at the moment; try again shortly.")
+    if isinstance(error, RejectedError):
+        return Problem(int(HTTPStatus.UNPROCESSABLE_ENTITY), str(error), extensions={"errors": error.errors})
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(int(status), str(error), _headers(status))

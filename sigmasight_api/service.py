@@ -64,11 +64,11 @@ class Reads:
     def portfolios(self, user_id: int, page: Page) -> Listing[Portfolio]:
         """The user's portfolios by name."""
         books, total = self._repository.read_books(user_id, page)
-        return Listing[Portfolio](items=[_portfolio(book) for book in books], total=total)
+        return Listing[Portfolio](items=[portfolio_answer(book) for book in books], total=total)
 
     def portfolio(self, user_id: int, portfolio_id: str) -> Portfolio:
         """One of the user's portfolios; ``NotFoundError`` when the user has none of this id, here and below."""
-        return _portfolio(self._repository.read_book(user_id, _public_id(portfolio_id)))
+        return portfolio_answer(self._repository.read_book(user_id, _public_id(portfolio_id)))
 
     def snapshots(
         self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
@@ -220,7 +220,8 @@ def _public_id(text: str) -> UUID:
     return found
 
 
-def _portfolio(book: Book) -> Portfolio:
+def portfolio_answer(book: Book) -> Portfolio:
+    """The portfolio as owners are told of it."""
     return Portfolio(
         portfolio_id=book.public_id,
         name=book.name,

@@ -48,14 +48,14 @@ class SnapshotSeries:
 
     @classmethod
     def together(cls, series: Sequence[Self]) -> Self:
-        """Several as if they were one, at the sessions where each that has begun has a snapshot.
+        """One or more as if they were one, at the sessions where each that has begun has a snapshot.
 
         What lies between two of those is part of the later one. A portfolio that begins after the others brings its
         equity in as a capital flow.
         """
         known = [one for one in series if one.sessions.size]
-        if len(known) == 1:
-            return known[0]
+        if len(known) < 2:
+            return (known or series)[0]
         sessions = _common_sessions(known)
         parts = [_Part.of(one, sessions) for one in known]
         benchmark = {

@@ -52,6 +52,10 @@ class BookError(SigmaSightError):
     """An edit contradicts what the owner's book holds."""
 
 
+class NameTakenError(BookError):
+    """A new name is that of something the owner has already."""
+
+
 class NotFoundError(SigmaSightError):
     """Something asked for by name or id does not exist."""
 

@@ -1,57 +1,36 @@
-"""The positions CSV that owners bring: read strictly, every problem reported with its line.
+"""The positions CSV that owners bring and take away: read strictly, every problem reported with its line.
 
-The columns are those of the format contract (``docs/positions-file.md``); which of them a line needs depends on its
-investment class.
+The columns are those of the format contract (``docs/positions-file.md``); what their cells may hold is in
+``position_rules``. Where a text could be taken for a formula by a spreadsheet, it is written with an apostrophe in
+front, which is taken off when it is read (ASVS 1.2.10).
 """
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sigmasight_assets.errors import ImportFileError, MarketDataError
-from sigmasight_assets.market_data.options import OCC_SYMBOL, SHARES_PER_CONTRACT, parse_occ_symbol
-from sigmasight_assets.market_data.protocol import TICKER
+from sigmasight_assets.errors import ImportFileError
+from sigmasight_assets.position_rules import (
+    LARGEST_AMOUNT,
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    lot_amount,
+    lot_of,
+    lot_problems,
+)
 from sigmasight_assets.storage.portfolios import NewLot
 
-PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
-
-REQUIRED_COLUMNS = ("symbol", "quantity", "entry_price", "entry_date")
-OPTIONAL_COLUMNS = (
-    "investment_class",
-    "exit_price",
-    "exit_date",
-    "market_value",
-    "valued_on",
-    "notes",
-)
-# At most 14 digits before and 4 after the point: what the database holds exactly.
-NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?", re.ASCII)
-LARGEST_PRICE = Decimal(10) ** 10
-LONGEST_PRIVATE_NAME = 60
 MAX_LINES = 10_000
-# Beyond this the exact integers of the ledger would not hold all sums; see quant.money.
-LARGEST_AMOUNT = Decimal(50_000_000_000)
-# Cells that a line must fill, by its class.
-NEEDED_CELLS = {
-    PUBLIC: REQUIRED_COLUMNS,
-    OPTIONS: REQUIRED_COLUMNS,
-    PRIVATE: ("symbol", "quantity", "entry_date", "market_value", "valued_on"),
-}
-VALUATION_COLUMNS = ("market_value", "valued_on")
-# What may not come before what; an option's expiry is told by its symbol.
-DATE_ORDER = (
-    ("entry_date", "exit_date"),
-    ("entry_date", "valued_on"),
-    ("valued_on", "exit_date"),
-    ("entry_date", "expiry"),
-    ("exit_date", "expiry"),
-)
-
-Check = Callable[[str], str | None]
+COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+# Columns of free text; the others cannot begin like a formula.
+TEXT_COLUMNS = ("symbol", "notes")
+FORMULA = re.compile(r"'*[=+\-@\t\r\0]")
+# What files have between columns that were not made with commas.
+OTHER_SEPARATORS = (";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +47,10 @@ def parse_positions(content: bytes, *, today: date) -> list[NewLot]:
     lots = []
     total = Decimal(0)
     for row in _rows(content):
-        found = _problems(row, today=today)
+        found = lot_problems(row.cells, today=today)
         if not found:
-            lots.append(_lot(row.cells))
-            before, total = total, total + _amount(lots[-1])
+            lots.append(lot_of(row.cells))
+            before, total = total, total + lot_amount(lots[-1])
             if before <= LARGEST_AMOUNT < total:
                 found = [f"the positions up to this line come to more than {LARGEST_AMOUNT:,} USD"]
         problems += [f"line {row.line}: {problem}" for problem in found]
@@ -82,9 +61,7 @@ def parse_positions(content: bytes, *, today: date) -> list[NewLot]:
 
 
 def _rows(content: bytes) -> list[_Row]:
-    lines = [(number, line) for number, line in enumerate(_lines(content), start=1) if _is_data(line)]
-    if len(lines) > MAX_LINES + 1:
-        raise ImportFileError("The file is too long:", [f"{len(lines) - 1} positions, at most {MAX_LINES} are read"])
+    lines = _data_lines(content)
     if not lines:
         raise ImportFileError("The file is empty:", [f"the first line must name {', '.join(REQUIRED_COLUMNS)}"])
     (number, header), *rows = _table(lines)
@@ -97,7 +74,52 @@ def _rows(content: bytes) -> list[_Row]:
             if len(cells) != len(header)
         ]
     )
-    return [_Row(number, dict(zip(header, cells, strict=True))) for number, cells in rows]
+    return [_Row(number, _cells(header, cells)) for number, cells in rows]
+
+
+def _cells(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    named = dict(zip(header, cells, strict=True))
+    return named | {name: without_guard(named[name]) for name in TEXT_COLUMNS if name in named}
+
+
+def with_guard(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def without_guard(cell: str) -> str:
+    """The text that ``with_guard`` made this cell of."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def positions_csv(lots: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """The lines of a positions file, the header first, of cells by column; those that are missing are empty."""
+    yield ",".join(COLUMNS) + "\r\n"
+    for lot in lots:
+        yield ",".join(_written(name, lot.get(name, "")) for name in COLUMNS) + "\r\n"
+
+
+def _written(column: str, text: str) -> str:
+    """A cell; texts are quoted, so that none can begin a comment, the rest needs no quotes."""
+    return quoted(text) if column in TEXT_COLUMNS else text
+
+
+def quoted(text: str) -> str:
+    """The text as a cell of a CSV file (RFC 4180), guarded; empty without any."""
+    return '"' + with_guard(text).replace('"', '""') + '"' if text else ""
+
+
+def _data_lines(content: bytes) -> list[tuple[int, str]]:
+    """The numbered lines that hold data; no more than one file may have are kept in memory."""
+    lines, found = [], 0
+    for number, line in enumerate(_lines(content), start=1):
+        if _is_data(line):
+            found += 1
+            if found <= MAX_LINES + 1:
+                lines.append((number, line))
+    if found > MAX_LINES + 1:
+        raise ImportFileError("The file is too long:", [f"{found - 1} positions, at most {MAX_LINES} are read"])
+    return lines
 
 
 def _lines(content: bytes) -> Iterator[str]:
@@ -138,154 +160,15 @@ def _refuse(problems: list[str]) -> None:
 
 
 def _require_header(header: list[str], *, line: int) -> None:
+    other = next((mark for mark in OTHER_SEPARATORS if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        problem = f"line {line}: the columns are separated by {other!r}; save the file with commas between them"
+        raise ImportFileError("The header is wrong, nothing was imported:", [problem])
     missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    unknown = [name for name in header if name not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    unknown = [name for name in header if name not in COLUMNS]
     repeated = sorted({name for name in header if header.count(name) > 1})
     problems = [f"line {line}: the column {name} is missing" for name in missing]
     problems += [f"line {line}: the column {name!r} is not known" for name in unknown]
     problems += [f"line {line}: the column {name} stands there twice" for name in repeated]
     if problems:
         raise ImportFileError("The header is wrong, nothing was imported:", problems)
-
-
-def _problems(row: _Row, *, today: date) -> list[str]:
-    cells = row.cells
-    kind = cells.get("investment_class") or PUBLIC
-    if kind not in NEEDED_CELLS:
-        return [f"investment_class {kind[:20]!r} is not PUBLIC, OPTIONS or PRIVATE"]
-    found = []
-    for column, check in _checks(kind, today).items():
-        text = cells.get(column, "")
-        if text or column in NEEDED_CELLS[kind]:
-            problem = check(text) if text else "is missing"
-            if problem:
-                found.append(f"{column} {problem}")
-    if kind != PRIVATE:
-        found += [f"{column} belongs to PRIVATE positions" for column in VALUATION_COLUMNS if cells.get(column)]
-    return found or _order_problems(kind, cells)
-
-
-def _checks(kind: str, today: date) -> dict[str, Check]:
-    """What each cell of a line of this class must pass, in the order in which problems are named."""
-
-    def price(text: str) -> str | None:
-        return _price_problem(text, zero_allowed=False)
-
-    def day(text: str) -> str | None:
-        return _date_problem(text, today)
-
-    checks: dict[str, Check] = {
-        "symbol": _symbol_problem,
-        "quantity": _quantity_problem,
-        "entry_price": price,
-        "entry_date": day,
-        "exit_price": lambda text: _price_problem(text, zero_allowed=True),
-        "exit_date": day,
-    }
-    if kind == OPTIONS:
-        checks["symbol"] = _contract_problem
-    if kind == PRIVATE:
-        checks |= {"symbol": _private_name_problem, "quantity": _private_quantity_problem}
-        checks |= {"market_value": _value_problem, "valued_on": day}
-    return checks
-
-
-def _symbol_problem(text: str) -> str | None:
-    if OCC_SYMBOL.fullmatch(text):
-        return f"{text} is an option contract: its investment_class is OPTIONS"
-    if not TICKER.fullmatch(text):
-        return f"{text[:20]!r} is not a ticker"
-    return None
-
-
-def _contract_problem(text: str) -> str | None:
-    try:
-        parse_occ_symbol(text)
-    except MarketDataError as error:
-        return str(error)
-    return None
-
-
-def _private_name_problem(text: str) -> str | None:
-    if not text.isprintable() or len(text) > LONGEST_PRIVATE_NAME:
-        return f"{text[:20]!r} is not a name of 1 to {LONGEST_PRIVATE_NAME} printable characters"
-    return None
-
-
-def _quantity_problem(text: str) -> str | None:
-    if not NUMBER.fullmatch(text):
-        return f"{text[:40]!r} is not a number with at most 4 decimal places"
-    return "is zero" if Decimal(text) == 0 else None
-
-
-def _private_quantity_problem(text: str) -> str | None:
-    problem = _quantity_problem(text)
-    return problem or ("is negative; a PRIVATE position is held long" if Decimal(text) < 0 else None)
-
-
-def _price_problem(text: str, *, zero_allowed: bool) -> str | None:
-    if not NUMBER.fullmatch(text) or Decimal(text) < 0:
-        return f"{text[:40]!r} is not a positive number with at most 4 decimal places"
-    if Decimal(text) >= LARGEST_PRICE:
-        return f"{text} is too large; prices are below {LARGEST_PRICE:,}"
-    return "is zero" if Decimal(text) == 0 and not zero_allowed else None
-
-
-def _value_problem(text: str) -> str | None:
-    if not NUMBER.fullmatch(text) or Decimal(text) < 0:
-        return f"{text[:40]!r} is not an amount of 0 or more with at most 4 decimal places"
-    return None
-
-
-def _date_problem(text: str, today: date) -> str | None:
-    try:
-        day = date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else None
-    except ValueError:
-        day = None
-    if day is None:
-        return f"{text[:20]!r} is not a date like 2025-07-31"
-    return f"{text} is in the future" if day > today else None
-
-
-def _order_problems(kind: str, cells: Mapping[str, str]) -> list[str]:
-    """What is wrong between cells that are right each for itself."""
-    if bool(cells.get("exit_price")) != bool(cells.get("exit_date")):
-        return ["exit_price and exit_date go together"]
-    # Dates in this form sort as text.
-    days = {column: cells[column] for column in ("entry_date", "exit_date", "valued_on") if cells.get(column)}
-    if kind == OPTIONS:
-        days["expiry"] = parse_occ_symbol(cells["symbol"]).expiry.isoformat()
-    return [
-        f"{later} {days[later]} is before {earlier} {days[earlier]}"
-        for earlier, later in DATE_ORDER
-        if earlier in days and later in days and days[later] < days[earlier]
-    ]
-
-
-def _amount(lot: NewLot) -> Decimal:
-    """What a lot adds to the sums of the ledger at most: it may have both a price and a valuation."""
-    multiplier = SHARES_PER_CONTRACT if lot.investment_class == OPTIONS else 1
-    price = max(lot.entry_price or Decimal(0), lot.exit_price or Decimal(0))
-    return abs(lot.quantity) * price * multiplier + (lot.market_value or 0)
-
-
-def _lot(cells: Mapping[str, str]) -> NewLot:
-    def number(column: str) -> Decimal | None:
-        return Decimal(cells[column]) if cells.get(column) else None
-
-    def day(column: str) -> date | None:
-        return date.fromisoformat(cells[column]) if cells.get(column) else None
-
-    kind = cells.get("investment_class") or PUBLIC
-    return NewLot(
-        symbol=parse_occ_symbol(cells["symbol"]).symbol if kind == OPTIONS else cells["symbol"],
-        quantity=Decimal(cells["quantity"]),
-        entry_price=number("entry_price"),
-        entry_date=date.fromisoformat(cells["entry_date"]),
-        exit_price=number("exit_price"),
-        exit_date=day("exit_date"),
-        investment_class=kind,
-        notes=cells.get("notes") or None,
-        market_value=number("market_value"),
-        valued_on=day("valued_on"),
-    )

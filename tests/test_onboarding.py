@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -22,7 +21,6 @@ from sigmasight_assets.services.supervisor import Supervisor
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from sigmasight_assets.storage.tokens import create_token
 from sigmasight_assets.storage.universe import import_listings
 from tests.conftest import NewDatabase
@@ -52,11 +50,12 @@ class System:
     def status(self, symbol: str) -> str:
         return str(self.get(f"/api/v1/symbols/{symbol}/status")["status"])
 
-    def buy(self, name: str, symbols: list[str]) -> None:
-        """Open a portfolio of these symbols."""
-        lots = [NewLot(symbol, Decimal(10), Decimal(50), DAYS[0]) for symbol in symbols]
-        with self.database.begin() as connection:
-            create_portfolio(connection, user="ann", name=name, equity=Decimal(100_000), as_of=DAYS[0], lots=lots)
+    def buy(self, name: str, symbols: list[str]) -> dict[str, Any]:
+        """Open a portfolio of these symbols, as an owner does; the answer."""
+        lots = [{"symbol": symbol, "quantity": 10, "entry_price": 50, "entry_date": str(DAYS[0])} for symbol in symbols]
+        terms = {"name": name, "stated_equity": 100_000, "as_of": str(DAYS[0]), "positions": lots}
+        answer: dict[str, Any] = self.http.post("/api/v1/portfolios", json=terms).raise_for_status().json()
+        return answer
 
     def positions(self, name: str) -> dict[str, dict[str, Any]]:
         """The positions of a portfolio by symbol."""
@@ -141,7 +140,11 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def test_what_an_owner_buys_is_unknown_then_pending_then_ready(system: System) -> None:
     first, second, third = system.new
-    system.buy("Known", system.known[:3])
+    opened = system.buy("Known", system.known[:3])
+    assert opened["pending_symbols"] == []
+    # Figures of it are there before any snapshot is.
+    told = system.get(f"/api/v1/analytics/portfolio/{opened['portfolio_id']}/concentration")
+    assert {item["symbol"] for item in told["data"]["largest"]} == set(system.known[:3])
     until(lambda: system.snapshots().keys() == {"Known"}, "the snapshots of known symbols")
     before = system.snapshots()["Known"]
     assert list(before) == DAYS
@@ -149,7 +152,8 @@ def test_what_an_owner_buys_is_unknown_then_pending_then_ready(system: System) -
         (first, second, NONE_SUCH), "unknown"
     )
 
-    system.buy("New", [first, second, NONE_SUCH, system.known[0]])
+    opened = system.buy("New", [first, second, NONE_SUCH, system.known[0]])
+    assert opened["pending_symbols"] == sorted([first, second, NONE_SUCH])
     seen = [system.status(first)]
     told = system.positions("New")
     assert told[first]["status"] == "unpriced"

@@ -1,5 +1,7 @@
 """Tests of the positions CSV: what the format allows is read exactly, everything else is named with line and column."""
 
+import csv
+import io
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigmasight_assets.errors import ImportFileError
-from sigmasight_assets.positions_file import MAX_LINES, OPTIONAL_COLUMNS, REQUIRED_COLUMNS, parse_positions
+from sigmasight_assets.position_rules import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from sigmasight_assets.positions_file import MAX_LINES, parse_positions, positions_csv
 from sigmasight_assets.storage.portfolios import NewLot
 
 TODAY = date(2025, 7, 31)
@@ -104,6 +107,20 @@ class TestWhatIsRead:
             "line 8: quantity 'nothing' is not a number with at most 4 decimal places"
         ]
 
+    def test_the_units_of_a_quantity_are_read_unless_they_are_those_of_the_entry(self) -> None:
+        (later,), (same,) = parse(row(units_date="2025-07-02")), parse(row(units_date="2025-07-01"))
+        assert (later.units_date, same.units_date) == (date(2025, 7, 2), None)
+
+    @pytest.mark.parametrize("mark", ["=", "+", "-", "@", "\t", "'=", "''+", "'\t"])
+    def test_an_apostrophe_before_a_formula_is_taken_off(self, mark: str) -> None:
+        (lot,) = parse(row(notes=f"'{mark}1"))
+        assert lot.notes == f"{mark}1"
+
+    @pytest.mark.parametrize("text", ["'", "''", "'tis", "'1", "don't", "''x"])
+    def test_other_apostrophes_stay(self, text: str) -> None:
+        (lot,) = parse(row(notes=text))
+        assert lot.notes == text
+
     @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
     def test_only_line_ends_end_a_line(self, separator: str) -> None:
         assert parse(row(notes=f"one{separator}two"))[0].notes == f"one{separator}two"
@@ -185,6 +202,8 @@ class TestWhatIsRead:
 NOT_A_NUMBER = "is not a number with at most 4 decimal places"
 NOT_POSITIVE = "is not a positive number with at most 4 decimal places"
 NOT_A_DATE = "is not a date like 2025-07-31"
+NO_COMMAS = "; write it like 1000.50, without commas"
+BAD_NOTES = "notes are not one line of at most 1,000 characters"
 
 WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"symbol": ""}, "symbol is missing"),
@@ -201,7 +220,7 @@ WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"quantity": "1e3"}, f"quantity '1e3' {NOT_A_NUMBER}"),
     ({"quantity": "+5"}, f"quantity '+5' {NOT_A_NUMBER}"),
     ({"quantity": "1_000"}, f"quantity '1_000' {NOT_A_NUMBER}"),
-    ({"quantity": '"1,000"'}, f"quantity '1,000' {NOT_A_NUMBER}"),
+    ({"quantity": '"1,000"'}, f"quantity '1,000' {NOT_A_NUMBER}{NO_COMMAS}"),
     ({"quantity": "5."}, f"quantity '5.' {NOT_A_NUMBER}"),
     ({"quantity": ".5"}, f"quantity '.5' {NOT_A_NUMBER}"),
     ({"quantity": "0.00001"}, f"quantity '0.00001' {NOT_A_NUMBER}"),
@@ -212,7 +231,7 @@ WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"entry_price": "0"}, "entry_price is zero"),
     ({"entry_price": "-1"}, f"entry_price '-1' {NOT_POSITIVE}"),
     ({"entry_price": "$5"}, f"entry_price '$5' {NOT_POSITIVE}"),
-    ({"entry_price": '"100,50"'}, f"entry_price '100,50' {NOT_POSITIVE}"),
+    ({"entry_price": '"100,50"'}, f"entry_price '100,50' {NOT_POSITIVE}{NO_COMMAS}"),
     ({"entry_price": "nan"}, f"entry_price 'nan' {NOT_POSITIVE}"),
     ({"entry_price": "10000000000"}, "entry_price 10000000000 is too large; prices are below 10,000,000,000"),
     ({"entry_date": ""}, "entry_date is missing"),
@@ -221,6 +240,12 @@ WRONG_CELLS: list[tuple[Mapping[str, str], str]] = [
     ({"entry_date": "01/07/2025"}, f"entry_date '01/07/2025' {NOT_A_DATE}"),
     ({"entry_date": "2025-07-01T00:00"}, f"entry_date '2025-07-01T00:00' {NOT_A_DATE}"),
     ({"entry_date": "2025-08-01"}, "entry_date 2025-08-01 is in the future"),
+    ({"entry_date": "1899-12-31"}, "entry_date 1899-12-31 is before 1900-01-01"),
+    ({"exit_price": "-0", "exit_date": "2025-07-02"}, f"exit_price '-0' {NOT_POSITIVE}"),
+    ({"units_date": "2025-06-30"}, "units_date 2025-06-30 is before entry_date 2025-07-01"),
+    ({"units_date": "2025-08-01"}, "units_date 2025-08-01 is in the future"),
+    ({**OPTION, "units_date": "2025-07-01"}, "units_date belongs to PUBLIC positions"),
+    ({"notes": "x" * 1_001}, BAD_NOTES),
     ({"exit_price": "5"}, "exit_price and exit_date go together"),
     ({"exit_date": "2025-07-02"}, "exit_price and exit_date go together"),
     ({"exit_price": "-1", "exit_date": "2025-07-02"}, f"exit_price '-1' {NOT_POSITIVE}"),
@@ -260,8 +285,11 @@ WRONG_PRIVATE: list[tuple[Mapping[str, str], str]] = [
     ({"entry_price": "0"}, "entry_price is zero"),
     ({"entry_date": ""}, "entry_date is missing"),
     ({"market_value": ""}, "market_value is missing"),
-    ({"market_value": "-1"}, "market_value '-1' is not an amount of 0 or more with at most 4 decimal places"),
-    ({"market_value": "1.00001"}, "market_value '1.00001' is not an amount of 0 or more with at most 4 decimal places"),
+    ({"market_value": "-1"}, "market_value '-1' is not an amount of 0 or more with at most 8 decimal places"),
+    (
+        {"market_value": "1.000000001"},
+        "market_value '1.000000001' is not an amount of 0 or more with at most 8 decimal places",
+    ),
     ({"valued_on": ""}, "valued_on is missing"),
     ({"valued_on": "2025-08-01"}, "valued_on 2025-08-01 is in the future"),
     ({"valued_on": "2025-06-30"}, "valued_on 2025-06-30 is before entry_date 2025-07-01"),
@@ -305,7 +333,7 @@ class TestWhatIsRefused:
             (f"{HEADER},Symbol\n{LINE},SPY", ["line 1: the column symbol stands there twice"]),
             (
                 "symbol;quantity;entry_price;entry_date",
-                [f"line 1: the column {name} is missing" for name in REQUIRED_COLUMNS],
+                ["line 1: the columns are separated by ';'; save the file with commas between them"],
             ),
             (f"{HEADER}\nAAPL,10,100.5", ["line 2: 3 cells, the header names 4"]),
             (f"{HEADER}\nAAPL,10,100,50,2025-07-01", ["line 2: 5 cells, the header names 4"]),
@@ -374,3 +402,28 @@ class TestWhatIsRefused:
 
     def test_the_largest_book_is_read(self) -> None:
         assert len(parse(f"{HEADER}\nAAPL,50000000,500,2025-07-01\nSPY,-50000000,500,2025-07-01\n")) == 2
+
+
+class TestWhatIsWritten:
+    def test_a_file_is_quoted_where_there_is_text_and_numbers_stay_numbers(self) -> None:
+        lot = {"symbol": "# =1", "quantity": "-5.5000", "entry_date": "2025-07-01", "notes": '=HYPERLINK("x")'}
+        assert "".join(positions_csv([lot])) == (
+            f"{WIDE_HEADER}\r\n" + '"# =1",-5.5000,,2025-07-01,,,,,,"\'=HYPERLINK(""x"")",\r\n'
+        )
+
+    @given(
+        name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(
+            lambda text: text == text.strip() and text.isprintable()
+        ),
+        notes=st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0")).filter(
+            lambda text: text == text.strip()
+        ),
+    )
+    def test_whatever_text_is_written_is_read_as_it_was(self, name: str, notes: str) -> None:
+        cells = {**HOUSE, "symbol": name, "quantity": "1", "entry_date": "2025-07-01", "notes": notes}
+        content = "".join(positions_csv([cells]))
+        (lot,) = parse(content)
+        assert (lot.symbol, lot.notes) == (name, notes or None)
+        # What follows the quotes of a text cell is no formula to a spreadsheet.
+        (_, (symbol, *_)) = csv.reader(io.StringIO(content))
+        assert symbol[0] not in "=+-@\t\r"

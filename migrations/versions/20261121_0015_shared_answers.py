@@ -1,14 +1,14 @@
 """Answers of the API that took long to compute, shared by its processes
 
 Revision: 20261121_0015
-Revises: 20261121_0012
+Revises: 20261121_0013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "20261121_0015"
-down_revision = "20261121_0012"
+down_revision = "20261121_0013"
 branch_labels = None
 depends_on = None
 

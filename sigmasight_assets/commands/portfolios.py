@@ -14,7 +14,8 @@ import typer
 
 from sigmasight_assets.commands.common import CONSOLE, Json, open_database, parse_date, parse_name, show
 from sigmasight_assets.errors import BookError, ImportFileError
-from sigmasight_assets.positions_file import LARGEST_AMOUNT, LARGEST_PRICE, PRIVATE, parse_positions
+from sigmasight_assets.position_rules import LARGEST_AMOUNT, LARGEST_PRICE, PRIVATE
+from sigmasight_assets.positions_file import parse_positions
 from sigmasight_assets.quant.money import MONEY_DIGITS, PRICE_DIGITS, QUANTITY_DIGITS, to_units
 from sigmasight_assets.sessions import NEW_YORK
 from sigmasight_assets.settings import Settings, load_settings

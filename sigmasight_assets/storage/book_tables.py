@@ -1,4 +1,4 @@
-"""Tables that owners write: users, tokens, portfolios, lots, valuations of private lots and capital flows."""
+"""Tables that owners write: users, tokens, portfolios, lots, valuations of private lots, capital flows, requests."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
@@ -11,6 +11,7 @@ from sigmasight_assets.storage.metadata import (
     QUANTITY,
     column,
     identity_key,
+    required_key,
     written_at,
 )
 
@@ -113,6 +114,7 @@ capital_flows = sa.Table(
     "capital_flows",
     METADATA,
     identity_key("flow_id", "Internal number"),
+    column("public_id", UUID(as_uuid=True), "Identifier in URLs", server_default=sa.text("gen_random_uuid()")),
     sa.Column(
         "portfolio_id",
         sa.ForeignKey("portfolios.portfolio_id", ondelete="CASCADE"),
@@ -122,7 +124,25 @@ capital_flows = sa.Table(
     column("flow_date", sa.Date, "Date of the transfer"),
     column("amount", MONEY, "USD; positive is a contribution"),
     written_at("created_at", "When it was entered"),
+    sa.UniqueConstraint("public_id"),
     sa.CheckConstraint("amount <> 0 AND amount <> 'NaN'", name="amount_not_zero"),
     comment="Money that owners moved in or out",
 )
 sa.Index(None, capital_flows.c.portfolio_id, capital_flows.c.flow_date)
+
+answered_requests = sa.Table(
+    "answered_requests",
+    METADATA,
+    sa.Column(
+        "user_id",
+        sa.ForeignKey("users.user_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        comment="Who asked",
+    ),
+    required_key("request_key", sa.Text, "The client's own name for the request"),
+    column("request_hash", sa.LargeBinary, "SHA-256 of what was asked"),
+    column("answer", sa.Text, "The answer as JSON; null only inside the transaction that makes it", null=True),
+    written_at("answered_at", "When it was answered"),
+    comment="Writes that clients named, so that one repeated after a lost answer is done once",
+)

@@ -17,6 +17,7 @@ from sigmasight_assets.market_data.options import parse_occ_symbol
 from sigmasight_assets.market_data.protocol import SPLIT
 from sigmasight_assets.quant.money import MONEY_DIGITS, PRICE_DIGITS, QUANTITY_DIGITS, from_units, to_units
 from sigmasight_assets.storage.book_tables import positions, private_valuations
+from sigmasight_assets.storage.onboarding import request_held
 from sigmasight_assets.storage.portfolios import (
     LOT_FIELDS,
     NewLot,
@@ -26,6 +27,9 @@ from sigmasight_assets.storage.portfolios import (
     mark_edited,
 )
 from sigmasight_assets.storage.tables import corporate_actions
+
+# What a lot is; another one is another lot.
+IDENTITY_FIELDS = ("symbol", "investment_class")
 
 
 def require_lot(connection: sa.Connection, public_id: UUID) -> StoredLot:
@@ -82,6 +86,43 @@ def close_lot(
     return _locked_lot(connection, closed_id)
 
 
+def correct_lot(connection: sa.Connection, position_id: int, corrected: NewLot) -> StoredLot:
+    """State the terms of a lot as they should have been entered; its symbol, class and valuations stay.
+
+    An edit from the earlier of the old and the new date of what differs; notes alone are none. Raises
+    ``NotFoundError`` for an unknown lot, and ``BookError`` when a valuation would lie outside the new dates.
+    """
+    lot = _locked_lot(connection, position_id)
+    _require_holding(lot, corrected, _valuation_dates(connection, lot))
+    terms = {name: getattr(corrected, name) for name in LOT_FIELDS if name not in IDENTITY_FIELDS}
+    connection.execute(_update_of(lot).values(terms))
+    edited_from = _corrected_from(lot, corrected)
+    if edited_from is not None:
+        mark_edited(connection, lot.portfolio_id, edited_from=edited_from)
+        request_held(connection, lot.portfolio_id)
+    return _locked_lot(connection, position_id)
+
+
+def _require_holding(lot: StoredLot, corrected: NewLot, valued: set[date]) -> None:
+    last = corrected.exit_date or date.max
+    outside = sorted(day for day in valued if not corrected.entry_date <= day <= last)
+    if outside:
+        raise BookError(
+            f"{lot.symbol}: its valuation of {outside[0]} would lie outside the time it was held; delete that first"
+        )
+
+
+def _corrected_from(lot: StoredLot, corrected: NewLot) -> date | None:
+    def differ(*names: str) -> bool:
+        return any(getattr(lot, name) != getattr(corrected, name) for name in names)
+
+    if differ("quantity", "units_date", "entry_price", "entry_date"):
+        return min(lot.entry_date, corrected.entry_date)
+    if differ("exit_price", "exit_date"):
+        return min(day for day in (lot.exit_date, corrected.exit_date) if day is not None)
+    return None
+
+
 def delete_lot(connection: sa.Connection, position_id: int) -> None:
     """Delete a lot that was never held, with its valuations; an edit of its entry date."""
     lot = _locked_lot(connection, position_id)
@@ -132,6 +173,13 @@ def delete_valuation(connection: sa.Connection, position_id: int, *, valued_on: 
         )
     )
     mark_edited(connection, lot.portfolio_id, edited_from=_counts_from(lot, valued_on, known))
+
+
+def read_lot_valuations(connection: sa.Connection, position_id: int) -> list[tuple[date, Decimal]]:
+    """The valuations of a lot, oldest first, USD."""
+    columns = private_valuations.c.valued_on, private_valuations.c.market_value
+    query = sa.select(*columns).where(private_valuations.c.position_id == position_id).order_by(columns[0])
+    return [(row.valued_on, row.market_value) for row in connection.execute(query)]
 
 
 def _valuation_dates(connection: sa.Connection, lot: StoredLot) -> set[date]:

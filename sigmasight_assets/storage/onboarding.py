@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 
 from sigmasight_assets.storage.book_tables import portfolios, positions, users
 from sigmasight_assets.storage.bulk import BulkTransaction
@@ -124,6 +124,17 @@ def request_pending(connection: sa.Connection, symbols: Collection[str], *, requ
     pending = sorted(connection.execute(query).scalars())
     request_onboarding(connection, pending, requested_by=requested_by)
     return pending
+
+
+def read_pending(connection: sa.Connection, symbols: Collection[str]) -> list[str]:
+    """Those of the symbols that are asked for, or will be by the first publication, alphabetically."""
+    wanted = sa.select(sa.func.unnest(sa.cast(list(symbols), ARRAY(sa.Text))).label("symbol")).subquery()
+    tracked, symbol = symbol_universe.c, wanted.c.symbol
+    is_open = sa.exists().where(QUEUE.symbol == symbol, QUEUE.status.in_(OPEN))
+    is_pending = sa.exists().where(tracked.symbol == symbol, tracked.status == "pending")
+    is_tracked = sa.exists().where(tracked.symbol == symbol)
+    query = sa.select(symbol).distinct().where(sa.or_(is_open, is_pending, sa.not_(sa.or_(is_tracked, IS_PUBLISHED))))
+    return sorted(connection.execute(query).scalars())
 
 
 def read_requests(connection: sa.Connection, *, limit: int = 100) -> list[OnboardingRequest]:

@@ -1,6 +1,6 @@
 """Owners' books: portfolios, lots and flows, written with their edit date so that later snapshots count as stale.
 
-Edits of single lots are in ``lots``.
+Edits of single lots are in ``lots``, those of portfolios in ``portfolio_edits``.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,8 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-from sigmasight_assets.errors import BookError, NotFoundError, StorageError
+from sigmasight_assets.errors import BookError, NameTakenError, NotFoundError
 from sigmasight_assets.storage.book_tables import capital_flows, portfolios, positions, private_valuations, users
 from sigmasight_assets.storage.onboarding import request_held
 from sigmasight_assets.storage.tokens import ensure_user
@@ -82,19 +83,27 @@ class PortfolioRecord:
 def create_portfolio(
     connection: sa.Connection, *, user: str, name: str, equity: Decimal, as_of: date, lots: Sequence[NewLot]
 ) -> PortfolioRecord:
-    """Store a portfolio with its lots and their first valuations.
-
-    ``StorageError`` when the user already has a portfolio of this name.
-    """
+    """Store a portfolio of the user of this name, created when new, as ``open_portfolio`` does."""
     user_id = ensure_user(connection, user)
-    taken = sa.select(portfolios.c.portfolio_id).where(portfolios.c.user_id == user_id, portfolios.c.name == name)
-    if connection.execute(taken).first() is not None:
-        raise StorageError(f"User {user} already has a portfolio named {name!r}; choose another --name")
-    portfolio_id = connection.execute(
-        sa.insert(portfolios)
+    return open_portfolio(connection, user_id=user_id, name=name, equity=equity, as_of=as_of, lots=lots)
+
+
+def open_portfolio(
+    connection: sa.Connection, *, user_id: int, name: str, equity: Decimal, as_of: date, lots: Sequence[NewLot]
+) -> PortfolioRecord:
+    """Store a portfolio with its lots and their first valuations, all of its snapshots still to be made.
+
+    ``NameTakenError`` when the user already has a portfolio of this name.
+    """
+    statement = (
+        insert(portfolios)
         .values(user_id=user_id, name=name, stated_equity=equity, as_of=as_of, stale_from=as_of)
+        .on_conflict_do_nothing(index_elements=["user_id", "name"])
         .returning(portfolios.c.portfolio_id)
-    ).scalar_one()
+    )
+    portfolio_id = connection.execute(statement).scalar_one_or_none()
+    if portfolio_id is None:
+        raise NameTakenError(f"There is a portfolio named {name!r} already; choose another name")
     insert_lots(connection, portfolio_id, lots)
     return read_portfolios(connection, portfolio_id=portfolio_id)[0]
 
@@ -126,10 +135,25 @@ def _first_valuation(lot: NewLot) -> dict[str, Any]:
     return {name: getattr(lot, name) for name in VALUATION_FIELDS}
 
 
-def add_capital_flow(connection: sa.Connection, portfolio_id: int, *, flow_date: date, amount: Decimal) -> None:
+@dataclass(frozen=True, slots=True)
+class StoredFlow:
+    """Money moved in (positive) or out (negative), USD."""
+
+    public_id: UUID
+    flow_date: date
+    amount: Decimal
+    created_at: datetime
+
+
+FLOW_COLUMNS = tuple(capital_flows.c[name] for name in StoredFlow.__dataclass_fields__)
+
+
+def add_capital_flow(connection: sa.Connection, portfolio_id: int, *, flow_date: date, amount: Decimal) -> StoredFlow:
     """Record money moved in (positive) or out (negative); snapshots from that date on become stale."""
-    connection.execute(sa.insert(capital_flows).values(portfolio_id=portfolio_id, flow_date=flow_date, amount=amount))
+    statement = sa.insert(capital_flows).values(portfolio_id=portfolio_id, flow_date=flow_date, amount=amount)
+    flow = StoredFlow(*connection.execute(statement.returning(*FLOW_COLUMNS)).one())
     mark_edited(connection, portfolio_id, edited_from=flow_date)
+    return flow
 
 
 def mark_edited(connection: sa.Connection, portfolio_id: int, *, edited_from: date) -> None:

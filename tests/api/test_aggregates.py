@@ -242,6 +242,12 @@ def test_series_add_up_and_a_later_one_flows_in() -> None:
     assert together.generation == 4
 
 
+def test_portfolios_without_snapshots_add_nothing() -> None:
+    none, one = series({}), series({0: (100, 0, 0), 1: (110, 10, 0)})
+    assert SnapshotSeries.together([none, none]).sessions.size == 0
+    assert SnapshotSeries.together([none, one]) is one
+
+
 def test_what_lies_between_common_sessions_is_part_of_the_later_one() -> None:
     one = series({0: (100, 0, 0), 1: (110, 10, 0), 2: (125, 5, 10), 3: (120, -5, 0)})
     other = series({0: (50, 0, 0), 3: (56, 4, 2)})

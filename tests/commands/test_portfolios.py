@@ -190,7 +190,7 @@ class TestImport:
     def test_a_name_is_taken_once_by_an_owner(self, sigmasight: Sigmasight, refused: Sigmasight, file: str) -> None:
         assert sigmasight("portfolio", "import", file, *arguments()).code == 0
         outcome = refused("portfolio", "import", file, *arguments(equity="5"))
-        message = "error: User ann already has a portfolio named 'Main'; choose another --name\n"
+        message = "error: There is a portfolio named 'Main' already; choose another name\n"
         assert (outcome.code, outcome.err) == (1, message)
         assert sigmasight("portfolio", "import", file, *arguments(user="bob")).code == 0
 

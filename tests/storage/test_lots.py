@@ -18,6 +18,7 @@ from sigmasight_assets.storage.lots import (
     add_lot,
     add_valuation,
     close_lot,
+    correct_lot,
     delete_lot,
     delete_valuation,
     require_lot,
@@ -268,6 +269,65 @@ class TestValuations:
         ):
             with pytest.raises(kind, match=message), database.begin() as connection:
                 delete_valuation(connection, held.position_id, valued_on=day)
+        assert contents(database) == before
+
+
+class TestCorrecting:
+    @pytest.mark.parametrize(
+        ("changes", "stale"),
+        [
+            ({"quantity": Decimal(-1)}, ENTRY),
+            ({"entry_price": Decimal("0.0001")}, ENTRY),
+            ({"units_date": EXIT}, ENTRY),
+            ({"entry_date": ENTRY + timedelta(1)}, ENTRY),
+            ({"entry_date": ENTRY - timedelta(1)}, ENTRY - timedelta(1)),
+            ({"exit_date": EXIT, "exit_price": Decimal(0)}, EXIT),
+            ({"notes": None}, None),
+            ({}, None),
+        ],
+        ids=str,
+    )
+    def test_what_differs_is_stale_from_its_earliest_date(
+        self, database: Database, book: PortfolioRecord, changes: dict[str, Any], stale: date | None
+    ) -> None:
+        lot = hold(database, book, SHARES)
+        with database.begin() as connection:
+            corrected = correct_lot(connection, lot.position_id, replace(SHARES, **changes))
+        assert corrected == replace(lot, **changes)
+        assert lots(database, book) == [corrected]
+        assert stale_from(database, book) == stale
+
+    def test_an_exit_is_moved_and_taken_back_from_the_earlier_date(
+        self, database: Database, book: PortfolioRecord
+    ) -> None:
+        lot = hold(database, book, replace(SHARES, exit_date=EXIT, exit_price=Decimal(1)))
+        with database.begin() as connection:
+            correct_lot(connection, lot.position_id, replace(SHARES, exit_date=LAST, exit_price=Decimal(1)))
+        assert stale_from(database, book) == EXIT
+        with database.begin() as connection:
+            assert correct_lot(connection, lot.position_id, SHARES).exit_date is None
+        assert stale_from(database, book) == EXIT
+
+    def test_symbol_class_and_valuations_stay(self, database: Database, book: PortfolioRecord) -> None:
+        house = hold(database, book, HOUSE)
+        other = replace(
+            HOUSE, symbol="Other", investment_class="PUBLIC", entry_price=Decimal(1), market_value=Decimal(5)
+        )
+        with database.begin() as connection:
+            assert correct_lot(connection, house.position_id, other) == replace(house, entry_price=Decimal(1))
+
+    @pytest.mark.parametrize(
+        "dates", [{"entry_date": ENTRY + timedelta(1)}, {"exit_date": LAST, "exit_price": Decimal(1)}], ids=str
+    )
+    def test_a_valuation_outside_is_refused(
+        self, database: Database, book: PortfolioRecord, dates: dict[str, Any]
+    ) -> None:
+        house = hold(database, book, HOUSE)
+        with database.begin() as connection:
+            add_valuation(connection, house.position_id, valued_on=LAST + timedelta(1), market_value=Decimal(1))
+        before = contents(database)
+        with pytest.raises(BookError, match="A house: its valuation of"), database.begin() as connection:
+            correct_lot(connection, house.position_id, replace(HOUSE, **dates))
         assert contents(database) == before
 
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sigmasight_assets.errors import NotFoundError, StorageError
+from sigmasight_assets.errors import NameTakenError, NotFoundError
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import (
@@ -99,7 +99,7 @@ class TestCreation:
     def test_a_name_is_taken_once_by_an_owner(self, database: Database) -> None:
         create(database)
         before = contents(database)
-        with pytest.raises(StorageError, match="User ann already has a portfolio named 'Main'; choose another --name"):
+        with pytest.raises(NameTakenError, match="There is a portfolio named 'Main' already; choose another name"):
             create(database)
         assert contents(database) == before
         create(database, user="bob")
@@ -109,13 +109,13 @@ class TestCreation:
         def attempt(_: int) -> str:
             try:
                 return create(database).name
-            except StorageError as error:
+            except NameTakenError as error:
                 return str(error)
 
         with ThreadPoolExecutor(4) as pool:
             answers = sorted(pool.map(attempt, range(4)))
         assert answers[0] == "Main"
-        assert answers[1:] == ["User ann already has a portfolio named 'Main'; choose another --name"] * 3
+        assert answers[1:] == ["There is a portfolio named 'Main' already; choose another name"] * 3
 
 
 class TestEdits:

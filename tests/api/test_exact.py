@@ -1,0 +1,54 @@
+"""Tests of exact numbers: every digit is kept, and whatever is no plain finite number is refused."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from sigmasight_api.exact import Usd, Worth, decimal_text, json_number
+
+
+@given(st.decimals(min_value=-(10**14), max_value=10**14, places=8))
+def test_a_number_of_json_keeps_its_value(number: Decimal) -> None:
+    text = f"{number:f}"
+    if number:
+        assert Decimal(decimal_text(json_number(text))) == number
+        assert Decimal(decimal_text(json_number(f"{number:e}"))) == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [("1.50000000", "1.5"), ("100", "100"), ("1E+2", "100"), ("100.0", "100"), ("0.0", "0"), ("-0.50", "-0.5")],
+)
+def test_zeros_at_the_end_are_no_decimal_places(sent: str, text: str) -> None:
+    assert decimal_text(json_number(sent)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["1e400", "-1e-400", "1e" + "9" * 50, "9" * 100, "NaN", "Infinity", "-Infinity", "-0", "-0e5"]
+)
+def test_other_numbers_of_json_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        decimal_text(json_number(text))
+
+
+@pytest.mark.parametrize("value", [True, None, 1.5, [], {}, b"1", "-0", "-0.00"])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="must"):
+        decimal_text(value)
+
+
+@pytest.mark.parametrize("text", ["50000000000.00000001", "0.000000001", "1e3", " 1", "+1", "\u0661", "", ".5"])
+def test_amounts_are_plain_and_within_bounds(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Usd).validate_python(text)
+
+
+def test_amounts_are_decimals_and_worth_is_not_negative() -> None:
+    assert TypeAdapter(Usd).validate_python("-50000000000") == Decimal(-50_000_000_000)
+    assert TypeAdapter(Worth).validate_python("0.00000001") == Decimal("0.00000001")
+    with pytest.raises(ValidationError, match="must not be negative"):
+        TypeAdapter(Worth).validate_python("-0.00000001")
