@@ -1,4 +1,4 @@
-"""The application: ``uvicorn --factory sigmasight_api.app:create_app``.
+"""The application; ``server`` serves it.
 
 The interactive documentation pages of FastAPI load their scripts from another host, so they are off; the reference is
 ``/openapi.json``.
@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components
+from sigmasight_api.limits import Limits
 from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
 from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
         redirect_slashes=False,
     )
     install_handlers(app)
+    app.add_middleware(Limits)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
     for module in (portfolios, analytics, symbols, admin, onboarding, bars, decisions):

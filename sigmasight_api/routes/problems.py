@@ -5,22 +5,24 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from sigmasight_api import schemas
 from sigmasight_api.errors import MEDIA_TYPE, Problem, problem_of
+from sigmasight_api.logs import described
 from sigmasight_assets.errors import SigmaSightError
 
 logger = logging.getLogger(__name__)
 
+MOST_ERRORS = 100
+LONGEST_TEXT = 200
 
-def problem_response(problem: Problem) -> JSONResponse:
+
+def problem_response(problem: Problem) -> Response:
     """The document as a response."""
-    return JSONResponse(
-        problem.document(), status_code=problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE
-    )
+    return Response(problem.body(), status_code=problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -40,30 +42,37 @@ DESCRIPTIONS = {
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Register the handlers."""
+    """Register the handlers; errors of no kind named here are answered by ``limits``, which is around them all."""
     app.add_exception_handler(SigmaSightError, _raised)
     app.add_exception_handler(SQLAlchemyError, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _raised)
 
 
-async def _raised(request: Request, error: Exception) -> JSONResponse:
+async def _raised(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:
-        logger.error("%s %r: %s", request.method, request.url.path, error, exc_info=problem.status == 500)
+        logger.error("%s %r: %s", request.method, request.url.path, described(error))
     return problem_response(problem)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(_request: Request, error: Exception) -> Response:
     """Say what is wrong where, without repeating the input: it may be NaN, huge or hostile."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [{"location": [str(part) for part in item["loc"]], "message": item["msg"]} for item in found]
-    detail = "; ".join(f"{'.'.join(item['location'])}: {item['message']}" for item in errors)
-    return problem_response(Problem(422, detail, extensions={"errors": errors}))
+    errors = [{"location": _location(item["loc"]), "message": item["msg"][:LONGEST_TEXT]} for item in found]
+    shown = errors[:MOST_ERRORS]
+    detail = "; ".join(f"{'.'.join(item['location'])}: {item['message']}" for item in shown)
+    if len(errors) > len(shown):
+        detail += f"; and {len(errors) - len(shown)} more"
+    return problem_response(Problem(422, detail, extensions={"errors": shown}))
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
+def _location(parts: tuple[str | int, ...]) -> list[str]:
+    """Where an error is. The names of unknown fields are the caller's own and may be of any length."""
+    return [str(part)[:LONGEST_TEXT] for part in parts]
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
     """Unknown paths, wrong methods, unreadable bodies."""
     if not isinstance(error, HTTPException):
         raise error

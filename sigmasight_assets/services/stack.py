@@ -28,6 +28,7 @@ from sigmasight_assets.storage.step_lives import end_lost_steps
 
 LOCATION = "sigmasight"
 DEFINITIONS_MODULE = "sigmasight_assets.definitions"
+API_SERVER = "sigmasight_api.server"
 API_APPLICATION = "sigmasight_api.app:create_app"
 DAGSTER_SCHEMA = "dagster"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -220,14 +221,14 @@ def running_graphql_url(home: Home) -> str | None:
 def api_service(settings: Settings, database_url: str, application: str = API_APPLICATION) -> Service:
     """The API process; it is ready as soon as it answers, also while its cache still loads."""
     port = settings.api_port
-    arguments = ("uvicorn", application, "--factory", "--host", LOOPBACK, "--port", str(port))
+    arguments = (API_SERVER, application, "--port", str(port))
 
     def ready() -> str | None:
         return None if answers(f"http://{LOOPBACK}:{port}/health/live") else "it does not answer"
 
     return Service(
         "api",
-        (sys.executable, "-m", *arguments, "--timeout-graceful-shutdown", "5"),
+        (sys.executable, "-m", *arguments),
         service_environment(settings, database_url, settings.ui_port),
         ready,
         stop_seconds=STOP_SECONDS,

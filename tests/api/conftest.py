@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Components, Timing
+from sigmasight_api.server import server as make_server
 from sigmasight_api.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.schema import migrate
@@ -107,9 +107,9 @@ def api(running_api: Api, database: Database) -> Api:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port of loopback; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
+def listening(app: FastAPI, **options: Any) -> Iterator[str]:
+    """Serve an application on a free port of loopback; gives its base URL. ``options`` are uvicorn's."""
+    server = make_server(app, port=0, log_config=None, log_level="critical", **options)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
