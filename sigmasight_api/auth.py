@@ -23,8 +23,8 @@ class Authenticator:
         """The holder of the token, an admin where ``admin`` asks for one.
 
         Raises ``UnauthenticatedError``, in the same words whether the token is unknown, expired or revoked, and
-        ``ForbiddenError``. The token itself is never compared: its SHA-256 is a key of an index, so the time taken
-        tells nothing about how much of a guess is right.
+        ``ForbiddenError``. The token itself is never compared, only its SHA-256, so the time taken tells nothing about
+        how much of a guess is right.
         """
         if authorization is None:
             raise UnauthenticatedError("Send an API token as `Authorization: Bearer TOKEN`.")

@@ -36,6 +36,7 @@ class Components:
     """Everything that routes use."""
 
     database: Database
+    operators_database: Database
     cache: ViewCache
     refresher: Refresher
     authenticator: Authenticator
@@ -53,12 +54,15 @@ class Components:
     def close(self) -> None:
         """Stop the refresher and give back all connections."""
         self.refresher.close()
+        self.operators_database.close()
         self.database.close()
 
 
 def build_components(settings: Settings, timing: Timing) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
+    # Decisions need rights that no owner's route has.
+    operators_database = Database(settings.operator_database_url or settings.database_url)
     repository = Repository(database)
     cache = ViewCache(ViewLoader(database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
     refresher = Refresher(
@@ -68,14 +72,15 @@ def build_components(settings: Settings, timing: Timing) -> Components:
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
+        operators_database=operators_database,
         cache=cache,
         refresher=refresher,
         authenticator=Authenticator(repository, settings.clock),
         reads=Reads(repository, cache, holdings),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
-        bars=BarDecisions(database),
-        decisions=Decisions(database, dagster, clock=settings.clock, pause=settings.retry_pause),
+        bars=BarDecisions(operators_database),
+        decisions=Decisions(operators_database, dagster, clock=settings.clock, pause=settings.retry_pause),
         operators=Operators(
             repository=repository,
             cache=cache,

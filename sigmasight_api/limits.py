@@ -15,7 +15,7 @@ from sigmasight_api.logs import described
 logger = logging.getLogger(__name__)
 
 MIB = 2**20
-LARGEST_TARGET = 8_192
+LARGEST_TARGET = 16_384
 MOST_QUERY_VALUES = 200
 LARGEST_BODY = MIB
 LARGEST_UPLOAD = 8 * MIB

@@ -22,7 +22,7 @@ from sigmasight_assets.services.locks import file_lock, lock_holder
 from sigmasight_assets.services.ports import LOOPBACK, accepts, free_port, require_free_ports
 from sigmasight_assets.services.processes import end_recorded, signals_deferred
 from sigmasight_assets.services.supervisor import Report, Service, Supervisor
-from sigmasight_assets.settings import PREFIX, Settings
+from sigmasight_assets.settings import PREFIX, CommonSettings, Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.step_lives import end_lost_steps
 
@@ -218,21 +218,34 @@ def running_graphql_url(home: Home) -> str | None:
     return address if answers(address.replace("/graphql", "/server_info")) else None
 
 
-def api_service(settings: Settings, database_url: str, application: str = API_APPLICATION) -> Service:
+def api_service(
+    settings: Settings, database_url: str, application: str = API_APPLICATION, *, operator_database_url: str = ""
+) -> Service:
     """The API process; it is ready as soon as it answers, also while its cache still loads."""
     port = settings.api_port
-    arguments = (API_SERVER, application, "--port", str(port))
 
     def ready() -> str | None:
         return None if answers(f"http://{LOOPBACK}:{port}/health/live") else "it does not answer"
 
     return Service(
         "api",
-        (sys.executable, "-m", *arguments),
-        service_environment(settings, database_url, settings.ui_port),
+        (sys.executable, "-m", API_SERVER, application, "--port", str(port)),
+        api_environment(settings, database_url, operator_database_url or database_url),
         ready,
         stop_seconds=STOP_SECONDS,
     )
+
+
+def api_environment(settings: Settings, database_url: str, operator_database_url: str) -> dict[str, str]:
+    """What the API finds in its environment: its own settings, and no secret of anybody else."""
+    everything = service_environment(settings, database_url, settings.ui_port)
+    own = {*(f"{PREFIX}{field.upper()}" for field in CommonSettings.model_fields), "SIGMASIGHT_DAGSTER_GRAPHQL"}
+    kept = {
+        name: value
+        for name, value in everything.items()
+        if name in own or not name.startswith((PREFIX, "POLYGON_", "DAGSTER_"))
+    }
+    return kept | {"SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
 
 
 def end_leftovers(home: Home) -> bool:
