@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sigmasight_api.histories import read_covariance, read_returns, sessions_held
 from sigmasight_api.splits import ShareUnits
 from sigmasight_api.view import EXPOSURE_PRODUCTS, MarketView
 from sigmasight_assets.market_data.protocol import SPLIT
-from sigmasight_assets.quant.arrays import CodeArray, DateArray, FloatArray, IntArray
-from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.quant.arrays import BoolArray, CodeArray, DateArray, FloatArray, IntArray
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, Quality
 from sigmasight_assets.quant.splits import Splits
+from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.actions import read_published_actions
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
 from sigmasight_assets.storage.calendar import read_calendar_in_bulk
@@ -28,7 +30,8 @@ from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
 
 # Figures of a symbol may be this many sessions older than the view.
 CARRIED_SESSIONS = 5
-METRICS = ("(close_price * 10000)::bigint AS close", "provider_beta")
+METRICS = ("(close_price * 10000)::bigint AS close", "provider_beta", "sector")
+NO_SESSIONS: DateArray = np.array([], dtype="datetime64[D]")
 QUALITY_LABELS = [quality.label for quality in Quality]
 
 GENERATIONS = """
@@ -47,22 +50,23 @@ LEDGER = f"""
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """Where the exposures of one product are: its table and, factor by factor, beta and quality columns."""
+    """Where the exposures of one product are: its table and, factor by factor, its columns; ridge has no errors."""
 
     table: str
     betas: tuple[str, ...]
     qualities: tuple[str, ...]
+    std_errors: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.betas, *self.qualities, *self.reasons)))
+        return tuple(dict.fromkeys((*self.betas, *self.qualities, *self.std_errors, *self.reasons)))
 
 
 # In the order of EXPOSURE_PRODUCTS, and their factors in the order of FACTORS.
 PRODUCTS = (
-    _Product("symbol_market_beta", ("beta",), ("quality",)),
-    _Product("symbol_ir_beta", ("beta",), ("quality",)),
+    _Product("symbol_market_beta", ("beta",), ("quality",), ("std_err",)),
+    _Product("symbol_ir_beta", ("beta",), ("quality",), ("std_err",)),
     _Product(
         "symbol_ridge_factors", tuple(f"{name}_beta" for name in RIDGE_COLUMNS), ("quality",) * len(RIDGE_COLUMNS)
     ),
@@ -70,6 +74,7 @@ PRODUCTS = (
         "symbol_spread_factors",
         tuple(f"{name}_beta" for name in SPREAD_COLUMNS),
         tuple(f"{name}_quality" for name in SPREAD_COLUMNS),
+        tuple(f"{name}_std_err" for name in SPREAD_COLUMNS),
         tuple(f"{name}_reason" for name in SPREAD_COLUMNS),
     ),
 )
@@ -95,8 +100,8 @@ class ViewLoader:
         return self._read(None)
 
     def load_symbols(self, symbols: Collection[str]) -> MarketView:
-        """The view of these symbols alone; raises as ``load`` does."""
-        return self._read(frozenset(symbols))
+        """The view of these symbols and the factor funds alone; raises as ``load`` does."""
+        return self._read(frozenset((*symbols, *FACTOR_ETFS)))
 
     def _read(self, symbols: frozenset[str] | None) -> MarketView:
         with self._database.bulk(read_only=True) as transaction:
@@ -108,26 +113,37 @@ def _read_view(
     transaction: BulkTransaction, ledger: Mapping[str, Any], *, symbols: frozenset[str] | None
 ) -> MarketView:
     as_of: date | None = ledger["as_of"]
-    rows = _Rows(transaction, as_of, None if symbols is None else sorted(symbols))
+    calendar = None if as_of is None else read_calendar_in_bulk(transaction)
+    rows = _Rows(transaction, as_of, calendar, None if symbols is None else sorted(symbols))
     metrics = rows.latest("symbol_daily_metrics", METRICS, dated="metrics_date")
     exposures = [rows.latest(product.table, product.columns) for product in PRODUCTS]
-    known = sorted({symbol for table in (metrics, *exposures) for symbol in table["symbol"].to_pylist()})
+    known = tuple(sorted({symbol for table in (metrics, *exposures) for symbol in table["symbol"].to_pylist()}))
     columns = _Columns(known)
     columns.take_metrics(metrics)
+    columns.take_funds(rows.funds())
     for position, (product, table) in enumerate(zip(PRODUCTS, exposures, strict=True)):
         columns.take_exposures(position, product, table)
+    covariance, covariance_session = read_covariance(transaction, rows.sessions)
+    sessions = NO_SESSIONS if calendar is None or as_of is None else sessions_held(calendar, as_of)
     return MarketView(
         generation=ledger["generation"],
         symbol_generation=ledger["symbol_generation"],
         as_of=as_of,
-        symbols=tuple(known),
+        symbols=known,
         close=columns.close,
         close_session=columns.close_session,
         share_units=ShareUnits.after(_published_splits(transaction, known, symbols)),
         provider_beta=columns.provider_beta,
         betas=columns.betas,
         quality=columns.quality,
+        std_errors=columns.std_errors,
         factors_session=columns.factors_session,
+        sectors=columns.sectors,
+        is_fund=columns.is_fund,
+        sessions=sessions[1:],
+        returns=read_returns(transaction, sessions, known),
+        covariance=covariance,
+        covariance_session=covariance_session,
         reasons={**rows.exclusions(), **_spread_reasons(exposures[-1])},
         scope=symbols,
     )
@@ -136,20 +152,33 @@ def _read_view(
 class _Rows:
     """The rows that a view may use: of the sessions up to ``as_of`` and, when named, of some symbols only."""
 
-    def __init__(self, transaction: BulkTransaction, as_of: date | None, symbols: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        transaction: BulkTransaction,
+        as_of: date | None,
+        calendar: SessionCalendar | None,
+        symbols: Sequence[str] | None,
+    ) -> None:
         self._transaction = transaction
         self._as_of = as_of
         self._symbols = symbols
-        self._sessions = [] if as_of is None else _carried_sessions(transaction, as_of)
+        self.sessions: list[date] = []
+        if calendar is not None and as_of is not None:
+            self.sessions = calendar.between(calendar.offset(as_of, -CARRIED_SESSIONS), as_of)
 
     def latest(self, table: str, columns: Sequence[str], *, dated: str = "session") -> pa.Table:
         """Each symbol's newest row as ``symbol``, ``session`` and the columns."""
         # Dates in the text, not as parameters: the planner then looks into one year's partition only.
-        sessions = ", ".join(f"DATE '{session}'" for session in self._sessions) or "NULL"
+        sessions = ", ".join(f"DATE '{session}'" for session in self.sessions) or "NULL"
         return self._read(
             f"SELECT DISTINCT ON (symbol) symbol, {dated} AS session, {', '.join(columns)} FROM {table} "
             f"WHERE {dated} IN ({sessions}) {{symbols}} ORDER BY symbol, {dated} DESC"
         )
+
+    def funds(self) -> list[str]:
+        """The symbols that are exchange-traded funds."""
+        found = self._read("SELECT symbol FROM symbol_universe WHERE asset_type = 'etf' {symbols}")
+        return [str(symbol) for symbol in found["symbol"].to_pylist()]
 
     def exclusions(self) -> dict[tuple[str, str], str]:
         """Recorded reasons of missing values at the session of the view, by symbol and product."""
@@ -177,13 +206,21 @@ class _Columns:
         self.provider_beta: FloatArray = np.full(count, np.nan)
         self.betas: FloatArray = np.full((count, len(FACTORS)), np.nan)
         self.quality: CodeArray = np.zeros((count, len(FACTORS)), dtype=np.int8)
+        self.std_errors: FloatArray = np.full((count, len(FACTORS)), np.nan)
         self.factors_session: DateArray = np.full((count, len(EXPOSURE_PRODUCTS)), np.datetime64("NaT", "D"))
+        self.sectors: tuple[str | None, ...] = (None,) * count
+        self.is_fund: BoolArray = np.zeros(count, dtype=np.bool_)
 
     def take_metrics(self, table: pa.Table) -> None:
         rows = self._rows(table)
+        sectors = dict(zip(rows.tolist(), table["sector"].to_pylist(), strict=True))
+        self.sectors = tuple(sectors.get(row) for row in range(len(self._symbols)))
         self.close[rows] = numpy_column(table, "close")
         self.provider_beta[rows] = numpy_column(table, "provider_beta")
         self.close_session[rows] = numpy_column(table, "session")
+
+    def take_funds(self, funds: Sequence[str]) -> None:
+        self.is_fund[:] = pc.is_in(self._symbols, value_set=pa.array(funds, pa.string())).to_numpy(zero_copy_only=False)
 
     def take_exposures(self, position: int, product: _Product, table: pa.Table) -> None:
         rows = self._rows(table)
@@ -194,6 +231,8 @@ class _Columns:
             self.betas[rows, factor] = numpy_column(table, beta)
             codes = pc.fill_null(pc.index_in(table[quality], value_set=labels), int(Quality.NONE))
             self.quality[rows, factor] = codes.to_numpy()
+        for factor, std_error in enumerate(product.std_errors, start=first):
+            self.std_errors[rows, factor] = numpy_column(table, std_error)
 
     def _rows(self, table: pa.Table) -> IntArray:
         rows: IntArray = pc.index_in(table["symbol"], value_set=self._symbols).to_numpy().astype(np.int64)
@@ -221,9 +260,3 @@ def _spread_reasons(table: pa.Table) -> dict[tuple[str, str], str]:
         for symbol, reason in zip(given["symbol"].to_pylist(), given[f"{name}_reason"].to_pylist(), strict=True):
             reasons[symbol, name] = reason
     return reasons
-
-
-def _carried_sessions(transaction: BulkTransaction, as_of: date) -> list[date]:
-    # The calendar package takes half a second to import: here that time is the loader's, not the start's.
-    calendar = read_calendar_in_bulk(transaction)
-    return calendar.between(calendar.offset(as_of, -CARRIED_SESSIONS), as_of)

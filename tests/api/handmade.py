@@ -12,7 +12,9 @@ import numpy as np
 from sigmasight_api.books import Holdings, Lot, holdings_of
 from sigmasight_api.splits import ShareUnits
 from sigmasight_api.view import MarketView
+from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.splits import Splits
+from sigmasight_assets.sessions import exchange_calendar
 
 AS_OF = date(2025, 7, 31)
 TODAY = np.datetime64(AS_OF, "D")
@@ -41,10 +43,23 @@ def market(betas: Mapping[str, float], closes: Mapping[str, int], **changes: Any
         provider_beta=np.full(len(symbols), np.nan),
         betas=np.array([[betas[symbol]] * 12 for symbol in symbols]).reshape(-1, 12),
         quality=np.ones((len(symbols), 12), dtype=np.int8),
+        std_errors=np.full((len(symbols), 12), np.nan),
         factors_session=np.full((len(symbols), 4), TODAY),
+        sectors=(None,) * len(symbols),
+        is_fund=np.zeros(len(symbols), dtype=np.bool_),
+        sessions=np.array([], dtype="datetime64[D]"),
+        returns=np.empty((len(symbols), 0)),
+        covariance=None,
+        covariance_session=None,
         reasons={},
     )
     return replace(view, **changes)
+
+
+def with_returns(view: MarketView, returns: FloatArray) -> MarketView:
+    """The view with these daily returns (S, T) of its symbols, the newest at its session."""
+    sessions = exchange_calendar().between(date(2020, 1, 2), AS_OF)[-returns.shape[1] :]
+    return replace(view, sessions=np.array(sessions, dtype="datetime64[D]"), returns=returns)
 
 
 def lot(symbol: str, quantity: str | int = 1, kind: str = "PUBLIC", **changes: Any) -> Lot:

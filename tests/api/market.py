@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 import sqlalchemy as sa
 
+from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage import book_tables, ledger_tables, tables
 from sigmasight_assets.storage.database import Database
@@ -19,6 +20,7 @@ from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, create
 from sigmasight_assets.storage.publications import CHANNEL, SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
 from sigmasight_assets.storage.tokens import create_token
+from tests.storage.rows import ROWS
 
 # Ten closed sessions; the last is the newest of the clock in `NOW`.
 SESSIONS = exchange_calendar().between(date(2025, 7, 18), date(2025, 7, 31))
@@ -33,12 +35,13 @@ SINGLE_PRODUCTS = ("market_beta", "ir_beta")
 
 @dataclass(frozen=True)
 class Figures:
-    """Close in USD, twelve betas and the vendor's own of a symbol; None is one without a value."""
+    """Close in USD, twelve betas, the vendor's own and the sector of a symbol; None is one without a value."""
 
     close: Decimal
     betas: tuple[float | None, ...]
     quality: str = "full"
     provider_beta: float | None = None
+    sector: str | None = None
     products: frozenset[str] = field(default_factory=lambda: frozenset(SYMBOL_PRODUCTS))
 
 
@@ -255,6 +258,28 @@ def add_dividend(database: Database, symbol: str, ex_date: date, amount: str, *,
         )
 
 
+def add_bars(database: Database, adj_closes: Mapping[str, FloatArray], *, last: date = SESSIONS[-1]) -> None:
+    """Bars with these adjusted closes, the last of each at ``last``; none where it is NaN."""
+    rows = []
+    for symbol, values in adj_closes.items():
+        calendar = exchange_calendar()
+        sessions = calendar.between(calendar.offset(last, 1 - len(values)), last)
+        rows += [
+            {**ROWS[tables.symbol_prices_daily], "symbol": symbol, "price_date": session, "adj_close_price": value}
+            for session, value in zip(sessions, values.tolist(), strict=True)
+            if np.isfinite(value)
+        ]
+    with database.begin() as connection:
+        connection.execute(sa.insert(tables.symbol_prices_daily), rows)
+
+
+def add_covariance(database: Database, session: date, covariance: FloatArray, factors: Sequence[str]) -> None:
+    """Factor covariances of a session, of the funds in this order."""
+    row = {"session": session, "factors": list(factors), "covariance": covariance.ravel().tolist()}
+    with database.begin() as connection:
+        connection.execute(sa.insert(tables.factor_covariances).values(**row, n_obs=252, fingerprint=1, generation=1))
+
+
 def add_profile(database: Database, symbol: str, captured_on: date, **values: Any) -> None:
     """What a vendor said of a company."""
     with database.begin() as connection:
@@ -325,6 +350,7 @@ def _columns(product: str, item: Figures) -> dict[str, Any]:
         return {
             "close_price": item.close,
             "provider_beta": item.provider_beta,
+            "sector": item.sector,
             "high_52w": item.close,
             "low_52w": item.close,
             "data_quality_score": 80,
@@ -343,6 +369,11 @@ def _columns(product: str, item: Figures) -> dict[str, Any]:
     return _ols(betas["market" if product == "market_beta" else "ir"], item.quality, prefix="")
 
 
+def std_error(beta: float | None) -> float | None:
+    """The standard error that ``publish`` gives an OLS beta."""
+    return None if beta is None else 0.1 + abs(beta) / 8
+
+
 def _ols(beta: float | None, quality: str, *, prefix: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "beta": beta,
@@ -350,7 +381,7 @@ def _ols(beta: float | None, quality: str, *, prefix: str) -> dict[str, Any]:
         "is_capped": False,
         "alpha": 0.0001,
         "r_squared": 0.4,
-        "std_err": 0.1,
+        "std_err": std_error(beta),
         "p_value": 0.01,
         "n_obs": 90,
         "quality": quality,

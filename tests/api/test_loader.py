@@ -10,12 +10,13 @@ import pytest
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import StorageError
-from sigmasight_assets.quant.factors import FACTORS, Quality
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, Quality
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.api.market import (
     SESSIONS,
     Figures,
+    add_bars,
     add_dividend,
     add_portfolio,
     add_split,
@@ -23,6 +24,8 @@ from tests.api.market import (
     publish,
     publish_snapshot,
     random_figures,
+    std_error,
+    track,
 )
 from tests.conftest import NewDatabase
 
@@ -135,6 +138,20 @@ def test_provider_betas_are_those_published_with_the_close(database: Database) -
     assert known == {"BBB": -1.25, "OLD": 0.5}
 
 
+def test_sectors_and_standard_errors_are_the_published_ones(database: Database) -> None:
+    track(database, "FUND", asset_type="etf")
+    figures = random_figures([*SYMBOLS, "FUND"], seed=1)
+    publish(database, SESSIONS[-1], {**figures, "BBB": replace(figures["BBB"], sector="Energy")})
+    view = load(database)
+    assert view.sectors == (None, "Energy", None, None)
+    assert view.is_fund.tolist() == [False, False, False, True]
+    assert np.isnan(view.std_errors[:, 2:8]).all()
+    for column in (0, 1, 8, 9, 10, 11):
+        assert view.std_errors[:, column].tolist() == [
+            std_error(figures[symbol].betas[column]) for symbol in view.symbols
+        ]
+
+
 def test_option_contracts_are_symbols_without_exposures(database: Database) -> None:
     publish(database, SESSIONS[-1], {**random_figures(["AAA"], 1), "AAPL250815C00150000": contract("2.5")})
     view = load(database)
@@ -148,9 +165,17 @@ def test_a_view_of_no_symbols_knows_its_generation(database: Database) -> None:
     assert (view.generation, view.as_of, view.symbols) == (generation, SESSIONS[-1], ())
 
 
+def test_the_factor_funds_belong_to_every_view(database: Database) -> None:
+    publish(database, SESSIONS[-1], random_figures([*SYMBOLS, "SPY", "TLT"], seed=1))
+    part = ViewLoader(database).load_symbols(["BBB"])
+    assert part.symbols == ("BBB", "SPY", "TLT")
+    assert part.covers(FACTOR_ETFS)
+
+
 def test_the_view_of_some_symbols_is_that_part_of_the_whole(database: Database) -> None:
     publish(database, SESSIONS[-3], random_figures(["AAA", "OLD"], seed=1))
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), exclusions=[("OLD", "ir_beta", "no_price")])
+    add_bars(database, {symbol: np.linspace(10.0, 20.0, 8) ** 1.1 for symbol in ("BBB", "CCC")})
     whole = load(database)
     part = ViewLoader(database).load_symbols(["OLD", "BBB", "UNHEARD", "'; DROP TABLE users --"])
     assert part.symbols == ("BBB", "OLD")
@@ -159,6 +184,7 @@ def test_the_view_of_some_symbols_is_that_part_of_the_whole(database: Database) 
     assert part.close.tolist() == whole.close[rows].tolist()
     assert part.betas.tolist() == whole.betas[rows].tolist()
     assert part.factors_session.tolist() == whole.factors_session[rows].tolist()
+    assert np.array_equal(part.returns, whole.returns[rows], equal_nan=True)
     assert part.reasons == whole.reasons
     assert part.covers(["UNHEARD"])
     assert not part.covers(["AAA"])

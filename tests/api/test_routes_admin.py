@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sigmasight_api.view import RETURNS_HELD
 from sigmasight_assets.commands.status import as_document
 from sigmasight_assets.operations.status import read_status
 from sigmasight_assets.storage.database import Database
@@ -31,7 +32,8 @@ def test_the_cache_tells_its_generation_and_size(api: Api, database: Database, a
     assert (document["mode"], document["reason"], document["last_error"]) == ("cache", None, None)
     assert (document["generation"], document["symbol_generation"]) == (generation, generation)
     assert (document["as_of"], document["symbols"], document["is_listening"]) == (str(SESSIONS[-1]), 2, True)
-    assert document["view_bytes"] == 2 * (8 + 8 + 8 + 12 * 8 + 12 + 4 * 8)
+    columns, returns = 2 * (8 + 8 + 8 + 1 + 12 * (8 + 1 + 8) + 4 * 8), 2 * RETURNS_HELD * 8
+    assert document["view_bytes"] == columns + returns + RETURNS_HELD * 8
     assert document["load_seconds"] > 0
     assert document["checked_seconds_ago"] <= document["age_seconds"]
 

@@ -1,5 +1,6 @@
 """Tests of the answers about one symbol: its figures, and every status with its reason."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.storage.onboarding import OnboardingRequest
 from sigmasight_assets.storage.tables import PROFILE_FIGURES
-from tests.api.handmade import split_units
+from tests.api.handmade import market as handmade_market
 
 AS_OF = date(2025, 7, 31)
 EARLIER = date(2025, 7, 29)
@@ -38,15 +39,8 @@ def market(beta: float = 1.25, close: int = 1_234_500, reasons: dict[tuple[str, 
     """One symbol whose spreads are two sessions old and whose last factor has no value."""
     betas = np.full((1, 12), beta)
     betas[0, -1] = np.nan
-    return MarketView(
-        generation=5,
-        symbol_generation=5,
-        as_of=AS_OF,
-        symbols=("AAA",),
-        close=np.array([close]),
-        close_session=np.array([AS_OF], dtype="datetime64[D]"),
-        share_units=split_units(),
-        provider_beta=np.full(1, np.nan),
+    return replace(
+        handmade_market({"AAA": 1.0}, {"AAA": close}),
         betas=betas,
         quality=np.where(np.isnan(betas), 0, 2).astype(np.int8),
         factors_session=np.array([[AS_OF, AS_OF, AS_OF, EARLIER]], dtype="datetime64[D]"),

@@ -1,32 +1,26 @@
 """Tests of the market view: it cannot be changed, and it knows what it does not hold."""
 
 from dataclasses import replace
-from datetime import date
 
 import numpy as np
 import pytest
 
 from sigmasight_api.view import NO_EXPOSURES, MarketView
 from sigmasight_assets.quant.factors import FACTORS
-from tests.api.handmade import split_units
+from tests.api.handmade import market, split_units
 
 NAMES = [factor.name for factor in FACTORS]
 
 
 @pytest.fixture
 def view() -> MarketView:
-    return MarketView(
-        generation=7,
-        symbol_generation=6,
-        as_of=date(2025, 7, 31),
-        symbols=("AAA", "BBB"),
-        close=np.array([10_000, 0]),
-        close_session=np.array(["2025-07-31", "NaT"], dtype="datetime64[D]"),
+    return market(
+        {"AAA": 1.0, "BBB": 1.0},
+        {"AAA": 10_000, "BBB": 0},
         share_units=split_units((0, "2025-07-01", 3, 2)),
-        provider_beta=np.array([1.1, np.nan]),
-        betas=np.ones((2, 12)),
-        quality=np.ones((2, 12), dtype=np.int8),
-        factors_session=np.full((2, 4), np.datetime64("2025-07-31", "D")),
+        returns=np.zeros((2, 3)),
+        sessions=np.array(["2025-07-29", "2025-07-30", "2025-07-31"], dtype="datetime64[D]"),
+        covariance=np.eye(8),
         reasons={("BBB", "market_beta"): "no_price", ("BBB", "size_spread"): "constant"},
     )
 
@@ -38,6 +32,8 @@ def test_columns_cannot_be_written(view: MarketView) -> None:
         view.close[0] = 1
     with pytest.raises(ValueError, match="read-only"):
         view.share_units.numerators[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        view.returns[0, 0] = 1.0
 
 
 def test_rows_are_found_by_symbol(view: MarketView) -> None:
@@ -60,4 +56,5 @@ def test_the_reason_is_that_of_the_factor_or_of_its_product(view: MarketView) ->
 
 
 def test_memory_is_that_of_the_columns(view: MarketView) -> None:
-    assert view.nbytes == 2 * 8 + 2 * 8 + 2 * 8 + 3 * 8 + 2 * 12 * 8 + 2 * 12 + 2 * 4 * 8
+    closes, splits, factors = 2 * (8 + 8 + 8 + 1), 3 * 8, 2 * 12 * (8 + 1 + 8) + 2 * 4 * 8
+    assert view.nbytes == closes + splits + factors + 3 * 8 + 2 * 3 * 8 + 8 * 8 * 8
