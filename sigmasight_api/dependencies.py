@@ -3,6 +3,7 @@
 A router chooses its kind once, as ``route_class``; nothing else in the API decides about access.
 """
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, ClassVar
 
@@ -10,6 +11,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from pydantic import BeforeValidator
 
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.components import Components
@@ -24,6 +26,7 @@ from sigmasight_assets.storage.tokens import TokenHolder
 
 LARGEST_LIMIT = 1_000
 LARGEST_OFFSET = 1_000_000_000
+DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 # Describes the scheme in the OpenAPI document; the check itself is CallersRoute's.
 BEARER = Depends(HTTPBearer(auto_error=False, description="API token, made by `sigmasight token create`"))
@@ -59,6 +62,16 @@ def components(request: Request) -> Components:
     return found
 
 
+def _digits_alone(value: Any) -> Any:
+    """Let digits through: signs, blanks, underscores and decimals would otherwise pass as whole numbers."""
+    if isinstance(value, str) and not DIGITS.fullmatch(value):
+        raise ValueError("must be a whole number, digits alone")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_digits_alone)]
+
+
 # These only pick an attribute: as plain functions each would cost a thread hop per request.
 async def _reads(request: Request) -> Reads:
     return components(request).reads
@@ -90,8 +103,8 @@ async def _caller(request: Request) -> TokenHolder:
 
 
 async def _page(
-    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100])] = 100,
-    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0])] = 0,
+    limit: Annotated[Whole, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100])] = 100,
+    offset: Annotated[Whole, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0])] = 0,
 ) -> Page:
     return Page(limit, offset)
 
@@ -105,7 +118,12 @@ DecisionsService = Annotated[Decisions, Depends(_decisions)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 PageQuery = Annotated[Page, Depends(_page)]
 PortfolioId = Annotated[
-    str, Path(description="Identifier of one of the caller's portfolios", json_schema_extra={"format": "uuid"})
+    str,
+    Path(
+        description="Identifier of one of the caller's portfolios",
+        json_schema_extra={"format": "uuid"},
+        examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"],
+    ),
 ]
 SymbolPath = Annotated[
     str, Path(description="Ticker in Yahoo spelling", pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,20}$", examples=["BRK-B"])
