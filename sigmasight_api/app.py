@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from sigmasight_api.components import Timing, build_components
 from sigmasight_api.limits import Limits
 from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
-from sigmasight_api.routes.problems import install_handlers
+from sigmasight_api.routes.problems import ANYWHERE, describe_problems, install_handlers, problem_responses
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
@@ -48,9 +48,11 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     )
     install_handlers(app)
     app.add_middleware(Limits)
-    app.include_router(health.router)
-    versioned = APIRouter(prefix=API_PREFIX)
+    anywhere = problem_responses(*ANYWHERE)
+    app.include_router(health.router, responses=anywhere)
+    versioned = APIRouter(prefix=API_PREFIX, responses=anywhere)
     for module in (portfolios, analytics, symbols, admin, onboarding, bars, decisions):
         versioned.include_router(module.router)
     app.include_router(versioned)
+    describe_problems(app)
     return app

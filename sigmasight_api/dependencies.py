@@ -69,7 +69,8 @@ def _digits_alone(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_digits_alone)]
+# After the bounds of a parameter: before them, the document would lose these.
+WHOLE = BeforeValidator(_digits_alone)
 
 
 # These only pick an attribute: as plain functions each would cost a thread hop per request.
@@ -103,8 +104,10 @@ async def _caller(request: Request) -> TokenHolder:
 
 
 async def _page(
-    limit: Annotated[Whole, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100])] = 100,
-    offset: Annotated[Whole, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0])] = 0,
+    limit: Annotated[
+        int, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100]), WHOLE
+    ] = 100,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0]), WHOLE] = 0,
 ) -> Page:
     return Page(limit, offset)
 

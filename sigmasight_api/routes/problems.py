@@ -1,13 +1,16 @@
 """Every error as application/problem+json: the handlers, and what the OpenAPI document says of them."""
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from sigmasight_api import schemas
 from sigmasight_api.errors import MEDIA_TYPE, Problem, problem_of
@@ -27,18 +30,48 @@ def problem_response(problem: Problem) -> Response:
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its OpenAPI entry."""
-    content = {MEDIA_TYPE: {"schema": schemas.Problem.model_json_schema()}}
-    return {status: {"description": DESCRIPTIONS[status], "content": content} for status in statuses}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{schemas.Problem.__name__}"}}}
+    return {
+        status: {"description": DESCRIPTIONS[status], "content": content, "headers": HEADERS.get(status, {})}
+        for status in statuses
+    }
 
 
 DESCRIPTIONS = {
+    400: "What was sent is no HTTP or no JSON, or has too many query values",
     401: "No valid token",
     403: "Not an admin's token",
     404: "Unknown, deleted or someone else's",
+    408: "The request was not complete in time",
     409: "It contradicts what is stored, or was decided before",
+    413: "The body is too large",
+    414: "Path and query are too long",
+    415: "The body is compressed",
     422: "A parameter or the body is wrong",
-    503: "The database or Dagster does not answer; see Retry-After",
+    431: "The head of the request is too large",
+    500: "Not foreseen; the error was logged",
+    503: "The database or Dagster does not answer, or there is too much at once; see Retry-After",
 }
+HEADERS = {
+    401: {"WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}}},
+    503: {"Retry-After": {"description": "When to try again, s", "schema": {"type": "integer"}}},
+}
+# What any request may be answered before its route is asked.
+ANYWHERE = (400, 408, 413, 414, 415, 431, 500)
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Put the schema that every error answer refers to into the document."""
+    generate = app.openapi
+
+    def document() -> dict[str, Any]:
+        made = generate()
+        problem = schemas.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components = made["components"]["schemas"]
+        components |= {**problem.pop("$defs"), schemas.Problem.__name__: problem}
+        return made
+
+    app.openapi = document  # type: ignore[method-assign]
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -72,8 +105,21 @@ def _location(parts: tuple[str | int, ...]) -> list[str]:
     return [str(part)[:LONGEST_TEXT] for part in parts]
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """Unknown paths, wrong methods, unreadable bodies."""
     if not isinstance(error, HTTPException):
         raise error
-    return problem_response(Problem(error.status_code, str(error.detail), dict(error.headers or {})))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names those of one route, and routes of a path may be several.
+        headers["Allow"] = ", ".join(_methods(request.app, request.url.path))
+    return problem_response(Problem(error.status_code, str(error.detail), headers))
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """The methods of all routes of a path."""
+    found: set[str] = set()
+    for context in iter_route_contexts(app.routes):
+        if context.path is not None and compile_path(context.path)[0].match(path):
+            found |= set(context.methods or ())
+    return sorted(found)
