@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components
-from sigmasight_api.limits import Limits
+from sigmasight_api.request_limits import Limits
 from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
 from sigmasight_api.routes.problems import ANYWHERE, describe_problems, install_handlers, problem_responses
 from sigmasight_api.settings import Settings, load_settings

@@ -1,7 +1,7 @@
 """What a connection may send, and for how long: uvicorn has neither a limit on heads nor a deadline for requests.
 
 Whoever sends a byte now and then would otherwise keep a connection for ever. Limits on whole requests are in
-``limits``.
+``request_limits``.
 """
 
 import asyncio

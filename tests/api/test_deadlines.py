@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 
 from sigmasight_api import deadlines
 from sigmasight_api.deadlines import LARGEST_HEAD, MOST_PIPELINED, GuardedProtocol
-from sigmasight_api.limits import Limits
+from sigmasight_api.request_limits import Limits
 from sigmasight_api.server import allow_many_descriptors
 from tests.api.conftest import DEADLINE_SECONDS, listening, wait_until
 

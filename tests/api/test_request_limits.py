@@ -13,8 +13,8 @@ import pytest
 from fastapi import Body, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from sigmasight_api import limits
-from sigmasight_api.limits import LARGEST_BODY, LARGEST_TARGET, LARGEST_UPLOAD, MOST_QUERY_VALUES, Limits
+from sigmasight_api import request_limits
+from sigmasight_api.request_limits import LARGEST_BODY, LARGEST_TARGET, LARGEST_UPLOAD, MOST_QUERY_VALUES, Limits
 from sigmasight_api.routes.problems import install_handlers
 from tests.api.conftest import DEADLINE_SECONDS, listening, wait_until
 
@@ -112,17 +112,17 @@ def test_a_large_body_is_refused_before_it_is_kept(http: httpx.Client) -> None:
     for path in ("/size", "/document"):
         before = process.memory_info().rss
         try:
-            answer = http.post(path, content=chunks(300 * limits.MIB), headers=JSON)
+            answer = http.post(path, content=chunks(300 * request_limits.MIB), headers=JSON)
         except httpx.TransportError:
             continue  # the connection is gone before the client has sent everything
         assert_problem(answer, 413)
-        assert process.memory_info().rss - before < 50 * limits.MIB
+        assert process.memory_info().rss - before < 50 * request_limits.MIB
 
 
 def test_uploads_together_have_a_ceiling_and_give_back_what_they_held(
     http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_HELD", 100_000)
+    monkeypatch.setattr(request_limits, "MOST_HELD", 100_000)
     for _ in range(3):
         assert http.post("/size", content=b" " * 90_000, headers=JSON).json() == 90_000
     answer = http.post("/size", content=b" " * 110_000, headers=JSON)
@@ -132,7 +132,7 @@ def test_uploads_together_have_a_ceiling_and_give_back_what_they_held(
 
 
 def test_requests_at_once_have_a_ceiling(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_REQUESTS", 1)
+    monkeypatch.setattr(request_limits, "MOST_REQUESTS", 1)
     RELEASE.clear()
     answers: list[httpx.Response] = []
     waiting = threading.Thread(target=lambda: answers.append(http.get("/waits")))
