@@ -75,7 +75,7 @@ def describe_problems(app: FastAPI) -> None:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Register the handlers; errors of no kind named here are answered by ``request_limits``, which is around them all."""
+    """Register the handlers; errors of no kind named here are answered by ``request_limits``, around them all."""
     app.add_exception_handler(SigmaSightError, _raised)
     app.add_exception_handler(SQLAlchemyError, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
