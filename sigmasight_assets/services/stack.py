@@ -239,7 +239,9 @@ def api_service(
 def api_environment(settings: Settings, database_url: str, operator_database_url: str) -> dict[str, str]:
     """What the API finds in its environment: its own settings, and no secret of anybody else."""
     everything = service_environment(settings, database_url, settings.ui_port)
-    own = {*(f"{PREFIX}{field.upper()}" for field in CommonSettings.model_fields), "SIGMASIGHT_DAGSTER_GRAPHQL"}
+    # The home tells to which run a process belongs.
+    others = ("SIGMASIGHT_DAGSTER_GRAPHQL", "SIGMASIGHT_HOME")
+    own = {*(f"{PREFIX}{field.upper()}" for field in CommonSettings.model_fields), *others}
     kept = {
         name: value
         for name, value in everything.items()

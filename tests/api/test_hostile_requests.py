@@ -17,7 +17,7 @@ from tests.api.operations import Operation, operations
 TEXTS = {
     "injection": "' OR 1=1--",
     "stacked": "1; DROP TABLE users; --",
-    "union": "' UNION SELECT token_hash FROM api_tokens--",
+    "union": "' UNION TABLE api_tokens--",
     "json path": "$.a ? (@ == 1)",
     "nul": "\x00AAPL",
     "line end": "AAPL\r\nX-Forged: 1",
@@ -83,7 +83,7 @@ def check(answer: httpx.Response, *what: object) -> None:
         assert "Dagster" in answer.json()["detail"], (*what, answer.text)
     assert "x-forged" not in answer.headers
     assert not INSIDES.search(answer.text), (*what, answer.text)
-    if answer.headers.get("Content-Type", "").endswith("json"):
+    if answer.content and answer.headers["Content-Type"].endswith("json"):
         json.loads(answer.text, parse_constant=lambda name: pytest.fail(f"{what}: {name} was sent"))
 
 
