@@ -36,13 +36,14 @@ def server_process(database: Database, directory: Path) -> Iterator[Process]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sigmasight_api.server", "--port", str(port)],
-        cwd=directory,
-        env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = directory / "server.log"
+    with log.open("wb") as stderr:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sigmasight_api.server", "--port", str(port)],
+            cwd=directory,
+            env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW},
+            stderr=stderr,
+        )
     with child, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
 
         def is_ready() -> bool:
@@ -58,7 +59,8 @@ def server_process(database: Database, directory: Path) -> Iterator[Process]:
             yield process
         finally:
             child.send_signal(signal.SIGTERM)
-            _, process.log = child.communicate(timeout=30)
+            child.wait(timeout=30)
+            process.log = log.read_text(encoding="utf-8")
 
 
 def test_the_server_serves_and_ends(database: Database, tmp_path: Path) -> None:
