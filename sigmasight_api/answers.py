@@ -1,16 +1,17 @@
 """What every analytics answer states of its portfolio and its market, whatever its numbers are."""
 
 from datetime import date
-from typing import Literal, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 import numpy as np
 
-from sigmasight_api.books import Book
+from sigmasight_api.books import Book, RatiosReason
 from sigmasight_api.formats import optional_cents
 from sigmasight_api.schemas import Carried, Money
 from sigmasight_api.valuation import ValuedPositions
-from sigmasight_api.view import MarketView
+from sigmasight_api.view import PRODUCT_OF_FACTOR, MarketView
+from sigmasight_assets.quant.arrays import BoolArray
 
 
 class Stated(TypedDict):
@@ -21,7 +22,7 @@ class Stated(TypedDict):
     generation: int
     equity: Money | None
     equity_session: date | None
-    ratios_reason: Literal["no_snapshot", "equity_not_positive"] | None
+    ratios_reason: RatiosReason | None
 
 
 def stated(book: Book, view: MarketView) -> Stated:
@@ -32,14 +33,8 @@ def stated(book: Book, view: MarketView) -> Stated:
         generation=view.generation,
         equity=optional_cents(book.equity),
         equity_session=book.equity_session,
-        ratios_reason=_ratios_reason(book),
+        ratios_reason=book.ratios_reason,
     )
-
-
-def _ratios_reason(book: Book) -> Literal["no_snapshot", "equity_not_positive"] | None:
-    if book.equity is None:
-        return "no_snapshot"
-    return None if book.equity > 0 else "equity_not_positive"
 
 
 def carried_closes(valued: ValuedPositions, view: MarketView) -> list[Carried]:
@@ -51,4 +46,26 @@ def carried_closes(valued: ValuedPositions, view: MarketView) -> list[Carried]:
     return [
         Carried(symbol=valued.symbols[place], close_session=sessions[place].item(), factors_session=None)
         for place in older
+    ]
+
+
+def carried_figures(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Carried]:
+    """The positions that are valued at an older close or use older exposures than the view's.
+
+    ``missing`` (N, K) tells of the first K factors which exposures the answer does without.
+    """
+    if view.as_of is None:
+        return []
+    as_of = np.datetime64(view.as_of, "D")
+    close_session = view.close_session[valued.rows]
+    sessions = view.factors_session[valued.rows][:, PRODUCT_OF_FACTOR[: missing.shape[1]]]
+    # What is not used counts as current, so that the minimum is the oldest that is used.
+    oldest = np.where(missing, as_of, sessions).min(axis=1)
+    return [
+        Carried(
+            symbol=valued.symbols[place],
+            close_session=close_session[place].item(),
+            factors_session=oldest[place].item() if not missing[place].all() else None,
+        )
+        for place in np.flatnonzero((close_session < as_of) | (oldest < as_of)).tolist()
     ]

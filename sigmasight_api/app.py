@@ -11,30 +11,49 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from sigmasight_api.components import Timing, build_components
+from sigmasight_api.components import Timing, build_components, build_stress_tests
 from sigmasight_api.request_limits import Limits
-from sigmasight_api.routes import admin, analytics, bars, decisions, health, onboarding, portfolios, symbols
+from sigmasight_api.routes import (
+    admin,
+    aggregate,
+    analytics,
+    bars,
+    decisions,
+    factors,
+    health,
+    onboarding,
+    portfolios,
+    risk,
+    sectors,
+    stress,
+    symbols,
+)
 from sigmasight_api.routes.problems import ANYWHERE, describe_problems, install_handlers, problem_responses
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
+OWNERS = (portfolios, analytics, aggregate, risk, stress, sectors, factors, symbols)
+OPERATORS = (admin, onboarding, bars, decisions)
 
 
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
     """The application for these settings, those of the environment unless given.
 
-    Raises ``ConfigurationError`` when a setting is wrong. The database is first used after the server has started.
+    Raises ``ConfigurationError`` when a setting or the file of scenarios it names is wrong. The database is first used
+    after the server has started.
     """
     chosen = settings or load_settings()
+    stress_tests = build_stress_tests(chosen)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        components = build_components(chosen, timing or Timing())
+        components = build_components(chosen, timing or Timing(), stress_tests)
         app.state.components = components
         components.start()
         try:
             yield
         finally:
+            await components.admissions.close()
             await run_in_threadpool(components.close)
 
     app = FastAPI(
@@ -51,7 +70,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     anywhere = problem_responses(*ANYWHERE)
     app.include_router(health.router, responses=anywhere)
     versioned = APIRouter(prefix=API_PREFIX, responses=anywhere)
-    for module in (portfolios, analytics, symbols, admin, onboarding, bars, decisions):
+    for module in (*OWNERS, *OPERATORS):
         versioned.include_router(module.router)
     app.include_router(versioned)
     describe_problems(app)

@@ -1,12 +1,14 @@
 """A portfolio as its owner sees it, the lots in it, what it holds now, and a bounded memory of holdings."""
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -14,18 +16,20 @@ import numpy as np
 from sigmasight_assets.errors import MarketDataError
 from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT, parse_occ_symbol
 from sigmasight_assets.quant.arrays import DateArray
-from sigmasight_assets.quant.money import QUANTITY_DIGITS, to_units
+from sigmasight_assets.quant.money import PRICE_DIGITS, QUANTITY_DIGITS, to_units
 
 PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 REMEMBERED_PORTFOLIOS = 10_000
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
+RatiosReason = Literal["no_snapshot", "different_sessions", "equity_not_positive"]
 # The edits of a book, and the newest snapshot of it: the snapshot tells which options have been settled.
 BookVersion = tuple[int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A portfolio as its owner sees it, with its newest snapshot; without one the last three are None."""
+    """A portfolio as its owner sees it, with its newest snapshot; without one all from ``equity`` on are None."""
 
     portfolio_id: int
     public_id: UUID
@@ -38,11 +42,38 @@ class Book:
     equity: Decimal | None
     equity_session: date | None
     equity_generation: int | None
+    daily_pnl: Decimal | None
+    daily_return: float | None
+    cumulative_pnl: Decimal | None
+    unrealized_pnl: Decimal | None
+    is_partial: bool | None
 
     @property
     def version(self) -> BookVersion:
         """What holdings are valid for."""
         return self.book_version, self.equity_generation
+
+    @property
+    def portfolio_ids(self) -> tuple[int, ...]:
+        """Whose snapshots it has."""
+        return (self.portfolio_id,)
+
+    @property
+    def ratios_reason(self) -> RatiosReason | None:
+        """Why nothing can be related to its equity; None when it can."""
+        return reason_of(self.equity)
+
+    @property
+    def content(self) -> Hashable:
+        """What answers depend on: the versions stand for lots and equity."""
+        return self.portfolio_id, self.version, self.stated_equity, self.as_of
+
+
+def reason_of(equity: Decimal | None) -> RatiosReason | None:
+    """Why nothing can be related to this equity; None when it can."""
+    if equity is None:
+        return "no_snapshot"
+    return None if equity > 0 else "equity_not_positive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +108,12 @@ class Lot:
         return to_units(self.quantity, QUANTITY_DIGITS)
 
     @property
+    def price_units(self) -> int:
+        """The entry price in units of 1e-4 USD; 0 for a PRIVATE lot without one."""
+        # Of a column of 14 digits, 4 of them decimals: nothing is rounded, and a book of thousands of lots is not slow.
+        return 0 if self.entry_price is None else int(self.entry_price.scaleb(PRICE_DIGITS))
+
+    @property
     def multiplier(self) -> int:
         """Shares that one unit stands for."""
         return SHARES_PER_CONTRACT if self.investment_class == OPTIONS else 1
@@ -99,6 +136,11 @@ class Lot:
         return max((item for item in dated if as_of is not None and item[0] <= as_of), default=None)
 
 
+def public_id_in(text: str) -> UUID | None:
+    """The identifier in the part of a URL; None for a text that cannot be one, which names nothing."""
+    return UUID(text) if UUID_TEXT.fullmatch(text) else None
+
+
 # Reading a symbol takes as long as the rest of an option's part in an answer.
 @lru_cache(maxsize=10_000)
 def expiry_of(symbol: str) -> date | None:
@@ -109,16 +151,31 @@ def expiry_of(symbol: str) -> date | None:
         return None
 
 
+class EntryCost(NamedTuple):
+    """What lots of a symbol with the same units date and entry date cost when they were opened.
+
+    ``amount`` is signed quantity x entry price in units of 1e-8 USD: to be multiplied by what one unit of the quantity
+    was in shares of the entry date, which is 1 unless a split lies between the two dates.
+    """
+
+    symbol: str
+    units_date: date
+    entry_date: date
+    amount: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
     """PUBLIC lots (G,) summed per symbol and units date, ascending by both.
 
     ``quantities`` are signed, in units of 1e-4, as Python integers: any sum of what the database can hold is exact.
+    ``costs`` are of all these lots and of those that cancel, in any order.
     """
 
     symbols: tuple[str, ...]
     units_dates: DateArray
     quantities: tuple[int, ...]
+    costs: tuple[EntryCost, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,11 +195,14 @@ class Holdings:
 def holdings_of(lots: Iterable[Lot]) -> Holdings:
     """Holdings from open lots in any order; long and short lots of the same units that cancel are gone."""
     quantities: dict[tuple[str, date], int] = {}
+    costs: dict[tuple[str, date, date], int] = {}
     others: dict[str, list[Lot]] = {OPTIONS: [], PRIVATE: []}
     for lot in lots:
         if lot.investment_class == PUBLIC:
-            key = lot.symbol, lot.units_date
-            quantities[key] = quantities.get(key, 0) + lot.units
+            key, opened = (lot.symbol, lot.units_date), (lot.symbol, lot.units_date, lot.entry_date)
+            units = lot.units
+            quantities[key] = quantities.get(key, 0) + units
+            costs[opened] = costs.get(opened, 0) + units * lot.price_units
         else:
             others[lot.investment_class].append(lot)
     held = sorted(key for key, quantity in quantities.items() if quantity != 0)
@@ -150,6 +210,7 @@ def holdings_of(lots: Iterable[Lot]) -> Holdings:
         symbols=tuple(symbol for symbol, _ in held),
         units_dates=np.array([units_date for _, units_date in held], dtype="datetime64[D]"),
         quantities=tuple(quantities[key] for key in held),
+        costs=tuple(EntryCost(*opened, amount) for opened, amount in costs.items()),
     )
     return Holdings(shares, tuple(others[OPTIONS]), tuple(others[PRIVATE]))
 

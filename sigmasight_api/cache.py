@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sigmasight_api.loader import ViewLoader
+from sigmasight_api.partial_views import PartialViews
 from sigmasight_api.readiness import Readiness
 from sigmasight_api.view import MarketView
-
-# Connections of their own that requests may open at once while no view is loaded.
-FALLBACK_LOADS = 4
-
 
 # How a request got its view: at once, after waiting for a newer one, or by queries while there is none.
 Use = Literal["hit", "wait", "fallback"]
@@ -49,7 +46,7 @@ class ViewCache:
         self._monotonic = monotonic
         self._started = monotonic()
         self._loading = threading.Lock()
-        self._fallbacks = threading.BoundedSemaphore(FALLBACK_LOADS)
+        self._partial = PartialViews(loader)
         self._view: MarketView | None = None
         self._loaded: float | None = None
         self._checked: float | None = None
@@ -82,6 +79,10 @@ class ViewCache:
             self._keep(view, started)
             return view
 
+    def newest_generation(self) -> int:
+        """What the database says is the newest generation; raises what the loader raises."""
+        return self._loader.newest_generation()
+
     def view_for(self, symbols: Collection[str], *, at_least: int = 0) -> MarketView:
         """A view that knows these symbols, of generation ``at_least`` or newer: the current one where it serves.
 
@@ -90,8 +91,7 @@ class ViewCache:
         view = self._view
         if view is None:
             self.count("fallback")
-            with self._fallbacks:
-                return self._loader.load_symbols(symbols)
+            return self._partial.get(symbols)
         if view.generation >= at_least:
             self.count("hit")
             return view
@@ -133,5 +133,6 @@ class ViewCache:
         if self._view is None or view.symbol_generation != self._view.symbol_generation:
             self._loaded, self._load_seconds = finished, finished - started
         self._view = view
+        self._partial.clear()
         self._checked = finished
         self._error = None

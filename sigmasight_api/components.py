@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sigmasight_api.admission import Admissions
+from sigmasight_api.aggregates import Aggregates
+from sigmasight_api.analytics import Analytics
 from sigmasight_api.auth import Authenticator
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
@@ -13,10 +16,15 @@ from sigmasight_api.loader import ViewLoader
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
 from sigmasight_api.refresher import Refresher
+from sigmasight_api.rendered import RenderedAnswers
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
+from sigmasight_api.scenarios import read_scenarios
 from sigmasight_api.service import Reads
 from sigmasight_api.settings import Settings
+from sigmasight_api.shared import SharedAnswers
+from sigmasight_api.stress import StressTests
+from sigmasight_assets.quant.stress import RateModel
 from sigmasight_assets.runs import DagsterClient
 from sigmasight_assets.storage.database import Database
 
@@ -39,8 +47,13 @@ class Components:
     operators_database: Database
     cache: ViewCache
     refresher: Refresher
+    admissions: Admissions
     authenticator: Authenticator
     reads: Reads
+    stress_tests: StressTests
+    shared: SharedAnswers
+    analytics: Analytics
+    aggregates: Aggregates
     operators: Operators
     reports: Reports
     onboarding: OnboardingQueue
@@ -50,15 +63,23 @@ class Components:
     def start(self) -> None:
         """Begin to load the market view and to listen for new ones."""
         self.refresher.start()
+        self.shared.start()
 
     def close(self) -> None:
-        """Stop the refresher and give back all connections."""
+        """Stop the refresher and give back all connections but that of ``admissions``, which the event loop closes."""
         self.refresher.close()
+        self.shared.close()
         self.operators_database.close()
         self.database.close()
 
 
-def build_components(settings: Settings, timing: Timing) -> Components:
+def build_stress_tests(settings: Settings) -> StressTests:
+    """The stress tests for these settings; ``ConfigurationError`` when the operator's scenarios are wrong."""
+    rates = RateModel(duration=settings.rates_duration, convexity=settings.rates_convexity)
+    return StressTests(read_scenarios(settings.scenarios), rates)
+
+
+def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
     # Decisions need rights that no owner's route has.
@@ -69,14 +90,21 @@ def build_components(settings: Settings, timing: Timing) -> Components:
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
+    reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
+    admissions = Admissions(settings.database_url, settings.clock)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
         operators_database=operators_database,
         cache=cache,
         refresher=refresher,
-        authenticator=Authenticator(repository, settings.clock),
-        reads=Reads(repository, cache, holdings),
+        admissions=admissions,
+        authenticator=Authenticator(admissions),
+        reads=reads,
+        stress_tests=stress_tests,
+        shared=shared,
+        analytics=Analytics(reads, repository, cache, holdings, shared=shared, rendered=rendered),
+        aggregates=Aggregates(repository, cache, holdings, rendered),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(operators_database),

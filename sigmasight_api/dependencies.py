@@ -4,24 +4,32 @@ A router chooses its kind once, as ``route_class``; nothing else in the API deci
 """
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
+from sigmasight_api.aggregates import MOST_PORTFOLIOS, Aggregates
+from sigmasight_api.analytics import Analytic, Analytics
 from sigmasight_api.bars import BarDecisions
+from sigmasight_api.books import Book
 from sigmasight_api.components import Components
 from sigmasight_api.decisions import Decisions
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
+from sigmasight_api.rendered import Rendered
 from sigmasight_api.reports import Reports
-from sigmasight_api.repository import Page
+from sigmasight_api.repository import NO_PORTFOLIO, Page
+from sigmasight_api.routes.generation import GENERATION_HEADER
 from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
+from sigmasight_api.stress import StressTests
+from sigmasight_api.view import MarketView
+from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.storage.tokens import TokenHolder
 
 LARGEST_LIMIT = 1_000
@@ -42,9 +50,15 @@ class CallersRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def identified_first(request: Request) -> Response:
-            authenticator = components(request).authenticator
-            authorization = request.headers.get("Authorization")
-            request.state.caller = await run_in_threadpool(authenticator.admit, authorization, admin=self.for_admins)
+            parts = components(request)
+            # Taken before the book is read: what is computed of both then belongs to one generation.
+            request.state.view = parts.cache.current
+            admitted = await parts.authenticator.admit(
+                request.headers.get("Authorization"),
+                admin=self.for_admins,
+                portfolio=request.path_params.get("portfolio_id"),
+            )
+            request.state.caller, request.state.book = admitted.holder, admitted.book
             return await handle(request)
 
         return identified_first
@@ -73,9 +87,79 @@ def _digits_alone(value: Any) -> Any:
 WHOLE = BeforeValidator(_digits_alone)
 
 
+PortfolioId = Annotated[
+    str,
+    Path(
+        alias="portfolio_id",
+        description="Identifier of one of the caller's portfolios",
+        json_schema_extra={"format": "uuid"},
+        examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"],
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPortfolio:
+    """The portfolio in the path, found to be the caller's, and how its analytics are answered."""
+
+    caller: TokenHolder
+    book: Book
+    view: MarketView | None
+    analytics: Analytics
+
+    async def respond(self, analytic: Analytic) -> Response:
+        """The answer as it is sent."""
+        return _sent(await self.analytics.answer(self.caller.user_id, self.book, self.view, analytic))
+
+
+async def _own_portfolio(request: Request, _: PortfolioId) -> OwnPortfolio:
+    state = request.state
+    if state.book is None:
+        raise NotFoundError(NO_PORTFOLIO)
+    return OwnPortfolio(state.caller, state.book, state.view, components(request).analytics)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPortfolios:
+    """Several of the caller's portfolios, and how their analytics are answered; all of them when none are named."""
+
+    caller: TokenHolder
+    portfolios: Sequence[str] | None
+    view: MarketView | None
+    aggregates: Aggregates
+
+    async def respond(self, analytic: Analytic) -> Response:
+        """The answer as it is sent."""
+        return _sent(await self.aggregates.answer(self.caller.user_id, self.portfolios, self.view, analytic))
+
+
+async def _own_portfolios(
+    request: Request,
+    portfolios: Annotated[
+        list[str] | None,
+        Query(
+            alias="portfolio_id",
+            max_length=MOST_PORTFOLIOS,
+            description="Portfolios to take together; all of the caller's when none is named",
+        ),
+    ] = None,
+) -> OwnPortfolios:
+    state = request.state
+    return OwnPortfolios(state.caller, portfolios, state.view, components(request).aggregates)
+
+
+def _sent(answer: Rendered) -> Response:
+    headers = {GENERATION_HEADER: str(answer.generation)}
+    return Response(answer.body, media_type="application/json", headers=headers)
+
+
 # These only pick an attribute: as plain functions each would cost a thread hop per request.
 async def _reads(request: Request) -> Reads:
     return components(request).reads
+
+
+async def _stress_tests(request: Request) -> StressTests:
+    return components(request).stress_tests
 
 
 async def _operators(request: Request) -> Operators:
@@ -112,22 +196,19 @@ async def _page(
     return Page(limit, offset)
 
 
+FirstDate = Annotated[IsoDate | None, Query(alias="from", description="First date")]
+LastDate = Annotated[IsoDate | None, Query(alias="to", description="Last date, included")]
 ReadsService = Annotated[Reads, Depends(_reads)]
+StressService = Annotated[StressTests, Depends(_stress_tests)]
 OperatorsService = Annotated[Operators, Depends(_operators)]
 ReportsService = Annotated[Reports, Depends(_reports)]
 OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]
 BarsService = Annotated[BarDecisions, Depends(_bars)]
 DecisionsService = Annotated[Decisions, Depends(_decisions)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
+AskedAnalytics = Annotated[OwnPortfolio, Depends(_own_portfolio)]
+AskedAggregate = Annotated[OwnPortfolios, Depends(_own_portfolios)]
 PageQuery = Annotated[Page, Depends(_page)]
-PortfolioId = Annotated[
-    str,
-    Path(
-        description="Identifier of one of the caller's portfolios",
-        json_schema_extra={"format": "uuid"},
-        examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"],
-    ),
-]
 SymbolPath = Annotated[
     str, Path(description="Ticker in Yahoo spelling", pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,20}$", examples=["BRK-B"])
 ]

@@ -4,25 +4,18 @@ Source: formulas.md section 6.
 """
 
 from collections.abc import Iterable
-from datetime import date
 from typing import Literal
 
 import numpy as np
 
-from sigmasight_api.answers import stated
+from sigmasight_api.answers import carried_figures, stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
+from sigmasight_api.exposure_schemas import FactorExposure, FactorExposures, ProviderBeta
+from sigmasight_api.factors import collinearity
 from sigmasight_api.formats import cents, optional_cents, optional_number
-from sigmasight_api.schemas import (
-    AnalyticsAnswer,
-    Carried,
-    Excluded,
-    FactorExposure,
-    FactorExposures,
-    Incomplete,
-    ProviderBeta,
-)
+from sigmasight_api.schemas import AnalyticsAnswer, Excluded, Incomplete
 from sigmasight_api.valuation import ValuedPositions, held_options, private_share, valued_positions
-from sigmasight_api.view import NO_PRICE, PRODUCT_OF_FACTOR, MarketView
+from sigmasight_api.view import NO_PRICE, MarketView
 from sigmasight_assets.quant.arrays import BoolArray
 from sigmasight_assets.quant.factors import FACTORS
 from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures, SymbolPositions, portfolio_exposures
@@ -44,10 +37,11 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
         private_share=private_share(valued, options, holdings.private, view),
         excluded=_excluded(holdings, options, valued, missing, view),
         incomplete=_incomplete(valued, missing, view),
-        carried=_carried(valued, missing, view),
+        carried=carried_figures(valued, missing, view),
         data=FactorExposures(
             factors=_factors(result, nothing_priced=valued.has_no_price),
             provider_beta=_provider_beta(valued, view, equity=equity),
+            collinearity=collinearity(view),
         ),
     )
 
@@ -112,25 +106,3 @@ def _incomplete(valued: ValuedPositions, missing: BoolArray, view: MarketView) -
             by_reason.setdefault(view.missing_reason(symbol, factor), []).append(FACTOR_NAMES[factor])
         entries += [Incomplete(symbol=symbol, reason=reason, factors=names) for reason, names in by_reason.items()]
     return entries
-
-
-def _carried(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Carried]:
-    if view.as_of is None:
-        return []
-    as_of = np.datetime64(view.as_of, "D")
-    close_session = view.close_session[valued.rows]
-    sessions = view.factors_session[valued.rows][:, PRODUCT_OF_FACTOR]
-    # What is not used counts as current, so that the minimum is the oldest that is used.
-    oldest = np.where(missing, as_of, sessions).min(axis=1)
-    return [
-        Carried(
-            symbol=valued.symbols[position],
-            close_session=_day(close_session[position]),
-            factors_session=_day(oldest[position]) if not missing[position].all() else None,
-        )
-        for position in np.flatnonzero((close_session < as_of) | (oldest < as_of)).tolist()
-    ]
-
-
-def _day(value: np.datetime64[date]) -> date:
-    return value.item()

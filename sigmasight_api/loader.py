@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sigmasight_api.additions import with_symbols
 from sigmasight_api.histories import read_covariance, read_returns, sessions_held
 from sigmasight_api.splits import ShareUnits
 from sigmasight_api.view import EXPOSURE_PRODUCTS, MarketView
@@ -28,6 +29,9 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
 
+# More symbols than this are not read much faster than all.
+MOST_CHANGED = 500
+CHANGED = "SELECT symbols FROM publications WHERE layer = 'symbol' AND generation > $1::bigint"
 # Figures of a symbol may be this many sessions older than the view.
 CARRIED_SESSIONS = 5
 METRICS = ("(close_price * 10000)::bigint AS close", "provider_beta", "sector")
@@ -87,9 +91,10 @@ class ViewLoader:
         self._database = database
 
     def load(self, *, previous: MarketView | None = None) -> MarketView:
-        """The view of all symbols; ``previous`` is reused when the symbol layer has not changed since.
+        """The view of all symbols.
 
-        Raises ``StorageError`` when the database is away or refuses.
+        Of ``previous`` everything is reused when the symbol layer has not changed since, and all but some symbols when
+        only those were published, as onboarding does. Raises ``StorageError`` when the database is away or refuses.
         """
         if previous is not None:
             # A pooled connection tells in a millisecond; opening one for bulk reads takes a hundred.
@@ -97,16 +102,39 @@ class ViewLoader:
                 newest = connection.execute(NEWEST).one()
             if newest.symbol_generation == previous.symbol_generation:
                 return replace(previous, generation=newest.generation)
-        return self._read(None)
+        with self._database.bulk(read_only=True) as transaction:
+            ledger = _ledger(transaction)
+            changed = None if previous is None else _changed_symbols(transaction, previous, ledger)
+            if previous is None or changed is None:
+                return _read_view(transaction, ledger, symbols=None)
+            part = _read_view(transaction, ledger, symbols=changed)
+        return with_symbols(previous, part)
+
+    def newest_generation(self) -> int:
+        """The newest published generation of any layer; raises as ``load`` does."""
+        with self._database.begin() as connection:
+            return int(connection.execute(NEWEST).one().generation)
 
     def load_symbols(self, symbols: Collection[str]) -> MarketView:
         """The view of these symbols and the factor funds alone; raises as ``load`` does."""
-        return self._read(frozenset((*symbols, *FACTOR_ETFS)))
-
-    def _read(self, symbols: frozenset[str] | None) -> MarketView:
         with self._database.bulk(read_only=True) as transaction:
-            ledger = transaction.read(LEDGER).to_pylist()[0]
-            return _read_view(transaction, ledger, symbols=symbols)
+            return _read_view(transaction, _ledger(transaction), symbols=frozenset((*symbols, *FACTOR_ETFS)))
+
+
+def _ledger(transaction: BulkTransaction) -> dict[str, Any]:
+    row: dict[str, Any] = transaction.read(LEDGER).to_pylist()[0]
+    return row
+
+
+def _changed_symbols(
+    transaction: BulkTransaction, previous: MarketView, ledger: Mapping[str, Any]
+) -> frozenset[str] | None:
+    """The only symbols that were published since, None when there may be others or too many."""
+    if previous.as_of is None or ledger["as_of"] != previous.as_of:
+        return None
+    named = transaction.read(CHANGED, (previous.symbol_generation,))["symbols"].to_pylist()
+    changed = frozenset(symbol for symbols in named for symbol in symbols or ())
+    return changed if None not in named and len(changed) <= MOST_CHANGED else None
 
 
 def _read_view(

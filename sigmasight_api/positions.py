@@ -6,6 +6,7 @@ from datetime import date
 from sigmasight_api.books import PRIVATE, Lot
 from sigmasight_api.formats import four_decimals, price, units_in_cents
 from sigmasight_api.schemas import LotStatus, Position
+from sigmasight_api.sectors import sector_of
 from sigmasight_api.symbols import NO_CLOSE
 from sigmasight_api.valuation import LotValue, lot_values
 from sigmasight_api.view import MarketView
@@ -44,6 +45,7 @@ def _position(lot: Lot, value: LotValue | None, view: MarketView, reasons: Mappi
         position_id=lot.position_id,
         symbol=lot.symbol,
         investment_class=lot.investment_class,
+        sector=sector_of(lot.investment_class, lot.symbol, view),
         quantity=four_decimals(lot.quantity),
         units_date=lot.units_date,
         multiplier=lot.multiplier,

@@ -3,15 +3,16 @@
 Bulk reads of the market are in ``loader``.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
 from sigmasight_assets.errors import NotFoundError
@@ -24,6 +25,7 @@ from sigmasight_assets.storage.ledger_tables import (
     batch_runs,
     data_quality_results,
     option_expiries,
+    portfolio_exposures,
     portfolio_snapshots,
     publications,
 )
@@ -31,11 +33,22 @@ from sigmasight_assets.storage.onboarding import OnboardingRequest, read_newest_
 from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.roles import is_restricted
-from sigmasight_assets.storage.tables import PROFILE_FIGURES, company_profiles, symbol_universe
-from sigmasight_assets.storage.tokens import TokenHolder, find_holder
+from sigmasight_assets.storage.tables import (
+    PROFILE_FIGURES,
+    company_profiles,
+    symbol_prices_daily,
+    symbol_universe,
+)
 
 # The same words for an id that never existed, was deleted or is someone else's.
 NO_PORTFOLIO = "There is no such portfolio."
+
+
+# In the order of the fields of ``Book``, which ends with them.
+OF_SNAPSHOT = (
+    *("equity", "session", "generation"),
+    *("daily_pnl", "daily_return", "cumulative_pnl", "unrealized_pnl", "is_partial"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +67,28 @@ class Rows:
     total: int
 
 
-def _books() -> sa.Select[Any]:
-    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+def newest_snapshot() -> LateralFromClause:
+    """What ``Book`` has of the newest snapshot, of a row of portfolios."""
     snapshots = portfolio_snapshots
-    newest = (
-        sa.select(snapshots.c.equity, snapshots.c.session, snapshots.c.generation)
+    return (
+        sa.select(*(snapshots.c[name] for name in OF_SNAPSHOT))
         .where(snapshots.c.portfolio_id == portfolios.c.portfolio_id)
         .order_by(snapshots.c.session.desc())
-        .limit(1)
+        .limit(sa.literal_column("1"))
         .lateral("newest")
     )
+
+
+def book_columns(newest: LateralFromClause) -> list[sa.ColumnElement[Any]]:
+    """The fields of ``Book`` in their order."""
     names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
-    own = [portfolios.c[name] for name in names]
-    return sa.select(*own, newest.c.equity, newest.c.session, newest.c.generation).join_from(
-        portfolios, newest, sa.true(), isouter=True
-    )
+    return [*(portfolios.c[name] for name in names), *(newest.c[name] for name in OF_SNAPSHOT)]
+
+
+def _books() -> sa.Select[Any]:
+    """Portfolios with their newest snapshots, in the order of the fields of ``Book``."""
+    newest = newest_snapshot()
+    return sa.select(*book_columns(newest)).join_from(portfolios, newest, sa.true(), isouter=True)
 
 
 def _lots() -> sa.Select[Any]:
@@ -116,10 +136,31 @@ def _symbols() -> sa.Select[Any]:
     return sa.select(*own, *both, *profile).join_from(symbol_universe, newest, sa.true(), isouter=True)
 
 
+def _snapshot_series() -> sa.Select[Any]:
+    """Of a portfolio, from the newest snapshot before ``first`` to the last up to ``last``, with a symbol's bars."""
+    snapshots, bars, earlier = portfolio_snapshots, symbol_prices_daily, portfolio_snapshots.alias("earlier")
+    names = ("session", "equity", "daily_pnl", "capital_flow", "missing_symbols", "generation")
+    base = sa.select(sa.func.max(earlier.c.session)).where(
+        earlier.c.portfolio_id == sa.bindparam("portfolio"), earlier.c.session < sa.bindparam("first")
+    )
+    same = sa.and_(bars.c.symbol == sa.bindparam("benchmark"), bars.c.price_date == snapshots.c.session)
+    return (
+        sa.select(*(snapshots.c[name] for name in names), bars.c.adj_close_price.label("benchmark"))
+        .join_from(snapshots, bars, same, isouter=True)
+        .where(
+            snapshots.c.portfolio_id == sa.bindparam("portfolio"),
+            snapshots.c.session >= sa.func.coalesce(base.scalar_subquery(), sa.bindparam("first")),
+            snapshots.c.session <= sa.bindparam("last"),
+        )
+        .order_by(snapshots.c.session)
+    )
+
+
 # Made once: building a statement anew costs more than the database needs to run it.
 BOOKS = _books()
 OWN_BOOK = BOOKS.where(portfolios.c.public_id == sa.bindparam("wanted"), portfolios.c.user_id == sa.bindparam("owner"))
 LOTS = _lots()
+SNAPSHOT_SERIES = _snapshot_series()
 SYMBOL = _symbols().where(symbol_universe.c.symbol == sa.bindparam("wanted"))
 OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 
@@ -129,11 +170,6 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def find_holder(self, token: str, *, now: datetime) -> TokenHolder | None:
-        """Who holds the token, or None."""
-        with self._reading() as connection:
-            return find_holder(connection, token, now=now)
 
     def is_restricted(self) -> bool:
         """Whether the database role of this handle lacks the rights of the pipeline."""
@@ -147,6 +183,14 @@ class Repository:
         if row is None:
             raise NotFoundError(NO_PORTFOLIO)
         return _book(row)
+
+    def read_all_books(self, user_id: int, public_ids: Sequence[UUID] | None, *, most: int) -> list[Book]:
+        """The user's portfolios of these ids, or all of them, in one statement; at most ``most`` + 1 of them."""
+        query = BOOKS.where(portfolios.c.user_id == user_id).order_by(portfolios.c.portfolio_id).limit(most + 1)
+        if public_ids is not None:
+            query = query.where(portfolios.c.public_id.in_(public_ids))
+        with self._reading() as connection:
+            return [_book(row) for row in connection.execute(query)]
 
     def read_books(self, user_id: int, page: Page) -> tuple[list[Book], int]:
         """The user's portfolios by name, and how many there are (two statements)."""
@@ -169,11 +213,39 @@ class Repository:
         """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
         portfolio_id = self.read_book(user_id, public_id).portfolio_id
         query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
-        if first is not None:
-            query = query.where(portfolio_snapshots.c.session >= first)
-        if last is not None:
-            query = query.where(portfolio_snapshots.c.session <= last)
-        return self._page(query, portfolio_snapshots.c.session, page)
+        return self._between(query, portfolio_snapshots.c.session, first=first, last=last, page=page)
+
+    def read_exposures(self, portfolio_id: int, *, first: date | None, last: date | None, page: Page) -> Rows:
+        """Recorded exposures of a portfolio, oldest first (two statements)."""
+        query = sa.select(portfolio_exposures).where(portfolio_exposures.c.portfolio_id == portfolio_id)
+        return self._between(query, portfolio_exposures.c.session, first=first, last=last, page=page)
+
+    def read_snapshot_series(
+        self, portfolio_id: int, *, first: date | None, last: date | None, benchmark: str
+    ) -> list[sa.Row[Any]]:
+        """Snapshots between two dates, both included, and the one before them, oldest first.
+
+        The column ``benchmark`` is the adjusted close of that symbol at the session, None where it has no bar.
+        """
+        dates = {"first": first or date.min, "last": last or date.max}
+        with self._reading() as connection:
+            return list(
+                connection.execute(SNAPSHOT_SERIES, {"portfolio": portfolio_id, "benchmark": benchmark, **dates})
+            )
+
+    def read_symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Rows:
+        """Tracked symbols by name, all or those of a status or a type, without their profiles (two statements)."""
+        query = sa.select(symbol_universe)
+        if status is not None:
+            query = query.where(symbol_universe.c.status == status)
+        if asset_type is not None:
+            query = query.where(symbol_universe.c.asset_type == asset_type)
+        return self._page(query, symbol_universe.c.symbol, page)
+
+    def read_bars(self, symbol: str, *, first: date | None, last: date | None, page: Page) -> Rows:
+        """Stored bars of a symbol between two dates, both included, oldest first (two statements)."""
+        query = sa.select(symbol_prices_daily).where(symbol_prices_daily.c.symbol == symbol)
+        return self._between(query, symbol_prices_daily.c.price_date, first=first, last=last, page=page)
 
     def find_symbol(self, symbol: str) -> dict[str, Any] | None:
         """The row of a tracked symbol with its newest profile, or None; see ``_symbols`` for the columns."""
@@ -253,6 +325,22 @@ class Repository:
         shown = [results.c[name] for name in ("session", "check_name", "detail", "run_id", "checked_at")]
         query = sa.select(*shown).where(results.c.result_id.in_(newest), sa.not_(results.c.passed))
         return self._page(query, results.c.session.desc(), page)
+
+    def _between(
+        self,
+        query: sa.Select[Any],
+        dated: sa.ColumnElement[date],
+        *,
+        first: date | None,
+        last: date | None,
+        page: Page,
+    ) -> Rows:
+        """The rows from ``first`` to ``last``, oldest first."""
+        if first is not None:
+            query = query.where(dated >= first)
+        if last is not None:
+            query = query.where(dated <= last)
+        return self._page(query, dated, page)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

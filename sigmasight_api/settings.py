@@ -3,8 +3,11 @@
 Nothing else in the package reads environment variables.
 """
 
+from pathlib import Path
+
 from pydantic import Field, HttpUrl
 
+from sigmasight_api.stress_schemas import LARGEST_RATES_BP
 from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.settings import CommonSettings, read_settings
 
@@ -19,13 +22,30 @@ class Settings(CommonSettings):
     dagster_graphql: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:3000/graphql"), description="GraphQL address of the Dagster webserver."
     )
+    scenarios: Path | None = Field(
+        None, description="TOML file of stress scenarios beside the packaged ones (docs/scenarios.md)."
+    )
+    rates_duration: float = Field(
+        16.5, gt=0.0, le=50.0, allow_inf_nan=False, description="Duration of TLT in stress tests, years."
+    )
+    rates_convexity: float = Field(
+        370.0, ge=0.0, le=2000.0, allow_inf_nan=False, description="Convexity of TLT in stress tests, years squared."
+    )
 
 
 def load_settings() -> Settings:
     """Read the settings; raise ``ConfigurationError`` that names each wrong variable."""
     try:
-        return read_settings(Settings)
+        settings = read_settings(Settings)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"{error}\nThe URL of the embedded database is what `sigmasight db url` prints"
         ) from None
+    # Past duration / convexity the approximation has a rise of yields raise the price.
+    if settings.rates_convexity * LARGEST_RATES_BP * 1e-4 > settings.rates_duration:
+        raise ConfigurationError(
+            f"SIGMASIGHT_RATES_CONVEXITY ({settings.rates_convexity:g}) is too large for SIGMASIGHT_RATES_DURATION "
+            f"({settings.rates_duration:g}): at most {1e4 / LARGEST_RATES_BP:g} times that, so that rising yields "
+            f"cost up to {LARGEST_RATES_BP:g} basis points"
+        )
+    return settings

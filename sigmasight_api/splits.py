@@ -41,6 +41,18 @@ class ShareUnits:
         numerators, denominators = split_factors(splits, splits.symbol[order], splits.ex_date[order] - ONE_DAY)
         return cls(keys[order], numerators, denominators)
 
+    def merged(self, rows: IntArray, other: Self, other_rows: IntArray) -> Self:
+        """Both together, renumbered: new rows of the symbols (S,) of this one and of the other; -1 leaves one out."""
+        columns = []
+        for units, numbered in ((self, rows), (other, other_rows)):
+            row = numbered[units.keys // DAYS_PER_ROW]
+            stays = row >= 0
+            keys = row[stays] * DAYS_PER_ROW + units.keys[stays] % DAYS_PER_ROW
+            columns.append((keys, units.numerators[stays], units.denominators[stays]))
+        keys, numerators, denominators = (np.concatenate(pair) for pair in zip(*columns, strict=True))
+        order = np.argsort(keys)
+        return type(self)(keys[order], numerators[order], denominators[order])
+
     def factors(self, rows: IntArray, dates: DateArray) -> tuple[IntArray, IntArray]:
         """Numerators and denominators (L,) of what one share of the symbol (L,) at the date (L,) has become."""
         # The first later split of the symbol, if it has one, stands for all that follow.

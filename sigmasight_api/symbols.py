@@ -8,10 +8,12 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
+import sqlalchemy as sa
 
 from sigmasight_api.books import OPTIONS
-from sigmasight_api.formats import optional_cents, optional_number, price
+from sigmasight_api.formats import four_decimals, optional_cents, optional_number, price
 from sigmasight_api.schemas import Symbol, SymbolFactor, SymbolStatus
+from sigmasight_api.symbol_schemas import Bar
 from sigmasight_api.view import NO_EXPOSURES, PRODUCT_OF_FACTOR, MarketView
 from sigmasight_assets.quant.factors import FACTORS, Quality
 from sigmasight_assets.storage.onboarding import OnboardingRequest
@@ -50,6 +52,21 @@ def symbol_answer(tracked: Mapping[str, Any], view: MarketView) -> Symbol:
         close=price(int(view.close[row])) if has_close else None,
         close_session=view.close_session[row].item() if has_close else None,
         factors=[_factor(position, tracked, row, view) for position in range(len(FACTORS))],
+    )
+
+
+def bar_answer(row: sa.Row[Any]) -> Bar:
+    """A stored bar, from its row."""
+    return Bar(
+        session=row.price_date,
+        open=four_decimals(row.open_price),
+        high=four_decimals(row.high_price),
+        low=four_decimals(row.low_price),
+        close=four_decimals(row.close_price),
+        adj_close=row.adj_close_price,
+        volume=row.volume,
+        source=row.source,
+        fetched_at=row.fetched_at,
     )
 
 
@@ -129,11 +146,12 @@ def _factor(position: int, tracked: Mapping[str, Any], row: int | None, view: Ma
     if row is None or beta is None:
         is_option = tracked["asset_type"] == OPTION
         reason = OPTIONS.lower() if is_option else view.missing_reason(tracked["symbol"], position)
-        return SymbolFactor(name=name, beta=None, quality=None, session=None, reason=reason)
+        return SymbolFactor(name=name, beta=None, quality=None, std_err=None, session=None, reason=reason)
     return SymbolFactor(
         name=name,
         beta=beta,
         quality=QUALITY_LABELS.get(int(view.quality[row, position])),
+        std_err=optional_number(view.std_errors[row, position]),
         session=view.factors_session[row, PRODUCT_OF_FACTOR[position]].item(),
         reason=None,
     )

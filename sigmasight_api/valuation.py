@@ -57,6 +57,24 @@ def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
     )
 
 
+def entry_values(shares: Shares, view: MarketView) -> dict[str, float]:
+    """What the PUBLIC lots cost when they were opened, signed, in USD, summed by symbol of the view, exactly.
+
+    The price paid is for a share of the entry date, the quantity may be stated in those of a later date.
+    """
+    costs = [cost for cost in shares.costs if cost.symbol in view.rows]
+    rows = np.array([view.rows[cost.symbol] for cost in costs], dtype=np.int64)
+    since_units, since_entry = (
+        _split_factors(rows, np.array(dates, dtype="datetime64[D]"), view)
+        for dates in ([cost.units_date for cost in costs], [cost.entry_date for cost in costs])
+    )
+    totals: dict[str, Fraction] = {}
+    for cost, units, entry in zip(costs, since_units, since_entry, strict=True):
+        paid = cost.amount * Fraction(*units) / Fraction(*entry)
+        totals[cost.symbol] = totals.get(cost.symbol, Fraction(0)) + paid
+    return {symbol: float(total / MONEY_UNITS) for symbol, total in totals.items()}
+
+
 def held_options(holdings: Holdings, view: MarketView, *, snapshot_session: date | None) -> dict[str, int]:
     """Signed quantities, in units of 1e-4, of the option contracts that have not ended; none that cancel."""
     quantities: dict[str, int] = {}

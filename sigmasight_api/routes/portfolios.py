@@ -4,10 +4,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, PageQuery, PortfolioId, ReadsService
+from sigmasight_api.dependencies import (
+    BEARER,
+    Caller,
+    CallersRoute,
+    FirstDate,
+    LastDate,
+    PageQuery,
+    PortfolioId,
+    ReadsService,
+)
 from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
 from sigmasight_api.routes.problems import problem_responses
-from sigmasight_api.schemas import IsoDate, Listing, Portfolio, Position, Snapshot
+from sigmasight_api.schemas import Listing, Portfolio, Position, Snapshot
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"], route_class=CallersRoute, dependencies=[BEARER])
 
@@ -47,8 +56,8 @@ def list_snapshots(
     reads: ReadsService,
     page: PageQuery,
     *,
-    first: Annotated[IsoDate | None, Query(alias="from", description="First date")] = None,
-    last: Annotated[IsoDate | None, Query(alias="to", description="Last date, included")] = None,
+    first: FirstDate = None,
+    last: LastDate = None,
 ) -> Listing[Snapshot]:
     """Snapshots between two dates, oldest first."""
     return reads.snapshots(caller.user_id, portfolio_id, first=first, last=last, page=page)

@@ -22,7 +22,7 @@ from sigmasight_assets.services.locks import file_lock, lock_holder
 from sigmasight_assets.services.ports import LOOPBACK, accepts, free_port, require_free_ports
 from sigmasight_assets.services.processes import end_recorded, signals_deferred
 from sigmasight_assets.services.supervisor import Report, Service, Supervisor
-from sigmasight_assets.settings import PREFIX, CommonSettings, Settings
+from sigmasight_assets.settings import PREFIX, SECRETS, Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.step_lives import end_lost_steps
 
@@ -237,17 +237,11 @@ def api_service(
 
 
 def api_environment(settings: Settings, database_url: str, operator_database_url: str) -> dict[str, str]:
-    """What the API finds in its environment: its own settings, and no secret of anybody else."""
+    """What the API finds in its environment: every setting, but no secret of anybody else."""
     everything = service_environment(settings, database_url, settings.ui_port)
-    # The home tells to which run a process belongs.
-    others = ("SIGMASIGHT_DAGSTER_GRAPHQL", "SIGMASIGHT_HOME")
-    own = {*(f"{PREFIX}{field.upper()}" for field in CommonSettings.model_fields), *others}
-    kept = {
-        name: value
-        for name, value in everything.items()
-        if name in own or not name.startswith((PREFIX, "POLYGON_", "DAGSTER_"))
-    }
-    return kept | {"SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
+    secrets = {"SIGMASIGHT_DAGSTER_URL", *(name if name.isupper() else f"{PREFIX}{name.upper()}" for name in SECRETS)}
+    own = {"SIGMASIGHT_DATABASE_URL": database_url, "SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
+    return {name: value for name, value in everything.items() if name not in secrets} | own
 
 
 def end_leftovers(home: Home) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of operations: operators' decisions, onboarding requests, alerts, and turns at a vendor.
+"""Tables of operations: operators' decisions, onboarding requests, alerts, turns at a vendor, and shared answers.
 
 Runs and verdicts are in ``ledger_tables``.
 """
@@ -136,3 +136,21 @@ vendor_waiters = sa.Table(
     column("seen_at", INSTANT, "Last sign of life: who gives none no longer waits"),
     comment="Callers of a market source that wait for their turn",
 )
+
+portfolio_analytics_cache = sa.Table(
+    "portfolio_analytics_cache",
+    METADATA,
+    sa.Column(
+        "portfolio_id",
+        sa.ForeignKey("portfolios.portfolio_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Portfolio that is answered for",
+    ),
+    required_key("kind", sa.Text, "Which answer, with its parameters"),
+    column("answer_key", sa.LargeBinary, "SHA-256 of what it was computed from: lots, equity, generation, method"),
+    column("generation", sa.BigInteger, "Published data set it was computed from"),
+    column("body", sa.LargeBinary, "The JSON document as it is sent"),
+    written_at("stored_at", "When it was stored"),
+    comment="Answers of the API that took long to compute, shared by its processes; may be deleted at any time",
+)
+sa.Index(None, portfolio_analytics_cache.c.generation)

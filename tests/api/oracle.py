@@ -64,7 +64,7 @@ def expected_exposures(database: Database, portfolio: UUID, *, oldest: date, as_
                 summed = values if lot.investment_class == "PUBLIC" else options
                 summed[lot.symbol] = summed.get(lot.symbol, Fraction(0)) + value
         equity = Fraction(_newest_equity(connection, portfolio))
-        betas = {factor: _betas(connection, factor, values, window) for factor in PRODUCT_TABLES}
+        betas = {factor: newest_betas(connection, factor, values, window) for factor in PRODUCT_TABLES}
         provider = _provider_betas(connection, values, window)
     complete = set.intersection(*(set(of_symbol) for of_symbol in betas.values()))
     gross = _gross(values) + _gross(options) + private
@@ -93,6 +93,17 @@ def expected_positions(
             pnl = None if units is None or cost is None else units - round(cost * 10**8)
             found[str(lot.public_id)] = _in_cents(units), _in_cents(pnl)
     return found
+
+
+def held_values(connection: sa.Connection, portfolio: UUID, window: Window) -> dict[tuple[str, str], Fraction]:
+    """What is held and has a value, by class and symbol."""
+    values: dict[tuple[str, str], Fraction] = {}
+    for lot in _open_lots(connection, portfolio, window.as_of):
+        value = _value(connection, lot, window)
+        if value is not None:
+            key = lot.investment_class, lot.symbol
+            values[key] = values.get(key, Fraction(0)) + value
+    return values
 
 
 def _open_lots(connection: sa.Connection, portfolio: UUID, as_of: date) -> list[sa.Row[Any]]:
@@ -166,7 +177,8 @@ def _newest_equity(connection: sa.Connection, portfolio: UUID) -> Decimal:
     return equity
 
 
-def _betas(connection: sa.Connection, factor: str, values: Mapping[str, Any], window: Window) -> dict[str, float]:
+def newest_betas(connection: sa.Connection, factor: str, values: Mapping[str, Any], window: Window) -> dict[str, float]:
+    """The betas that count of those symbols that have one."""
     found = {}
     for symbol in values:
         parameters = {"symbol": symbol, "factor": factor, **window.parameters}

@@ -35,6 +35,22 @@ def test_only_lots_of_the_same_units_cancel_before_splits_are_known() -> None:
     assert held.shares.symbols == ("BBB", "BBB")
 
 
+def test_entry_costs_are_exact_and_kept_by_the_dates_that_splits_may_lie_between() -> None:
+    lots = [
+        lot("AAA", "99999999999999.9999", entry_price=Decimal("9999999999.9999")),
+        lot("AAA", "-0.0001", entry_price=Decimal("0.0001")),
+        lot("AAA", 2, units_date=LATE),
+        lot("AAA", -2, units_date=LATE, entry_date=LATE, entry_price=Decimal("12.5")),
+        private("AAA"),
+        lot(CALL, 3, "OPTIONS"),
+    ]
+    assert sorted(holdings_of(lots).shares.costs) == [
+        ("AAA", EARLY, EARLY, 999999999999999999 * 99999999999999 - 1),
+        ("AAA", LATE, EARLY, 20 * 10**8),
+        ("AAA", LATE, LATE, -25 * 10**8),
+    ]
+
+
 def test_other_classes_are_kept_apart() -> None:
     held = holdings({"AAA": 1}, private("HOUSE"), lot(CALL, -2, "OPTIONS"))
     assert [item.symbol for item in held.private] == ["HOUSE"]

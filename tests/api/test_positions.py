@@ -19,6 +19,7 @@ VIEW = market(
     {"AAA": 100_000, CALL: 25_000, EXPIRED: 25_000, "OLD": 50_000},
     share_units=split_units((0, "2025-07-10", 3, 2)),
     close_session=np.array([TODAY, TODAY, TODAY, EARLIER]),
+    sectors=("Energy", None, None, None),
 )
 SOLD: dict[str, Any] = {"exit_price": Decimal("0"), "exit_date": date(2025, 2, 3)}
 
@@ -34,6 +35,7 @@ def test_a_lot_is_shown_with_its_terms_and_its_value() -> None:
         "position_id": item.position_id,
         "symbol": "AAA",
         "investment_class": "PUBLIC",
+        "sector": "Energy",
         "quantity": "7.5000",
         "units_date": BOUGHT,
         "multiplier": 1,
@@ -123,3 +125,8 @@ def test_lots_keep_their_order_and_their_own_values() -> None:
     found = position_answers(lots, VIEW, snapshot_session=None, reasons={})
     assert [item.position_id for item in found] == [item.position_id for item in lots]
     assert [item.market_value for item in found] == ["5.00", None, "30.00", "9.00", "60.00"]
+
+
+def test_every_lot_has_the_group_that_sector_exposures_put_it_in() -> None:
+    items = [lot("AAA", **SOLD), lot("OLD"), lot(CALL, kind="OPTIONS"), lot("AAA", kind="PRIVATE"), lot("ZZZ")]
+    assert [answer(item).sector for item in items] == ["Energy", "Unclassified", "Options", "Private", None]

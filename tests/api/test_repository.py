@@ -1,9 +1,10 @@
 """Tests of the statements: ownership, paging, sums of lots, the newest publication and judgement."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from sigmasight_api.repository import Page, Repository
@@ -13,9 +14,9 @@ from sigmasight_assets.storage.operations import Verdict, finish_batch, record_v
 from sigmasight_assets.storage.portfolios import NewLot
 from tests.api.market import (
     SESSIONS,
+    add_bars,
     add_lots,
     add_portfolio,
-    add_token,
     add_valuation,
     publish,
     publish_snapshot,
@@ -164,16 +165,30 @@ def test_recorded_steps_are_listed_newest_first(repository: Repository, database
     ]
 
 
-def test_a_token_speaks_for_its_holder(repository: Repository, database: Database) -> None:
-    token = add_token(database, "ann", is_admin=True)
-    holder = repository.find_holder(token, now=datetime.now(UTC))
-    assert holder is not None
-    assert (holder.user_name, holder.is_admin) == ("ann", True)
-
-
 def test_a_database_that_is_away_is_a_storage_error() -> None:
     away = Repository(Database("postgresql+psycopg2://nobody@127.0.0.1:9/nothing"))
     with pytest.raises(StorageError, match="does not answer"):
         away.read_books(1, ALL)
     with pytest.raises(StorageError, match="does not answer"):
         away.read_snapshots(1, uuid4(), first=None, last=date(2025, 1, 1), page=ALL)
+
+
+def test_a_series_begins_with_the_snapshot_before_it(repository: Repository, database: Database) -> None:
+    record, other = (add_portfolio(database, user, {"AAA": "1"}) for user in ("ann", "bob"))
+    for place in (1, 2, 5, 6):
+        publish_snapshot(database, record, SESSIONS[place], Decimal(place))
+    publish_snapshot(database, other, SESSIONS[4], Decimal(100))
+    add_bars(database, {"SPY": np.array([7.0, 8.0]), "AAA": np.array([1.0, 2.0])}, last=SESSIONS[2])
+
+    def series(first: int | None, last: int | None) -> list[tuple[int, float | None]]:
+        dates = {name: None if place is None else SESSIONS[place] for name, place in (("first", first), ("last", last))}
+        rows = repository.read_snapshot_series(record.portfolio_id, benchmark="SPY", **dates)
+        assert [row.session for row in rows] == [SESSIONS[int(row.equity)] for row in rows]
+        return [(int(row.equity), row.benchmark) for row in rows]
+
+    assert series(None, None) == [(1, 7.0), (2, 8.0), (5, None), (6, None)]
+    assert series(4, None) == [(2, 8.0), (5, None), (6, None)]
+    assert series(5, 5) == [(2, 8.0), (5, None)]
+    assert series(0, 2) == [(1, 7.0), (2, 8.0)]
+    assert series(8, None) == [(6, None)]
+    assert series(None, 0) == []

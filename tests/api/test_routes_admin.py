@@ -134,7 +134,8 @@ def test_the_cache_counts_how_it_served(api: Api, database: Database, admin: str
         "view_hits": 3,
         "view_waits": 0,
         "database_fallbacks": 0,
-        "holdings_hits": 2,
+        # The second and third answer are remembered whole.
+        "holdings_hits": 0,
         "holdings_misses": 1,
     }
 

@@ -14,6 +14,8 @@ from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.repository import Page, Repository
+from sigmasight_api.risk_schemas import Performance
+from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
@@ -240,3 +242,50 @@ def test_a_symbol_is_read_with_the_view(database: Database, record: PortfolioRec
     assert reads.symbol_status("UNHEARD").status == "unknown"
     with pytest.raises(NotFoundError, match="UNHEARD is not tracked"):
         reads.symbol("UNHEARD")
+
+
+class _Republishing(Repository):
+    """Has an older snapshot published again each time before the series is read, the newest staying as it was."""
+
+    def __init__(self, database: Database, record: PortfolioRecord, times: int) -> None:
+        super().__init__(database)
+        self._own, self._record, self._times = database, record, times
+        self.generations: list[int] = []
+
+    def read_snapshot_series(self, portfolio_id: int, **options: Any) -> list[sa.Row[Any]]:
+        if len(self.generations) < self._times:
+            equity = Decimal(1000 + len(self.generations))
+            self.generations.append(publish_snapshot(self._own, self._record, SESSIONS[-2], equity, notify=False))
+        return super().read_snapshot_series(portfolio_id, **options)
+
+
+def performance_of(record: PortfolioRecord, reads: Reads) -> AnalyticsAnswer[Performance]:
+    return reads.consistent(record.user_id, str(record.public_id), reads.performance_between(None, None))
+
+
+def test_performance_is_of_the_generation_of_its_newest_row(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
+    cache.refresh()
+    repository = _Republishing(database, record, times=2)
+    answer = performance_of(record, reads_of(repository, cache))
+    assert answer.generation == repository.generations[-1]
+    # P&L of -0.001 on the equity that was published last.
+    assert [point.daily_return for point in answer.data.items] == [None, pytest.approx(-0.001 / 1001)]
+
+
+def test_performance_gives_up_when_each_attempt_finds_newer_rows(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    cache.refresh()
+    reads = reads_of(_Republishing(database, record, times=100), cache)
+    with pytest.raises(StorageError, match="published again each time"):
+        performance_of(record, reads)
+
+
+def test_performance_without_a_view_is_the_same(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
+    reads = reads_of(Repository(database), cache)
+    without = performance_of(record, reads)
+    cache.refresh()
+    assert without == performance_of(record, reads)

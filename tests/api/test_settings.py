@@ -64,6 +64,36 @@ def test_a_wrong_value_is_named_but_not_shown(
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("DURATION", "0", "greater than 0"),
+        ("DURATION", "nan", "finite number"),
+        ("DURATION", "51", "less than or equal to 50"),
+        ("CONVEXITY", "-1", "greater than or equal to 0"),
+        ("CONVEXITY", "inf", "finite number"),
+        ("DURATION", "14.7", "too large for SIGMASIGHT_RATES_DURATION"),
+        ("CONVEXITY", "413", "too large for SIGMASIGHT_RATES_DURATION"),
+    ],
+)
+def test_rising_yields_must_cost(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str) -> None:
+    monkeypatch.setenv("SIGMASIGHT_DATABASE_URL", "postgresql://host/market")
+    monkeypatch.setenv(f"SIGMASIGHT_RATES_{variable}", value)
+    with pytest.raises(ConfigurationError, match=expected) as raised:
+        load_settings()
+    assert f"SIGMASIGHT_RATES_{variable}" in str(raised.value)
+
+
+def test_duration_convexity_and_scenarios_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMASIGHT_DATABASE_URL", "postgresql://host/market")
+    settings = load_settings()
+    assert (settings.rates_duration, settings.rates_convexity, settings.scenarios) == (16.5, 370.0, None)
+    monkeypatch.setenv("SIGMASIGHT_RATES_DURATION", "14.8")
+    monkeypatch.setenv("SIGMASIGHT_SCENARIOS", "own.toml")
+    settings = load_settings()
+    assert (settings.rates_duration, settings.scenarios) == (14.8, Path("own.toml"))
+
+
 def test_a_missing_database_is_named() -> None:
     with pytest.raises(ConfigurationError, match="SIGMASIGHT_DATABASE_URL: Field required"):
         load_settings()

@@ -11,9 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigmasight_api.books import Lot, holdings_of
-from sigmasight_api.valuation import LotValue, held_options, lot_values, private_share, valued_positions
+from sigmasight_api.valuation import (
+    LotValue,
+    entry_values,
+    held_options,
+    lot_values,
+    private_share,
+    valued_positions,
+)
 from sigmasight_api.view import MarketView
-from tests.api.handmade import AS_OF, EARLIER, TODAY, holdings, lot, market, private, split_units
+from tests.api.handmade import AS_OF, BOUGHT, EARLIER, TODAY, holdings, lot, market, private, split_units
 
 CALL, PUT = "AAPL250815C00150000", "AAPL250815P00150000"
 VIEW = market(
@@ -41,6 +48,26 @@ def test_lots_are_summed_exactly_before_they_become_a_float(lots: list[tuple[Dec
     thirds = sum(Fraction(quantity) * (1 if new else Fraction(1, 3)) for quantity, new in lots)
     expected = thirds * Fraction(33_333, 10_000)
     assert value_in_dollars(dated) == ({"BBB": float(expected)} if thirds else {})
+
+
+def test_entry_values_are_what_was_paid_whatever_the_units_of_the_quantity() -> None:
+    # Three for two on 10 July: a remainder of 15 shares of today was bought as 10.
+    bought = lot("AAA", 15, units_date=AS_OF, entry_price=Decimal("7.5"))
+    lots = [bought, lot("AAA", -4), lot("BBB", 1, units_date=AS_OF), lot("UNHEARD", 1), private("AAA")]
+    assert entry_values(holdings_of(lots).shares, VIEW) == {"AAA": 75.0 - 40.0, "BBB": 30.0}
+    assert entry_values(holdings_of([]).shares, VIEW) == {}
+
+
+@given(st.lists(st.tuples(QUANTITIES, st.booleans(), st.booleans()), min_size=1, max_size=6))
+def test_entry_values_are_summed_exactly(lots: list[tuple[Decimal, bool, bool]]) -> None:
+    dates = [(AS_OF if new or late else BOUGHT, AS_OF if new else BOUGHT) for _, new, late in lots]
+    made = [
+        lot("BBB", str(quantity), units_date=units_date, entry_date=entry_date)
+        for (quantity, _, _), (units_date, entry_date) in zip(lots, dates, strict=True)
+    ]
+    values = lot_values(made, VIEW)
+    costs = [value.cost for value in values if value.cost is not None]
+    assert entry_values(holdings_of(made).shares, VIEW)["BBB"] == pytest.approx(sum(costs) / 10**8, rel=1e-12, abs=1e-7)
 
 
 def test_symbols_without_a_close_are_told_once() -> None:

@@ -1,0 +1,166 @@
+"""Tests of answers as they are sent: remembered by what they depend on, and shared while there is no view."""
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from sigmasight_api.analytics import Analytic, Analytics
+from sigmasight_api.books import Book, Holdings, HoldingsCache
+from sigmasight_api.cache import ViewCache
+from sigmasight_api.exposure_schemas import FactorExposures
+from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.loader import ViewLoader
+from sigmasight_api.rendered import Rendered, RenderedAnswers
+from sigmasight_api.repository import Repository
+from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_api.service import Reads
+from sigmasight_api.shared import SharedAnswers
+from sigmasight_api.view import MarketView
+from sigmasight_assets.errors import NotFoundError
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.operations_tables import portfolio_analytics_cache
+from sigmasight_assets.storage.portfolios import PortfolioRecord
+from tests.api.conftest import wait_until
+from tests.api.market import (
+    SESSIONS,
+    add_lots,
+    add_portfolio,
+    delete_portfolio,
+    publish,
+    publish_snapshot,
+    random_figures,
+)
+
+SYMBOLS = ("AAA", "BBB")
+
+
+class Process:
+    """The parts of one API process, and how often it computed."""
+
+    def __init__(self, database: Database) -> None:
+        self.cache = ViewCache(ViewLoader(database))
+        self.repository = Repository(database)
+        holdings = HoldingsCache(self.repository.read_holdings)
+        self.shared = SharedAnswers(database)
+        reads = Reads(self.repository, self.cache, holdings)
+        self.analytics = Analytics(
+            reads, self.repository, self.cache, holdings, shared=self.shared, rendered=RenderedAnswers()
+        )
+        self.computed = 0
+
+    def exposures(self, book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
+        self.computed += 1
+        return factor_exposures(book, holdings, view)
+
+    def answer(self, record: PortfolioRecord, *, is_costly: bool = True, kind: str = "exposures") -> Rendered:
+        view = self.cache.current
+        book = self.repository.read_book(record.user_id, record.public_id)
+        analytic = Analytic(kind, self.exposures, is_costly=is_costly)
+        return asyncio.run(self.analytics.answer(record.user_id, book, view, analytic))
+
+
+@pytest.fixture
+def record(database: Database) -> PortfolioRecord:
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
+    record = add_portfolio(database, "ann", {"AAA": "10", "BBB": "-5"})
+    publish_snapshot(database, record, SESSIONS[-1], Decimal(1000))
+    return record
+
+
+@pytest.fixture
+def process(database: Database) -> Iterator[Process]:
+    process = Process(database)
+    process.shared.start()
+    yield process
+    process.shared.close()
+
+
+def shared_rows(database: Database) -> int:
+    with database.begin() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(portfolio_analytics_cache)).scalar_one())
+
+
+def test_the_same_question_is_computed_once(process: Process, record: PortfolioRecord) -> None:
+    process.cache.refresh()
+    first = process.answer(record)
+    assert process.answer(record) is first
+    assert process.computed == 1
+    assert AnalyticsAnswer[FactorExposures].model_validate_json(first.body).generation == first.generation
+
+
+def test_another_kind_is_another_answer(process: Process, record: PortfolioRecord) -> None:
+    process.cache.refresh()
+    process.answer(record, kind="90")
+    process.answer(record, kind="60")
+    assert process.computed == 2
+
+
+def test_edits_snapshots_and_markets_are_answered_anew(
+    process: Process, record: PortfolioRecord, database: Database
+) -> None:
+    process.cache.refresh()
+    bodies = [process.answer(record).body]
+    add_lots(database, record, {"symbol": "AAA", "quantity": "3"})
+    bodies.append(process.answer(record).body)
+    publish_snapshot(database, record, SESSIONS[-1], Decimal(2000))
+    bodies.append(process.answer(record).body)
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    process.cache.refresh()
+    bodies.append(process.answer(record).body)
+    assert (len(set(bodies)), process.computed) == (4, 4)
+
+
+def test_a_process_without_a_view_finds_what_another_has_computed(
+    process: Process, record: PortfolioRecord, database: Database
+) -> None:
+    process.cache.refresh()
+    answer = process.answer(record)
+    wait_until(lambda: shared_rows(database) == 1)
+    cold = Process(database)
+    assert cold.answer(record) == answer
+    assert (cold.computed, cold.cache.current) == (0, None)
+    assert cold.answer(record) == answer
+
+
+def test_what_was_shared_before_an_edit_or_a_publication_is_not_found(
+    process: Process, record: PortfolioRecord, database: Database
+) -> None:
+    process.cache.refresh()
+    process.answer(record)
+    wait_until(lambda: shared_rows(database) == 1)
+    add_lots(database, record, {"symbol": "AAA", "quantity": "3"})
+    edited, cold = Process(database), Process(database)
+    assert edited.answer(record) == process.answer(record)
+    assert edited.computed == 1
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    assert cold.answer(record).generation > process.answer(record).generation
+    assert cold.computed == 1
+
+
+def test_cheap_answers_are_not_shared(process: Process, record: PortfolioRecord, database: Database) -> None:
+    process.cache.refresh()
+    process.answer(record, is_costly=False)
+    process.answer(record, kind="costly")
+    wait_until(lambda: shared_rows(database) > 0)
+    assert shared_rows(database) == 1
+
+
+def test_without_a_view_and_anything_shared_the_answer_is_the_same(
+    process: Process, record: PortfolioRecord, database: Database
+) -> None:
+    cold = Process(database).answer(record)
+    process.cache.refresh()
+    assert process.answer(record) == cold
+
+
+def test_a_portfolio_that_is_deleted_meanwhile_is_not_found(
+    process: Process, record: PortfolioRecord, database: Database
+) -> None:
+    book = process.repository.read_book(record.user_id, record.public_id)
+    delete_portfolio(database, record.public_id)
+    analytic = Analytic("exposures", process.exposures)
+    with pytest.raises(NotFoundError):
+        asyncio.run(process.analytics.answer(record.user_id, book, None, analytic))
