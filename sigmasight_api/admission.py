@@ -21,7 +21,7 @@ from sigmasight_api.books import Book
 from sigmasight_api.repository import book_columns, newest_snapshot
 from sigmasight_assets.errors import TransientStorageError
 from sigmasight_assets.storage.book_tables import api_tokens, portfolios, users
-from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, session_options, without_password
+from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, libpq_settings, session_options, without_password
 from sigmasight_assets.storage.tokens import TokenHolder, is_valid_at
 
 APPLICATION_NAME = "sigmasight_api_admission"
@@ -129,13 +129,12 @@ class Admissions:
         return {key: _admitted(row) for key, token_hash, row in found if hmac.compare_digest(key[0], token_hash)}
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            sa.make_url(self._url).set(drivername="postgresql").render_as_string(hide_password=False),
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name=APPLICATION_NAME,
-            options=f"{session_options(self._url)} -c timezone=UTC",
-        )
+        own = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": APPLICATION_NAME,
+            "options": f"{session_options(self._url)} -c timezone=UTC",
+        }
+        return await psycopg.AsyncConnection.connect(autocommit=True, **{**libpq_settings(self._url), **own})
 
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None

@@ -1,4 +1,4 @@
-"""The application: ``uvicorn --factory sigmasight_api.app:create_app``.
+"""The application; ``server`` serves it.
 
 The interactive documentation pages of FastAPI load their scripts from another host, so they are off; the reference is
 ``/openapi.json``.
@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components, build_stress_tests
+from sigmasight_api.request_limits import Limits
 from sigmasight_api.routes import (
     admin,
     aggregate,
@@ -31,7 +32,7 @@ from sigmasight_api.routes import (
     symbols,
 )
 from sigmasight_api.routes.csv_files import CsvPaths
-from sigmasight_api.routes.problems import install_handlers
+from sigmasight_api.routes.problems import ANYWHERE, describe_problems, install_handlers, problem_responses
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
@@ -82,9 +83,13 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     )
     install_handlers(app)
     app.add_middleware(CsvPaths)
-    app.include_router(health.router)
-    versioned = APIRouter(prefix=API_PREFIX)
+    # The last is the first to see a request.
+    app.add_middleware(Limits)
+    anywhere = problem_responses(*ANYWHERE)
+    app.include_router(health.router, responses=anywhere)
+    versioned = APIRouter(prefix=API_PREFIX, responses=anywhere)
     for module in (*OWNERS, *OPERATORS):
         versioned.include_router(module.router)
     app.include_router(versioned)
+    describe_problems(app)
     return app

@@ -48,6 +48,7 @@ class Components:
     """Everything that routes use."""
 
     database: Database
+    operators_database: Database
     cache: ViewCache
     refresher: Refresher
     admissions: Admissions
@@ -75,6 +76,7 @@ class Components:
         """Stop the refresher and give back all connections but that of ``admissions``, which the event loop closes."""
         self.refresher.close()
         self.shared.close()
+        self.operators_database.close()
         self.database.close()
 
 
@@ -87,6 +89,8 @@ def build_stress_tests(settings: Settings) -> StressTests:
 def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
     database = Database(settings.database_url)
+    # Decisions need rights that no owner's route has.
+    operators_database = Database(settings.operator_database_url or settings.database_url)
     repository = Repository(database)
     cache = ViewCache(ViewLoader(database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
     refresher = Refresher(
@@ -98,6 +102,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
         database=database,
+        operators_database=operators_database,
         cache=cache,
         refresher=refresher,
         admissions=admissions,
@@ -109,8 +114,8 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
         aggregates=Aggregates(repository, cache, holdings, rendered),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
-        bars=BarDecisions(database),
-        decisions=Decisions(database, dagster, clock=settings.clock, pause=settings.retry_pause),
+        bars=BarDecisions(operators_database),
+        decisions=Decisions(operators_database, dagster, clock=settings.clock, pause=settings.retry_pause),
         writes=Writes(transactions, cache, settings.clock),
         position_writes=PositionWrites(transactions, cache, settings.clock),
         exports=Exports(transactions, reads),

@@ -3,21 +3,13 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from sigmasight_api.schemas import IsoDate, Model, Price
+from sigmasight_api.schemas import LINE_PATTERN, IsoDate, Model, Price
 from sigmasight_assets.operations.retry import WITHOUT_REASON
 
-
-def _one_line(text: str) -> str:
-    """Refuse what is blank and what has no place in an audit, before a decision is looked at."""
-    if not (text.strip() and text.isprintable()):
-        raise ValueError("must be one line of printable characters")
-    return text
-
-
 ReasonText = Annotated[
-    str, AfterValidator(_one_line), Field(description="For the audit, one line", min_length=1, max_length=500)
+    str, Field(description="For the audit, one line", min_length=1, max_length=500, pattern=LINE_PATTERN)
 ]
 
 

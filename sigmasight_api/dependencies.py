@@ -3,6 +3,7 @@
 A router chooses its kind once, as ``route_class``; nothing else in the API decides about access.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from pydantic import BeforeValidator
 
 from sigmasight_api.aggregates import MOST_PORTFOLIOS, Aggregates
 from sigmasight_api.analytics import Analytic, Analytics
@@ -35,6 +37,7 @@ from sigmasight_assets.storage.tokens import TokenHolder
 
 LARGEST_LIMIT = 1_000
 LARGEST_OFFSET = 1_000_000_000
+DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 # Describes the scheme in the OpenAPI document; the check itself is CallersRoute's.
 BEARER = Depends(HTTPBearer(auto_error=False, description="API token, made by `sigmasight token create`"))
@@ -76,12 +79,24 @@ def components(request: Request) -> Components:
     return found
 
 
+def _digits_alone(value: Any) -> Any:
+    """Let digits through: signs, blanks, underscores and decimals would otherwise pass as whole numbers."""
+    if isinstance(value, str) and not DIGITS.fullmatch(value):
+        raise ValueError("must be a whole number, digits alone")
+    return value
+
+
+# After the bounds of a parameter: before them, the document would lose these.
+WHOLE = BeforeValidator(_digits_alone)
+
+
 PortfolioId = Annotated[
     str,
     Path(
         alias="portfolio_id",
         description="Identifier of one of the caller's portfolios",
         json_schema_extra={"format": "uuid"},
+        examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"],
     ),
 ]
 
@@ -188,8 +203,10 @@ async def _caller(request: Request) -> TokenHolder:
 
 
 async def _page(
-    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100])] = 100,
-    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0])] = 0,
+    limit: Annotated[
+        int, Query(ge=1, le=LARGEST_LIMIT, description="Most items to return", examples=[100]), WHOLE
+    ] = 100,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Items to skip", examples=[0]), WHOLE] = 0,
 ) -> Page:
     return Page(limit, offset)
 

@@ -3,6 +3,7 @@
 The texts of storage errors name hosts and statements; they are for the log, callers get a fixed sentence.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -67,6 +68,15 @@ class Problem:
             "detail": self.detail,
             **self.extensions,
         }
+
+    def body(self) -> bytes:
+        """The document as it is sent. Text that is no Unicode, as JSON can smuggle in, is escaped."""
+        return json.dumps(self.document(), allow_nan=False, separators=(",", ":")).encode("ascii")
+
+    def all_headers(self, length: int) -> list[tuple[bytes, bytes]]:
+        """Every header of a response whose body has this many bytes."""
+        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(length), **self.headers}
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 STATUS = {

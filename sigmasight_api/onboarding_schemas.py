@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sigmasight_api.schemas import Model
+from sigmasight_api.schemas import NUMBER, Model
 from sigmasight_assets.market_data.protocol import TICKER
 
 Ticker = Annotated[
@@ -22,9 +22,11 @@ class NewOnboarding(Model):
     """A symbol to be brought into the universe at once."""
 
     symbol: Ticker
-    priority: int = Field(
-        0, ge=-1_000, le=1_000, strict=True, description="Larger is served first; owners' lots have 10", examples=[0]
-    )
+    priority: Annotated[
+        int,
+        Field(ge=-1_000, le=1_000, description="Larger is served first; owners' lots have 10", examples=[0]),
+        NUMBER,
+    ] = 0
 
 
 class OnboardingStatus(Model):

@@ -31,6 +31,10 @@ class CacheState(Model):
     holdings_hits: int = Field(description="Requests whose holdings were in memory, since the start", examples=[1190])
     holdings_misses: int = Field(description="Requests whose holdings were read", examples=[10])
     last_error: str | None = Field(description="Why the last load failed; null after a good one", examples=[None])
+    is_restricted: bool = Field(
+        description="Whether the API's database role has only the rights it needs; if not, see docs/deployment.md",
+        examples=[True],
+    )
 
 
 class SessionRange(Model):

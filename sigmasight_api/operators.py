@@ -61,6 +61,7 @@ class Operators:
             holdings_hits=holdings_hits,
             holdings_misses=holdings_misses,
             last_error=status.last_error,
+            is_restricted=self._repository.is_restricted(),
         )
 
     def run_symbol_batch(self, first: date, last: date) -> str:

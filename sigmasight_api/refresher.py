@@ -7,11 +7,10 @@ import socket
 import threading
 
 import psycopg2
-import sqlalchemy as sa
 
 from sigmasight_api.cache import ViewCache
 from sigmasight_assets.errors import StorageError
-from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS
+from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, libpq_settings
 from sigmasight_assets.storage.publications import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -25,7 +24,8 @@ class Refresher:
 
     def __init__(self, cache: ViewCache, url: str, *, poll_seconds: float = 30.0, retry_seconds: float = 1.0) -> None:
         self._cache = cache
-        self._dsn = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        own = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": APPLICATION_NAME}
+        self._settings = {**libpq_settings(url), **own}
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._listener: psycopg2.extensions.connection | None = None
@@ -84,9 +84,7 @@ class Refresher:
         if self._listener is not None:
             return True
         try:
-            self._listener = psycopg2.connect(
-                self._dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name=APPLICATION_NAME
-            )
+            self._listener = psycopg2.connect(**self._settings)
             self._listener.autocommit = True
             with self._listener.cursor() as cursor:
                 cursor.execute(f"LISTEN {CHANNEL}")

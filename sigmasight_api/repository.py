@@ -32,6 +32,7 @@ from sigmasight_assets.storage.ledger_tables import (
 from sigmasight_assets.storage.onboarding import OnboardingRequest, read_newest_requests
 from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from sigmasight_assets.storage.roles import is_restricted
 from sigmasight_assets.storage.tables import (
     PROFILE_FIGURES,
     company_profiles,
@@ -169,6 +170,11 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def is_restricted(self) -> bool:
+        """Whether the database role of this handle lacks the rights of the pipeline."""
+        with self._reading() as connection:
+            return is_restricted(connection)
 
     def read_book(self, user_id: int, public_id: UUID) -> Book:
         """The user's portfolio of this id; ``NotFoundError`` when the user has none such."""

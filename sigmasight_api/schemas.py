@@ -32,6 +32,21 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
+def _number_alone(value: Any) -> Any:
+    """Refuse what would pass as a number but is none in JSON."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 - a TypeError would not be a refusal
+    return value
+
+
+# After the bounds of a field: before them, the document would lose these.
+NUMBER = BeforeValidator(_number_alone)
+# One line that people can read: no control characters, no line ends of any kind, none that turn the writing around or
+# cannot be seen, and not only blanks. The same for every program, unlike what is printable.
+_UNSEEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+_BLANK = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+LINE_PATTERN = f"^[^{_UNSEEN}]*[^{_UNSEEN}{_BLANK}][^{_UNSEEN}]*$"
+
 IsoDate = Annotated[date, BeforeValidator(_iso_date), Field(examples=["2025-07-31"])]
 
 
@@ -41,6 +56,13 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class ProblemPart(BaseModel):
+    """What is wrong in one place of a request."""
+
+    location: list[str] = Field(description="Where: query, path or body, then the name", examples=[["query", "limit"]])
+    message: str = Field(description="What", examples=["Input should be less than or equal to 1000"])
+
+
 class Problem(BaseModel):
     """Every error of the API, as application/problem+json."""
 
@@ -48,6 +70,9 @@ class Problem(BaseModel):
     title: str = Field(description="Standard phrase of the status", examples=["Not Found"])
     status: int = Field(description="HTTP status", examples=[404])
     detail: str = Field(description="What is wrong and the way out", examples=["There is no such portfolio."])
+    errors: list[ProblemPart] | None = Field(
+        None, description="Of parameters and fields that are wrong: each, at most 100; absent in other problems"
+    )
 
 
 class Listing(Model, Generic[Item]):

@@ -16,6 +16,9 @@ class Settings(CommonSettings):
     """Frozen settings; each field is the variable ``SIGMASIGHT_<NAME>``. The API starts no server of its own."""
 
     database_url: str = Field(repr=False, description="SQLAlchemy URL of the PostgreSQL server; required.")
+    operator_database_url: str = Field(
+        "", repr=False, description="The same with the role of operators' decisions; empty: database_url."
+    )
     dagster_graphql: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:3000/graphql"), description="GraphQL address of the Dagster webserver."
     )

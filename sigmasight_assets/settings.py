@@ -18,7 +18,7 @@ from sigmasight_assets.errors import ConfigurationError
 
 PREFIX = "SIGMASIGHT_"
 # Their values hold passwords or tokens, and are shown to nobody.
-SECRETS = frozenset({"database_url", "webhook_url", "POLYGON_API_KEY"})
+SECRETS = frozenset({"database_url", "api_database_url", "operator_database_url", "webhook_url", "POLYGON_API_KEY"})
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -50,7 +50,7 @@ class CommonSettings(BaseSettings):
             raise ValueError("needs a UTC offset, such as 2025-07-31T22:00:00-04:00")
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "api_database_url", "operator_database_url", check_fields=False)
     @classmethod
     def _driver(cls, value: str) -> str:
         """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
@@ -111,6 +111,12 @@ class Settings(CommonSettings):
     )
     webhook_url: str = Field(
         "", repr=False, description="Address that alerts are posted to as JSON; empty: they are only kept."
+    )
+    api_database_url: str = Field(
+        "", repr=False, description="SQLAlchemy URL of the API's role on a server of your own; empty: database_url."
+    )
+    operator_database_url: str = Field(
+        "", repr=False, description="SQLAlchemy URL of the role of operators' decisions there; empty: database_url."
     )
     api_port: Port = Field(8000, description="Port of the API on loopback.")
     ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")

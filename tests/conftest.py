@@ -8,15 +8,19 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.roles import ROLES, set_password
 from sigmasight_assets.storage.schema import migrate
 
 # The server is thrown away, so nothing waits for the disk.
 VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+
+# Of the API's roles, which all databases of the test run's server share.
+ROLE_PASSWORD = "a role's password"
 
 # Gives the URL of a new database, a copy of the named one, for the time of a `with` block.
 NewDatabase = Callable[[str], AbstractContextManager[str]]
@@ -87,3 +91,13 @@ def database(new_database: NewDatabase, schema_template: str) -> Iterator[Databa
         handle = Database(url)
         yield handle
         handle.close()
+
+
+@pytest.fixture
+def role_passwords(postgres_url: str) -> Iterator[None]:
+    """For tests that change the passwords of the API's roles: they are put back."""
+    yield
+    engine = create_engine(postgres_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for role in ROLES:
+            set_password(connection, role, ROLE_PASSWORD)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from sigmasight_api.dependencies import BEARER, AdminsRoute, OperatorsService, PageQuery, ReportsService
+from sigmasight_api.dependencies import BEARER, WHOLE, AdminsRoute, OperatorsService, PageQuery, ReportsService
 from sigmasight_api.operations_schemas import (
     CacheState,
     DataFreshness,
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], route_class=AdminsRoute, dep
 @router.get("/status", responses=problem_responses(401, 403, 422, 503))
 def get_status(
     reports: ReportsService,
-    sessions: Annotated[int, Query(ge=1, le=MOST_SESSIONS, description="How many sessions", examples=[10])] = 10,
+    sessions: Annotated[int, Query(ge=1, le=MOST_SESSIONS, description="How many sessions", examples=[10]), WHOLE] = 10,
 ) -> OperationsStatus:
     """Sessions, runs, what is failed right now and what happens next: what `sigmasight status` shows."""
     return reports.status(sessions)

@@ -1,14 +1,18 @@
 """``sigmasight db``: the embedded server and the schema."""
 
-import typer
+import secrets
 
-from sigmasight_assets.commands.common import CONSOLE, Json, database_url, show_json
+import typer
+from sqlalchemy.engine import make_url
+
+from sigmasight_assets.commands.common import CONSOLE, Json, database_url, open_database, show_json
 from sigmasight_assets.errors import ConfigurationError, ServiceError
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.services.run import run_process
-from sigmasight_assets.settings import Settings, load_settings
+from sigmasight_assets.settings import PREFIX, Settings, load_settings
 from sigmasight_assets.storage import schema
 from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
+from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE, ROLES, ensure_roles, set_password
 
 app = typer.Typer(no_args_is_help=True, help="The embedded server and the schema.")
 
@@ -45,6 +49,23 @@ def down() -> None:
 def migrate() -> None:
     """Bring the schema to the newest version."""
     CONSOLE.print(f"The schema is at {schema.migrate(database_url(load_settings()))}")
+
+
+@app.command()
+def roles() -> None:
+    """Make the roles of the API on a server of your own, with new passwords, and print the settings for them."""
+    settings = load_settings()
+    if not settings.database_url:
+        raise ConfigurationError("The embedded server has them: `sigmasight up` makes and uses them by itself")
+    url = make_url(settings.database_url)
+    passwords = {role: secrets.token_urlsafe(32) for role in ROLES}
+    with open_database(settings) as database, database.begin() as connection:
+        for role, password in passwords.items():
+            set_password(connection, role, password)
+        ensure_roles(connection)
+    for variable, role in (("API_DATABASE_URL", API_ROLE), ("OPERATOR_DATABASE_URL", OPERATOR_ROLE)):
+        full = url.set(username=role, password=passwords[role]).render_as_string(hide_password=False)
+        typer.echo(f"{PREFIX}{variable}={full}")
 
 
 @app.command()

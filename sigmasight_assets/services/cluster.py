@@ -59,6 +59,15 @@ class Cluster:
         """The superuser's password, readable by the home's owner only."""
         return read_text(self.home.postgres / "password")
 
+    def password_of(self, role: str) -> str:
+        """The password of another role, made when there is none yet; readable by the home's owner only."""
+        path = self.home.postgres / f"password.{role}"
+        password = read_text(path)
+        if password is None:
+            password = secrets.token_urlsafe(32)
+            write_atomically(path, password)
+        return password
+
     def initialise(self, binaries: Binaries, user: ServerUser) -> Path:
         """Make the data directory under a temporary name and rename it, so an interrupted attempt is redone."""
         place = self.home.postgres if user.can_write_below(self.home.postgres) else self._relocate(user)

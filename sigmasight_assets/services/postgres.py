@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
-from sqlalchemy.engine import URL
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.engine import URL, make_url
 
 from sigmasight_assets.errors import ServiceError
 from sigmasight_assets.services.binaries import Binaries, find_binaries
@@ -25,6 +26,7 @@ from sigmasight_assets.services.ports import LOOPBACK, free_port, is_free
 from sigmasight_assets.services.postmaster import clear_leftovers, running_server, stop_server
 from sigmasight_assets.services.privileges import ServerUser, server_environment, server_user
 from sigmasight_assets.services.processes import is_alive, last_lines, log_position, signals_deferred, spawn
+from sigmasight_assets.storage.roles import set_password
 
 DATABASE = "sigmasight"
 # Given at every start, so data directories made by an earlier version run with today's settings too.
@@ -110,6 +112,15 @@ class EmbeddedPostgres:
         return URL.create(
             "postgresql+psycopg2", SUPERUSER, password, host=LOOPBACK, port=port, database=database
         ).render_as_string(hide_password=False)
+
+    def url_as(self, role: str) -> str:
+        """SQLAlchemy URL of a role of the API, which is let in with a password of this home; the server runs."""
+        password = self._cluster.password_of(role)
+        engine = create_engine(self.url(), poolclass=NullPool)
+        with engine.begin() as connection:
+            set_password(connection, role, password)
+        url = make_url(self.url()).set(username=role, password=password)
+        return url.render_as_string(hide_password=False)
 
     @property
     def _port(self) -> int | None:

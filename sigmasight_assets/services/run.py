@@ -39,6 +39,7 @@ from sigmasight_assets.services.stack import (
 )
 from sigmasight_assets.services.supervisor import Report, RestartBudget, Supervisor
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE
 
 RUN_LOCK = "run.lock"
 READY_FILE = "ready"
@@ -197,7 +198,8 @@ class _Run:
         stopping.callback(dagster.stop)
         dagster.start()
         stopping.callback(api.stop)
-        api.start(api_service(settings, database_url, self._application))
+        url, operators = self._databases_of_the_api(database_url)
+        api.start(api_service(settings, url, self._application, operator_database_url=operators))
         api_url = f"http://{LOOPBACK}:{settings.api_port}"
         credentials = self._prepare(RunningStack(database_url, dagster.graphql_url, dagster.ui_url, api_url))
         self._announce(dagster.ui_url, api_url, credentials, stopping)
@@ -221,6 +223,15 @@ class _Run:
         stopping.callback(self._postgres.stop)
         self._postgres.start()
         return self._postgres.url()
+
+    def _databases_of_the_api(self, database_url: str) -> tuple[str, str]:
+        """The URLs of its two roles, of owners' and operators' routes."""
+        if self._postgres is not None:
+            return self._postgres.url_as(API_ROLE), self._postgres.url_as(OPERATOR_ROLE)
+        chosen = self._settings.api_database_url, self._settings.operator_database_url
+        if not all(chosen):
+            self._report("The API has every right of SIGMASIGHT_DATABASE_URL: `sigmasight db roles` makes roles for it")
+        return chosen[0] or database_url, chosen[1] or database_url
 
     def _announce(self, ui_url: str, api_url: str, credentials: Credentials, stopping: ExitStack) -> None:
         """Say READY, and keep the line for a second ``run`` for as long as this one lasts."""

@@ -22,12 +22,13 @@ from sigmasight_assets.services.locks import file_lock, lock_holder
 from sigmasight_assets.services.ports import LOOPBACK, accepts, free_port, require_free_ports
 from sigmasight_assets.services.processes import end_recorded, signals_deferred
 from sigmasight_assets.services.supervisor import Report, Service, Supervisor
-from sigmasight_assets.settings import PREFIX, Settings
+from sigmasight_assets.settings import PREFIX, SECRETS, Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.step_lives import end_lost_steps
 
 LOCATION = "sigmasight"
 DEFINITIONS_MODULE = "sigmasight_assets.definitions"
+API_SERVER = "sigmasight_api.server"
 API_APPLICATION = "sigmasight_api.app:create_app"
 DAGSTER_SCHEMA = "dagster"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -217,21 +218,30 @@ def running_graphql_url(home: Home) -> str | None:
     return address if answers(address.replace("/graphql", "/server_info")) else None
 
 
-def api_service(settings: Settings, database_url: str, application: str = API_APPLICATION) -> Service:
+def api_service(
+    settings: Settings, database_url: str, application: str = API_APPLICATION, *, operator_database_url: str = ""
+) -> Service:
     """The API process; it is ready as soon as it answers, also while its cache still loads."""
     port = settings.api_port
-    arguments = ("uvicorn", application, "--factory", "--host", LOOPBACK, "--port", str(port))
 
     def ready() -> str | None:
         return None if answers(f"http://{LOOPBACK}:{port}/health/live") else "it does not answer"
 
     return Service(
         "api",
-        (sys.executable, "-m", *arguments, "--timeout-graceful-shutdown", "5"),
-        service_environment(settings, database_url, settings.ui_port),
+        (sys.executable, "-m", API_SERVER, application, "--port", str(port)),
+        api_environment(settings, database_url, operator_database_url or database_url),
         ready,
         stop_seconds=STOP_SECONDS,
     )
+
+
+def api_environment(settings: Settings, database_url: str, operator_database_url: str) -> dict[str, str]:
+    """What the API finds in its environment: every setting, but no secret of anybody else."""
+    everything = service_environment(settings, database_url, settings.ui_port)
+    secrets = {"SIGMASIGHT_DAGSTER_URL", *(name if name.isupper() else f"{PREFIX}{name.upper()}" for name in SECRETS)}
+    own = {"SIGMASIGHT_DATABASE_URL": database_url, "SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
+    return {name: value for name, value in everything.items() if name not in secrets} | own
 
 
 def end_leftovers(home: Home) -> bool:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from psycopg2.extensions import make_dsn
 
 from sigmasight_assets.errors import StorageError, TransientStorageError
-from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, session_options, without_password
+from sigmasight_assets.storage.engine import CONNECT_TIMEOUT_SECONDS, libpq_settings, session_options, without_password
 from sigmasight_assets.storage.sqlstates import is_passing
 
 # The server takes one part in while the next is encoded: of a whole table it would first have to wait for the end.
@@ -165,12 +165,9 @@ class BulkConnections:
         # This import brings pandas along (0.4 s), which commands that move no bulk need not pay.
         from adbc_driver_postgresql import dbapi  # noqa: PLC0415
 
-        # Name and value pairs, because SQLAlchemy writes blanks into URLs in ways that libpq does not read.
-        parts = sa.make_url(self._url)
-        pairs = {**parts.translate_connect_args(username="user", database="dbname"), **parts.query}
         # It stays open for its types alone, so it must not sit in a transaction.
         own = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": session_options(self._url)}
-        return dbapi.connect(make_dsn(**{**pairs, **own}), autocommit=True)
+        return dbapi.connect(make_dsn(**{**libpq_settings(self._url), **own}), autocommit=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Bulk transfer is in ``bulk``.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -36,6 +37,15 @@ def session_options(url: str) -> str:
     """The options of a connection: those of the URL, which arguments replace, and how soon it may be given up."""
     given = sa.make_url(url).query.get("options", "")
     return f"{given if isinstance(given, str) else ' '.join(given)} {KEEPALIVES}".strip()
+
+
+def libpq_settings(url: str) -> dict[str, Any]:
+    """The URL as settings by name, which every driver takes.
+
+    SQLAlchemy writes blanks into URLs in ways that libpq does not read.
+    """
+    parts = sa.make_url(url)
+    return {**parts.translate_connect_args(username="user", database="dbname"), **parts.query}
 
 
 def without_password(url: str) -> str:

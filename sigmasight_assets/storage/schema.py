@@ -15,6 +15,7 @@ from alembic.util.exc import CommandError
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage import book_tables, ledger_tables, operations_tables, tables
 from sigmasight_assets.storage.engine import create_engine, readable_errors, without_password
+from sigmasight_assets.storage.roles import ensure_roles
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 DAGSTER_SCHEMA = "dagster"
@@ -31,22 +32,28 @@ def alembic_config(url: str) -> Config:
 
 
 def migrate(url: str) -> str:
-    """Bring the schema to the newest version; returns its revision."""
+    """Bring the schema to the newest version, and the rights of the API's roles to it; returns its revision."""
     with readable_errors(url):
         engine = create_engine(url)
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+            _upgrade(url)
+            with engine.begin() as connection:
+                ensure_roles(connection)
         finally:
             engine.dispose()
-        try:
-            command.upgrade(alembic_config(url), "head")
-        except CommandError as error:
-            raise StorageError(
-                f"The database {without_password(url)} cannot be migrated: {error}. "
-                "A newer version of SigmaSight made it: use that one."
-            ) from error
     return newest_revision()
+
+
+def _upgrade(url: str) -> None:
+    try:
+        command.upgrade(alembic_config(url), "head")
+    except CommandError as error:
+        raise StorageError(
+            f"The database {without_password(url)} cannot be migrated: {error}. "
+            "A newer version of SigmaSight made it: use that one."
+        ) from error
 
 
 def newest_revision() -> str:

@@ -9,16 +9,18 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.engine import make_url
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Components, Timing
+from sigmasight_api.server import server as make_server
 from sigmasight_api.settings import Settings
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE, ROLES, set_password
 from sigmasight_assets.storage.schema import migrate
 from tests.api.market import NOW
-from tests.conftest import NewDatabase
+from tests.conftest import ROLE_PASSWORD, NewDatabase
 from tests.contents import clear
 
 DEADLINE_SECONDS = 30.0
@@ -74,14 +76,27 @@ def database(migrated: Database) -> Database:
 
 
 @pytest.fixture(scope="session")
-def serve(migrated: Database) -> Serve:
-    """Serve the database of the tests, or the one of a URL."""
+def role_urls(migrated: Database) -> dict[str, str]:
+    """The URLs of the API's roles on that database."""
+    with migrated.begin() as connection:
+        for role in ROLES:
+            set_password(connection, role, ROLE_PASSWORD)
+    own = make_url(migrated.url)
+    return {
+        role: own.set(username=role, password=ROLE_PASSWORD).render_as_string(hide_password=False) for role in ROLES
+    }
+
+
+@pytest.fixture(scope="session")
+def serve(role_urls: dict[str, str]) -> Serve:
+    """Serve the database of the tests with the rights of the API's roles, or the one of a URL with those of it."""
 
     @contextmanager
     def served(
         *, timing: Timing | None = None, url: str | None = None, dagster: str = NO_DAGSTER, mode: str = "cache"
     ) -> Iterator[Api]:
-        settings = {"database_url": url or migrated.url, "dagster_graphql": dagster, "now": NOW}
+        own = {"database_url": role_urls[API_ROLE], "operator_database_url": role_urls[OPERATOR_ROLE]}
+        settings = ({"database_url": url} if url else own) | {"dagster_graphql": dagster, "now": NOW}
         app = create_app(Settings.model_validate(settings), timing=timing)
         with listening(app) as base_url, httpx.Client(base_url=base_url, timeout=DEADLINE_SECONDS) as http:
             api = Api(app, http)
@@ -107,9 +122,9 @@ def api(running_api: Api, database: Database) -> Api:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port of loopback; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
+def listening(app: FastAPI, **options: Any) -> Iterator[str]:
+    """Serve an application on a free port of loopback; gives its base URL. ``options`` are uvicorn's."""
+    server = make_server(app, port=0, log_config=None, log_level="critical", **options)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,22 +1,18 @@
 """Tests of the application as a whole: its document, errors outside routes, and the server command."""
 
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sigmasight_api.app import create_app
 from sigmasight_assets.errors import ConfigurationError
 from sigmasight_assets.storage.database import Database
-from tests.api.conftest import Api, wait_until
-from tests.api.market import NOW, add_token
+from tests.api.conftest import Api
+from tests.api.market import add_token
 
 JSON_TYPES = {"application/json", "application/problem+json"}
 
@@ -112,35 +108,3 @@ def test_importing_the_application_imports_no_orchestration() -> None:
     assert not {name.split(".")[0] for name in own} & {"orchestration", "services"}
     # Of the market's side only its vocabulary, no vendor.
     assert {name for name in own if name.startswith("market_data.")} == {"market_data.options", "market_data.protocol"}
-
-
-def test_the_server_command_serves_and_ends(database: Database, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = add_token(database, "ann")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "--factory", "sigmasight_api.app:create_app", "--port", str(port)],
-        cwd=tmp_path,
-        env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
-
-        def is_ready() -> bool:
-            assert process.poll() is None
-            try:
-                return http.get("/health/ready").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        try:
-            wait_until(is_ready)
-            answer = http.get("/api/v1/portfolios", headers={"Authorization": f"Bearer {token}"})
-            assert answer.json() == {"items": [], "total": 0}
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
-    assert "Traceback" not in log
-    assert "Application shutdown complete" in log

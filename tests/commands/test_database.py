@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from sigmasight_assets.storage import schema
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.roles import is_restricted
 from tests.commands.conftest import NO_ANSWER, NO_SERVER, Sigmasight
 
 NEWEST = schema.newest_revision()
@@ -52,6 +53,19 @@ class TestOwnServer:
         assert sigmasight("db", "url").out == f"{database.url}\n"
         hidden = make_url(database.url).render_as_string(hide_password=True)
         assert sigmasight("db", "url", "--hide-password").out == f"{hidden}\n"
+
+    @pytest.mark.usefixtures("role_passwords")
+    def test_roles_makes_urls_that_the_api_can_use(self, sigmasight: Sigmasight) -> None:
+        lines = dict(line.split("=", 1) for line in sigmasight("db", "roles").out.splitlines())
+        assert set(lines) == {"SIGMASIGHT_API_DATABASE_URL", "SIGMASIGHT_OPERATOR_DATABASE_URL"}
+        for url in lines.values():
+            handle = Database(url)
+            with handle.begin() as connection:
+                assert is_restricted(connection)
+                connection.exec_driver_sql("SELECT count(*) FROM portfolios")
+            handle.close()
+        again = sigmasight("db", "roles").out
+        assert not set(again.splitlines()) & {f"{name}={url}" for name, url in lines.items()}
 
     @pytest.mark.parametrize("command", ["up", "down"])
     def test_it_is_not_ours_to_start_or_stop(self, refused: Sigmasight, command: str) -> None:

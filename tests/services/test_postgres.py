@@ -16,6 +16,7 @@ from sigmasight_assets.errors import ServiceError
 from sigmasight_assets.services.ports import LOOPBACK
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.services.privileges import server_user
+from sigmasight_assets.storage.roles import ROLES
 from tests.services.conftest import MakeServer
 from tests.services.servers import data_directory, processes_in, query, running_pid
 
@@ -60,6 +61,30 @@ class TestOneServer:
         assert password in server.url()
         for pid in processes_in(data_directory(server)) or [running_pid(server)]:
             assert password not in " ".join(psutil.Process(pid).cmdline())
+
+    def test_roles_of_the_api_are_let_in_with_passwords_of_their_own(
+        self, server: EmbeddedPostgres, server_home: Path
+    ) -> None:
+        urls = {role: server.url_as(role) for role in ROLES}
+        assert urls == {role: server.url_as(role) for role in ROLES}
+        passwords = {make_url(url).password for url in [*urls.values(), server.url()]}
+        assert len(passwords) == 3
+        for role, url in urls.items():
+            assert stat.S_IMODE((server_home / "postgres" / f"password.{role}").stat().st_mode) == 0o600
+            connection = psycopg2.connect(
+                make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+            )
+            with connection, connection.cursor() as cursor:
+                cursor.execute("select current_user, current_setting('is_superuser')")
+                assert cursor.fetchone() == (role, "off")
+            connection.close()
+
+    def test_a_lost_password_of_a_role_is_replaced(self, server: EmbeddedPostgres, server_home: Path) -> None:
+        before = server.url_as(ROLES[0])
+        (server_home / "postgres" / f"password.{ROLES[0]}").unlink()
+        after = server.url_as(ROLES[0])
+        assert after != before
+        psycopg2.connect(make_url(after).set(drivername="postgresql").render_as_string(hide_password=False)).close()
 
     def test_a_taken_port_is_exchanged_for_another(self, server: EmbeddedPostgres) -> None:
         port = server.status().port

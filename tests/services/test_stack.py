@@ -3,7 +3,7 @@
 import os
 import re
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import psutil
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from sigmasight_api.settings import load_settings
 from sigmasight_assets.errors import ServiceError
 from sigmasight_assets.services.home import Home
 from sigmasight_assets.services.ports import free_port, is_free
@@ -18,6 +19,7 @@ from sigmasight_assets.services.processes import ProcessRecord, find_processes
 from sigmasight_assets.services.stack import (
     CHECKOUT,
     DagsterServices,
+    api_service,
     dagster_database_url,
     dagster_services,
     running_graphql_url,
@@ -154,3 +156,38 @@ def test_steps_that_a_killed_worker_left_running_are_ended_at_the_start(
         with database.begin() as connection:
             (status,) = connection.execute(text("SELECT status FROM batch_runs")).scalars()
         assert status == ("running" if is_shared else "failed")
+
+
+class TestTheApi:
+    def test_it_finds_its_own_settings_and_no_secret_of_anybody_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("POLYGON_API_KEY", "polygon-key")
+        monkeypatch.setenv("SIGMASIGHT_WEBHOOK_URL", "https://host/hook-token")
+        monkeypatch.setenv("SIGMASIGHT_RETRY_MINUTES", "5")
+        monkeypatch.setenv("OF_ANOTHER_PROGRAM", "kept")
+        settings = Settings(
+            home=Path("state"),
+            database_url="postgresql://owner:owners-password@h/d",
+            now=datetime(2025, 8, 1, 2, tzinfo=UTC),
+            api_port=4322,
+            ui_port=4321,
+        )
+        service = api_service(settings, "postgresql+psycopg2://a:1@h/d", operator_database_url="postgresql://o:2@h/d")
+        assert not [value for value in service.environment.values() if re.search("owners-|polygon-|hook-", value)]
+        for name in list(os.environ):
+            monkeypatch.delenv(name)
+        for name, value in service.environment.items():
+            monkeypatch.setenv(name, value)
+        found = load_settings()
+        assert found.database_url == "postgresql+psycopg2://a:1@h/d"
+        assert found.operator_database_url == "postgresql+psycopg2://o:2@h/d"
+        assert (found.now, found.retry_minutes) == (settings.now, 5.0)
+        assert str(found.dagster_graphql) == "http://127.0.0.1:4321/graphql"
+        assert os.environ["OF_ANOTHER_PROGRAM"] == "kept"
+        assert not [argument for argument in service.command if "@" in argument]
+
+    def test_without_roles_of_its_own_it_has_one_for_everything(self) -> None:
+        environment = api_service(Settings(database_url="postgresql://o:p@h/d"), "postgresql://o:p@h/d").environment
+        assert environment["SIGMASIGHT_OPERATOR_DATABASE_URL"] == environment["SIGMASIGHT_DATABASE_URL"]
