@@ -37,19 +37,16 @@ class Analytics:
         repository: Repository,
         cache: ViewCache,
         holdings: HoldingsCache,
+        *,
         shared: SharedAnswers,
+        rendered: RenderedAnswers,
     ) -> None:
         self._reads = reads
         self._repository = repository
         self._cache = cache
         self._holdings = holdings
         self._shared = shared
-        self._rendered = RenderedAnswers()
-
-    @property
-    def remembered(self) -> RenderedAnswers:
-        """What is remembered, for operators."""
-        return self._rendered
+        self._rendered = rendered
 
     async def answer(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         """The answer for a book that was read after the view was taken; computed in a thread.
@@ -105,5 +102,4 @@ class Analytics:
 
 
 def _content(analytic: Analytic, book: Book, generation: int) -> Hashable:
-    """What an answer depends on: the versions stand for lots and equity."""
-    return analytic.kind, book.portfolio_id, book.version, book.stated_equity, book.as_of, generation
+    return analytic.kind, book.content, generation

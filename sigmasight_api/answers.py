@@ -1,12 +1,12 @@
 """What every analytics answer states of its portfolio and its market, whatever its numbers are."""
 
 from datetime import date
-from typing import Literal, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 import numpy as np
 
-from sigmasight_api.books import Book
+from sigmasight_api.books import Book, RatiosReason
 from sigmasight_api.formats import optional_cents
 from sigmasight_api.schemas import Carried, Money
 from sigmasight_api.valuation import ValuedPositions
@@ -22,7 +22,7 @@ class Stated(TypedDict):
     generation: int
     equity: Money | None
     equity_session: date | None
-    ratios_reason: Literal["no_snapshot", "equity_not_positive"] | None
+    ratios_reason: RatiosReason | None
 
 
 def stated(book: Book, view: MarketView) -> Stated:
@@ -33,14 +33,8 @@ def stated(book: Book, view: MarketView) -> Stated:
         generation=view.generation,
         equity=optional_cents(book.equity),
         equity_session=book.equity_session,
-        ratios_reason=_ratios_reason(book),
+        ratios_reason=book.ratios_reason,
     )
-
-
-def _ratios_reason(book: Book) -> Literal["no_snapshot", "equity_not_positive"] | None:
-    if book.equity is None:
-        return "no_snapshot"
-    return None if book.equity > 0 else "equity_not_positive"
 
 
 def carried_closes(valued: ValuedPositions, view: MarketView) -> list[Carried]:

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from sigmasight_api.components import Timing, build_components, build_stress_tests
 from sigmasight_api.routes import (
     admin,
+    aggregate,
     analytics,
     bars,
     decisions,
@@ -34,6 +35,20 @@ from sigmasight_api.routes.problems import install_handlers
 from sigmasight_api.settings import Settings, load_settings
 
 API_PREFIX = "/api/v1"
+OWNERS = (
+    portfolios,
+    portfolio_writes,
+    positions,
+    exports,
+    analytics,
+    aggregate,
+    risk,
+    stress,
+    sectors,
+    factors,
+    symbols,
+)
+OPERATORS = (admin, onboarding, bars, decisions)
 
 
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
@@ -69,8 +84,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     app.add_middleware(CsvPaths)
     app.include_router(health.router)
     versioned = APIRouter(prefix=API_PREFIX)
-    owners = (portfolios, portfolio_writes, positions, exports, analytics, risk, stress, sectors, factors, symbols)
-    for module in (*owners, admin, onboarding, bars, decisions):
+    for module in (*OWNERS, *OPERATORS):
         versioned.include_router(module.router)
     app.include_router(versioned)
     return app

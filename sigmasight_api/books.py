@@ -3,12 +3,12 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -22,13 +22,14 @@ PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 REMEMBERED_PORTFOLIOS = 10_000
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
+RatiosReason = Literal["no_snapshot", "different_sessions", "equity_not_positive"]
 # The edits of a book, and the newest snapshot of it: the snapshot tells which options have been settled.
 BookVersion = tuple[int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A portfolio as its owner sees it, with its newest snapshot; without one the last three are None."""
+    """A portfolio as its owner sees it, with its newest snapshot; without one all from ``equity`` on are None."""
 
     portfolio_id: int
     public_id: UUID
@@ -41,11 +42,38 @@ class Book:
     equity: Decimal | None
     equity_session: date | None
     equity_generation: int | None
+    daily_pnl: Decimal | None
+    daily_return: float | None
+    cumulative_pnl: Decimal | None
+    unrealized_pnl: Decimal | None
+    is_partial: bool | None
 
     @property
     def version(self) -> BookVersion:
         """What holdings are valid for."""
         return self.book_version, self.equity_generation
+
+    @property
+    def portfolio_ids(self) -> tuple[int, ...]:
+        """Whose snapshots it has."""
+        return (self.portfolio_id,)
+
+    @property
+    def ratios_reason(self) -> RatiosReason | None:
+        """Why nothing can be related to its equity; None when it can."""
+        return reason_of(self.equity)
+
+    @property
+    def content(self) -> Hashable:
+        """What answers depend on: the versions stand for lots and equity."""
+        return self.portfolio_id, self.version, self.stated_equity, self.as_of
+
+
+def reason_of(equity: Decimal | None) -> RatiosReason | None:
+    """Why nothing can be related to this equity; None when it can."""
+    if equity is None:
+        return "no_snapshot"
+    return None if equity > 0 else "equity_not_positive"
 
 
 @dataclass(frozen=True, slots=True)

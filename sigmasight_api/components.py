@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sigmasight_api.admission import Admissions
+from sigmasight_api.aggregates import Aggregates
 from sigmasight_api.analytics import Analytics
 from sigmasight_api.auth import Authenticator
 from sigmasight_api.bars import BarDecisions
@@ -17,6 +18,7 @@ from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
 from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
+from sigmasight_api.rendered import RenderedAnswers
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
 from sigmasight_api.scenarios import read_scenarios
@@ -54,6 +56,7 @@ class Components:
     stress_tests: StressTests
     shared: SharedAnswers
     analytics: Analytics
+    aggregates: Aggregates
     operators: Operators
     reports: Reports
     onboarding: OnboardingQueue
@@ -90,7 +93,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
-    reads, shared = Reads(repository, cache, holdings), SharedAnswers(database)
+    reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
     admissions, transactions = Admissions(settings.database_url, settings.clock), Transactions(database)
     dagster = DagsterClient(str(settings.dagster_graphql))
     return Components(
@@ -102,7 +105,8 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
         reads=reads,
         stress_tests=stress_tests,
         shared=shared,
-        analytics=Analytics(reads, repository, cache, holdings, shared),
+        analytics=Analytics(reads, repository, cache, holdings, shared=shared, rendered=rendered),
+        aggregates=Aggregates(repository, cache, holdings, rendered),
         reports=Reports(repository, database, clock=settings.clock, pause=settings.retry_pause),
         onboarding=OnboardingQueue(repository, database),
         bars=BarDecisions(database),

@@ -3,7 +3,7 @@
 A router chooses its kind once, as ``route_class``; nothing else in the API decides about access.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from sigmasight_api.aggregates import MOST_PORTFOLIOS, Aggregates
 from sigmasight_api.analytics import Analytic, Analytics
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import Book
@@ -20,6 +21,7 @@ from sigmasight_api.exports import Exports
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
 from sigmasight_api.position_writes import PositionWrites
+from sigmasight_api.rendered import Rendered
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import NO_PORTFOLIO, Page
 from sigmasight_api.routes.generation import GENERATION_HEADER
@@ -95,9 +97,7 @@ class OwnPortfolio:
 
     async def respond(self, analytic: Analytic) -> Response:
         """The answer as it is sent."""
-        answer = await self.analytics.answer(self.caller.user_id, self.book, self.view, analytic)
-        headers = {GENERATION_HEADER: str(answer.generation)}
-        return Response(answer.body, media_type="application/json", headers=headers)
+        return _sent(await self.analytics.answer(self.caller.user_id, self.book, self.view, analytic))
 
 
 async def _own_portfolio(request: Request, _: PortfolioId) -> OwnPortfolio:
@@ -105,6 +105,40 @@ async def _own_portfolio(request: Request, _: PortfolioId) -> OwnPortfolio:
     if state.book is None:
         raise NotFoundError(NO_PORTFOLIO)
     return OwnPortfolio(state.caller, state.book, state.view, components(request).analytics)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPortfolios:
+    """Several of the caller's portfolios, and how their analytics are answered; all of them when none are named."""
+
+    caller: TokenHolder
+    portfolios: Sequence[str] | None
+    view: MarketView | None
+    aggregates: Aggregates
+
+    async def respond(self, analytic: Analytic) -> Response:
+        """The answer as it is sent."""
+        return _sent(await self.aggregates.answer(self.caller.user_id, self.portfolios, self.view, analytic))
+
+
+async def _own_portfolios(
+    request: Request,
+    portfolios: Annotated[
+        list[str] | None,
+        Query(
+            alias="portfolio_id",
+            max_length=MOST_PORTFOLIOS,
+            description="Portfolios to take together; all of the caller's when none is named",
+        ),
+    ] = None,
+) -> OwnPortfolios:
+    state = request.state
+    return OwnPortfolios(state.caller, portfolios, state.view, components(request).aggregates)
+
+
+def _sent(answer: Rendered) -> Response:
+    headers = {GENERATION_HEADER: str(answer.generation)}
+    return Response(answer.body, media_type="application/json", headers=headers)
 
 
 # These only pick an attribute: as plain functions each would cost a thread hop per request.
@@ -174,6 +208,7 @@ PositionWritesService = Annotated[PositionWrites, Depends(_position_writes)]
 ExportsService = Annotated[Exports, Depends(_exports)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 AskedAnalytics = Annotated[OwnPortfolio, Depends(_own_portfolio)]
+AskedAggregate = Annotated[OwnPortfolios, Depends(_own_portfolios)]
 PageQuery = Annotated[Page, Depends(_page)]
 SymbolPath = Annotated[
     str, Path(description="Ticker in Yahoo spelling", pattern=r"^[A-Z0-9][A-Z0-9.\-]{0,20}$", examples=["BRK-B"])

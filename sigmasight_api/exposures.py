@@ -10,15 +10,10 @@ import numpy as np
 
 from sigmasight_api.answers import carried_figures, stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
+from sigmasight_api.exposure_schemas import FactorExposure, FactorExposures, ProviderBeta
+from sigmasight_api.factors import collinearity
 from sigmasight_api.formats import cents, optional_cents, optional_number
-from sigmasight_api.schemas import (
-    AnalyticsAnswer,
-    Excluded,
-    FactorExposure,
-    FactorExposures,
-    Incomplete,
-    ProviderBeta,
-)
+from sigmasight_api.schemas import AnalyticsAnswer, Excluded, Incomplete
 from sigmasight_api.valuation import ValuedPositions, held_options, private_share, valued_positions
 from sigmasight_api.view import NO_PRICE, MarketView
 from sigmasight_assets.quant.arrays import BoolArray
@@ -46,6 +41,7 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
         data=FactorExposures(
             factors=_factors(result, nothing_priced=valued.has_no_price),
             provider_beta=_provider_beta(valued, view, equity=equity),
+            collinearity=collinearity(view),
         ),
     )
 

@@ -4,13 +4,12 @@ Source: formulas.md sections 5 and 8.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import sqlalchemy as sa
 
 from sigmasight_api.answers import stated
 from sigmasight_api.books import Book, Holdings
@@ -26,6 +25,7 @@ from sigmasight_api.risk_schemas import (
     SeriesBreak,
 )
 from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_api.snapshot_series import SnapshotSeries
 from sigmasight_api.valuation import held_options, private_share, valued_positions
 from sigmasight_api.view import MarketView
 from sigmasight_assets.quant import performance as measured
@@ -37,43 +37,6 @@ BENCHMARK = "SPY"
 
 # With the observations that there are, and that it takes; None where their number is not the reason.
 _Reason = tuple[MissingReason, int | None, int | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SnapshotSeries:
-    """Snapshots (N,) in ascending order, the first of which is only what returns are measured from.
-
-    ``equity``, ``daily_pnl``, ``capital_flow``
-        USD, in the sense of ``portfolio_snapshots``
-    ``benchmark``
-        adjusted closes of SPY at the sessions, USD; NaN where it has none
-    ``partial``
-        symbols that each snapshot values at a carried price, or not at all
-    ``generation``
-        the newest publication among them, 0 without any
-    """
-
-    sessions: DateArray
-    equity: FloatArray
-    daily_pnl: FloatArray
-    capital_flow: FloatArray
-    benchmark: FloatArray
-    partial: Sequence[Sequence[str]]
-    generation: int
-
-    @classmethod
-    def of(cls, rows: Iterable[sa.Row[Any]]) -> Self:
-        """The series of one portfolio, from rows of ``Repository.read_snapshot_series``."""
-        found = list(rows)
-        return cls(
-            sessions=np.array([row.session for row in found], dtype="datetime64[D]"),
-            equity=np.array([float(row.equity) for row in found]),
-            daily_pnl=np.array([float(row.daily_pnl) for row in found]),
-            capital_flow=np.array([float(row.capital_flow) for row in found]),
-            benchmark=np.array([row.benchmark for row in found], dtype=np.float64),
-            partial=[row.missing_symbols for row in found],
-            generation=max((row.generation for row in found), default=0),
-        )
 
 
 def performance(

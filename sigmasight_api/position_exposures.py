@@ -11,15 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from sigmasight_api.books import Book, Holdings
-from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures
-from sigmasight_api.formats import cents, optional_cents, optional_number
-from sigmasight_api.position_schemas import (
+from sigmasight_api.exposure_schemas import (
     PositionExposures,
     PositionFactor,
     PositionsExposures,
     RecordedExposure,
     RecordedExposures,
 )
+from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures
+from sigmasight_api.formats import cents, optional_cents, optional_number
 from sigmasight_api.repository import Page
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.symbols import QUALITY_LABELS

@@ -3,7 +3,7 @@
 Bulk reads of the market are in ``loader``.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -43,6 +43,13 @@ from sigmasight_assets.storage.tables import (
 NO_PORTFOLIO = "There is no such portfolio."
 
 
+# In the order of the fields of ``Book``, which ends with them.
+OF_SNAPSHOT = (
+    *("equity", "session", "generation"),
+    *("daily_pnl", "daily_return", "cumulative_pnl", "unrealized_pnl", "is_partial"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """The part of a list that was asked for."""
@@ -60,10 +67,10 @@ class Rows:
 
 
 def newest_snapshot() -> LateralFromClause:
-    """Equity, session and generation of the newest snapshot of a row of portfolios."""
+    """What ``Book`` has of the newest snapshot, of a row of portfolios."""
     snapshots = portfolio_snapshots
     return (
-        sa.select(snapshots.c.equity, snapshots.c.session, snapshots.c.generation)
+        sa.select(*(snapshots.c[name] for name in OF_SNAPSHOT))
         .where(snapshots.c.portfolio_id == portfolios.c.portfolio_id)
         .order_by(snapshots.c.session.desc())
         .limit(sa.literal_column("1"))
@@ -74,7 +81,7 @@ def newest_snapshot() -> LateralFromClause:
 def book_columns(newest: LateralFromClause) -> list[sa.ColumnElement[Any]]:
     """The fields of ``Book`` in their order."""
     names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
-    return [*(portfolios.c[name] for name in names), newest.c.equity, newest.c.session, newest.c.generation]
+    return [*(portfolios.c[name] for name in names), *(newest.c[name] for name in OF_SNAPSHOT)]
 
 
 def _books() -> sa.Select[Any]:
@@ -170,6 +177,14 @@ class Repository:
         if row is None:
             raise NotFoundError(NO_PORTFOLIO)
         return _book(row)
+
+    def read_all_books(self, user_id: int, public_ids: Sequence[UUID] | None, *, most: int) -> list[Book]:
+        """The user's portfolios of these ids, or all of them, in one statement; at most ``most`` + 1 of them."""
+        query = BOOKS.where(portfolios.c.user_id == user_id).order_by(portfolios.c.portfolio_id).limit(most + 1)
+        if public_ids is not None:
+            query = query.where(portfolios.c.public_id.in_(public_ids))
+        with self._reading() as connection:
+            return [_book(row) for row in connection.execute(query)]
 
     def read_books(self, user_id: int, page: Page) -> tuple[list[Book], int]:
         """The user's portfolios by name, and how many there are (two statements)."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from sigmasight_api.books import RatiosReason
 from sigmasight_api.readiness import Mode
 
 Item = TypeVar("Item")
@@ -207,23 +208,28 @@ class Carried(Model):
     )
 
 
-class AnalyticsAnswer(Model, Generic[Data]):
+class Answer(Model):
     """What every analytics answer states beside its numbers. All of it belongs to one generation."""
 
-    portfolio_id: UUID = Field(description="Portfolio", examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"])
     as_of: date | None = Field(
         description="Newest complete session of the market; null before the first", examples=["2025-07-31"]
     )
     generation: int = Field(description="Published data set the answer was computed from", examples=[128])
     equity: Money | None = Field(description="Equity of the newest snapshot, USD; null before the first")
-    equity_session: date | None = Field(description="Session of that snapshot", examples=["2025-07-31"])
-    ratios_reason: Literal["no_snapshot", "equity_not_positive"] | None = Field(
-        description="Why ratios to equity are null; null when they are given", examples=[None]
+    equity_session: date | None = Field(
+        description="Session of that snapshot; of several portfolios the newest", examples=["2025-07-31"]
+    )
+    ratios_reason: RatiosReason | None = Field(
+        description="Why ratios to equity are null; null when they are given. different_sessions: the newest snapshots "
+        "of several portfolios are not of the same session",
+        examples=[None],
     )
     coverage: float | None = Field(
         description="What share of the book the numbers contain. Factor exposures: of |market value| of PUBLIC "
         "positions, those with all twelve. Stress test: those with the eight it uses. Concentration and sector "
-        "exposure: of the number of positions, those with a value. Null without any",
+        "exposure: of the number of positions, those with a value. Volatility and risk: of |market value| of PUBLIC "
+        "positions, those with 63 returns; correlations: those shown. Performance: of the returns between snapshots, "
+        "those that exist. Null without any",
         examples=[0.998],
     )
     private_share: float | None = Field(
@@ -234,43 +240,13 @@ class AnalyticsAnswer(Model, Generic[Data]):
     excluded: list[Excluded] = Field(description="Symbols that were left out, and why")
     incomplete: list[Incomplete] = Field(description="Symbols that were left out of some factors, and why")
     carried: list[Carried] = Field(description="Positions that use a close or exposures older than as_of")
+
+
+class AnalyticsAnswer(Answer, Generic[Data]):
+    """An answer about one portfolio."""
+
+    portfolio_id: UUID = Field(description="Portfolio", examples=["7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11"])
     data: Data = Field(description="The numbers")
-
-
-class FactorExposure(Model):
-    """Exposure of a portfolio to one factor."""
-
-    name: str = Field(description="Canonical factor name", examples=["Market Beta"])
-    exposure: float | None = Field(
-        description="Sum of signed market value / equity x beta, dimensionless", examples=[1.07]
-    )
-    dollars: Money | None = Field(description="Sum of signed market value x beta, USD")
-    per_invested: float | None = Field(
-        description="dollars / sum of |market value| with the beta, dimensionless", examples=[1.02]
-    )
-
-
-class ProviderBeta(Model):
-    """Exposure of a portfolio to the market by the vendor's own betas instead of ours."""
-
-    exposure: float | None = Field(
-        description="Sum of signed market value / equity x the vendor's beta, dimensionless", examples=[1.05]
-    )
-    dollars: Money | None = Field(description="Sum of signed market value x the vendor's beta, USD")
-    coverage: float | None = Field(
-        description="Share of |market value| of PUBLIC positions with such a beta; null without any value",
-        examples=[0.97],
-    )
-    reason: Literal["no_price", "no_provider_beta"] | None = Field(
-        description="Why nothing is known: no position has a close, or none has a vendor's beta", examples=[None]
-    )
-
-
-class FactorExposures(Model):
-    """Exposures to the twelve factors, in their canonical order, and the vendor's view of the first of them."""
-
-    factors: list[FactorExposure] = Field(description="One per factor; numbers are null where nothing is known")
-    provider_beta: ProviderBeta = Field(description="To compare with Market Beta; published with the closes")
 
 
 class HeldWeight(Model):
@@ -304,6 +280,10 @@ class SymbolFactor(Model):
     name: str = Field(description="Canonical factor name", examples=["Market Beta"])
     beta: float | None = Field(description="Slope, dimensionless, within +-5", examples=[1.21])
     quality: Literal["full", "limited", "suspect"] | None = Field(description="How much it rests on", examples=["full"])
+    std_err: float | None = Field(
+        description="Standard error of the slope, dimensionless; null for the six ridge slopes, which have none",
+        examples=[0.04],
+    )
     session: date | None = Field(description="Session the slope is as of", examples=["2025-07-31"])
     reason: str | None = Field(description="Why there is none, as of excluded symbols", examples=[None])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,20 +13,19 @@ from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot, public_id_i
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.exposure_schemas import FactorExposures, RecordedExposures
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.factor_schemas import Factors
 from sigmasight_api.factors import factors
 from sigmasight_api.formats import cents, optional_cents
-from sigmasight_api.performance import BENCHMARK, SnapshotSeries, performance
+from sigmasight_api.performance import BENCHMARK, performance
 from sigmasight_api.position_exposures import recorded_exposures
-from sigmasight_api.position_schemas import RecordedExposures
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
 from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
     Concentration,
-    FactorExposures,
     Listing,
     Portfolio,
     Position,
@@ -33,6 +33,7 @@ from sigmasight_api.schemas import (
     Symbol,
     SymbolStatus,
 )
+from sigmasight_api.snapshot_series import SnapshotSeries
 from sigmasight_api.symbol_schemas import Bar, TrackedSymbol
 from sigmasight_api.symbols import bar_answer, symbol_answer, symbol_status, unpriced_reason
 from sigmasight_api.view import MarketView
@@ -151,8 +152,8 @@ class Reads:
         require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
-            rows = self._repository.read_snapshot_series(book.portfolio_id, first=first, last=last, benchmark=BENCHMARK)
-            series = SnapshotSeries.of(rows)
+            read = partial(self._repository.read_snapshot_series, first=first, last=last, benchmark=BENCHMARK)
+            series = SnapshotSeries.together([SnapshotSeries.of(read(number)) for number in book.portfolio_ids])
             # One that was published again need not be the newest snapshot, whose generation the book tells.
             if series.generation > view.generation:
                 raise NewerDataError(series.generation)

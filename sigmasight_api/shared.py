@@ -28,7 +28,8 @@ def answer_key(kind: str, book: Book, holdings: Holdings, generation: int) -> by
     versions = version("sigmasight"), METHOD_VERSION, ANSWER_VERSION
     equity = book.equity, book.equity_session, book.stated_equity, book.as_of
     shares = holdings.shares.symbols, holdings.shares.units_dates.tolist(), holdings.shares.quantities
-    content = versions, kind, generation, book.public_id, equity, shares, holdings.options, holdings.private
+    costs = sorted(holdings.shares.costs)
+    content = versions, kind, generation, book.public_id, equity, shares, costs, holdings.options, holdings.private
     return hashlib.sha256(repr(content).encode()).digest()
 
 

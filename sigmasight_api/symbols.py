@@ -146,11 +146,12 @@ def _factor(position: int, tracked: Mapping[str, Any], row: int | None, view: Ma
     if row is None or beta is None:
         is_option = tracked["asset_type"] == OPTION
         reason = OPTIONS.lower() if is_option else view.missing_reason(tracked["symbol"], position)
-        return SymbolFactor(name=name, beta=None, quality=None, session=None, reason=reason)
+        return SymbolFactor(name=name, beta=None, quality=None, std_err=None, session=None, reason=reason)
     return SymbolFactor(
         name=name,
         beta=beta,
         quality=QUALITY_LABELS.get(int(view.quality[row, position])),
+        std_err=optional_number(view.std_errors[row, position]),
         session=view.factors_session[row, PRODUCT_OF_FACTOR[position]].item(),
         reason=None,
     )

@@ -15,18 +15,33 @@ from sigmasight_api.dependencies import (
     PageQuery,
     ReadsService,
 )
+from sigmasight_api.exposure_schemas import FactorExposures, PositionsExposures, RecordedExposures
 from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.overview import overview
+from sigmasight_api.overview_schemas import Overview
 from sigmasight_api.position_exposures import position_exposures
-from sigmasight_api.position_schemas import PositionsExposures, RecordedExposures
+from sigmasight_api.repository import Page
 from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
-from sigmasight_api.schemas import AnalyticsAnswer, Concentration, FactorExposures, Listing
+from sigmasight_api.schemas import AnalyticsAnswer, Concentration, Listing
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
 RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 FACTOR_EXPOSURES = Analytic("factor-exposures", factor_exposures)
 CONCENTRATION = Analytic("concentration", concentration)
+OVERVIEW = Analytic("overview", overview, is_costly=True)
+
+
+def positions_page(page: Page) -> Analytic:
+    """A part of the exposures position by position."""
+    return Analytic(f"positions/factor-exposures:{page.limit}:{page.offset}", partial(position_exposures, page=page))
+
+
+@router.get("/portfolio/{portfolio_id}/overview", response_model=AnalyticsAnswer[Overview], responses=RESPONSES)
+async def get_overview(asked: AskedAnalytics) -> Response:
+    """The portfolio at a glance: its newest snapshot, what it holds now, and the main number of each other answer."""
+    return await asked.respond(OVERVIEW)
 
 
 @router.get(
@@ -60,5 +75,4 @@ def list_factor_exposures(
 )
 async def get_position_exposures(asked: AskedAnalytics, page: PageQuery) -> Response:
     """What each position adds to the exposures, with standard errors, largest position first."""
-    kind = f"positions/factor-exposures:{page.limit}:{page.offset}"
-    return await asked.respond(Analytic(kind, partial(position_exposures, page=page)))
+    return await asked.respond(positions_page(page))

@@ -1,5 +1,6 @@
 """Analytics of the caller's portfolios that rest on daily returns."""
 
+from datetime import date
 from functools import partial
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatil
 from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_api.service import Reads
 from sigmasight_api.volatility import volatility
 
 router = APIRouter(
@@ -35,6 +37,11 @@ SessionsQuery = Annotated[
 def correlation_matrix(sessions: int) -> Analytic:
     """The correlations of so many sessions."""
     return Analytic(f"correlation-matrix:{sessions}", partial(correlations, sessions=sessions), is_costly=True)
+
+
+def performance_between(reads: Reads, first: date | None, last: date | None) -> Analytic:
+    """The performance between two dates."""
+    return Analytic(f"performance:{first}:{last}", reads.performance_between(first, last))
 
 
 @router.get("/volatility", response_model=AnalyticsAnswer[Volatility], responses=ANSWERS)
@@ -60,4 +67,4 @@ async def get_performance(
     asked: AskedAnalytics, reads: ReadsService, *, first: FirstDate = None, last: LastDate = None
 ) -> Response:
     """Time-weighted return of the portfolio's snapshots, its drawdowns, and the same sessions in SPY."""
-    return await asked.respond(Analytic(f"performance:{first}:{last}", reads.performance_between(first, last)))
+    return await asked.respond(performance_between(reads, first, last))

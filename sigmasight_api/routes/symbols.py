@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from sigmasight_api.dependencies import BEARER, CallersRoute, PageQuery, ReadsService, SymbolPath
+from sigmasight_api.dependencies import BEARER, CallersRoute, FirstDate, LastDate, PageQuery, ReadsService, SymbolPath
 from sigmasight_api.routes.problems import problem_responses
-from sigmasight_api.schemas import IsoDate, Listing, Symbol, SymbolStatus
+from sigmasight_api.schemas import Listing, Symbol, SymbolStatus
 from sigmasight_api.symbol_schemas import AssetType, Bar, TrackedSymbol, TrackingStatus
 
 router = APIRouter(prefix="/symbols", tags=["symbols"], route_class=CallersRoute, dependencies=[BEARER])
@@ -42,8 +42,8 @@ def list_prices(
     reads: ReadsService,
     page: PageQuery,
     *,
-    first: Annotated[IsoDate | None, Query(alias="from", description="First date")] = None,
-    last: Annotated[IsoDate | None, Query(alias="to", description="Last date, included")] = None,
+    first: FirstDate = None,
+    last: LastDate = None,
 ) -> Listing[Bar]:
     """Daily bars of a tracked symbol, oldest first."""
     return reads.prices(symbol, first=first, last=last, page=page)

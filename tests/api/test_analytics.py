@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sigmasight_api.analytics import Analytic, Analytics
 from sigmasight_api.books import Book, Holdings, HoldingsCache
 from sigmasight_api.cache import ViewCache
+from sigmasight_api.exposure_schemas import FactorExposures
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.loader import ViewLoader
-from sigmasight_api.rendered import Rendered
+from sigmasight_api.rendered import Rendered, RenderedAnswers
 from sigmasight_api.repository import Repository
-from sigmasight_api.schemas import AnalyticsAnswer, FactorExposures
+from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.shared import SharedAnswers
 from sigmasight_api.view import MarketView
@@ -45,7 +46,9 @@ class Process:
         holdings = HoldingsCache(self.repository.read_holdings)
         self.shared = SharedAnswers(database)
         reads = Reads(self.repository, self.cache, holdings)
-        self.analytics = Analytics(reads, self.repository, self.cache, holdings, self.shared)
+        self.analytics = Analytics(
+            reads, self.repository, self.cache, holdings, shared=self.shared, rendered=RenderedAnswers()
+        )
         self.computed = 0
 
     def exposures(self, book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:

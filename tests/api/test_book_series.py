@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from sigmasight_api.book_series import BookSeries, short_reason
 from sigmasight_api.books import Holdings, holdings_of
+from sigmasight_api.shared import answer_key
 from sigmasight_api.valuation import valued_positions
 from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.arrays import FloatArray
@@ -49,6 +50,14 @@ def test_before_the_first_snapshot_they_are_what_was_paid_of_the_stated_equity()
     assert BookSeries.of(broke, holdings_of(lots), VIEW).surroundings(broke, holdings_of(lots), VIEW)[
         "ratios_reason"
     ] == ("equity_not_positive")
+
+
+def test_what_was_paid_is_part_of_what_shared_answers_depend_on() -> None:
+    keys = {
+        answer_key("volatility", NEW_BOOK, holdings_of([lot("AAA", 30, **changes)]), 5)
+        for changes in ({}, {"entry_price": Decimal(7)}, {"entry_date": AS_OF}, {"notes": "the same position"})
+    }
+    assert len(keys) == 3
 
 
 def test_what_is_left_out_is_named_and_lowers_the_coverage() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sigmasight_api.books import Book, holdings_of
+from sigmasight_api.exposure_schemas import FactorExposure
 from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures
-from sigmasight_api.schemas import FactorExposure
 from tests.api.handmade import AS_OF, EARLIER, TODAY, holdings, lot, market, private, split_units
 
 BOOK = Book(
@@ -25,6 +25,11 @@ BOOK = Book(
     equity=Decimal("1000.005"),
     equity_session=AS_OF,
     equity_generation=1,
+    daily_pnl=Decimal(5),
+    daily_return=0.005,
+    cumulative_pnl=Decimal(7),
+    unrealized_pnl=Decimal(6),
+    is_partial=False,
 )
 
 

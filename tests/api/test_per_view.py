@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 from dataclasses import replace
 
@@ -35,7 +36,12 @@ def test_each_view_has_its_own_value_made_once() -> None:
 def test_threads_that_ask_together_share_one_computation() -> None:
     together = threading.Barrier(THREADS)
     found: list[object] = []
-    remembered, view = PerView(lambda _: object()), new_view()
+
+    def slow(_: MarketView) -> object:
+        time.sleep(0.05)
+        return object()
+
+    remembered, view = PerView(slow), new_view()
 
     def ask() -> None:
         together.wait()

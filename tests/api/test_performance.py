@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sigmasight_api.performance import SnapshotSeries, performance
+from sigmasight_api.performance import performance
 from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_api.snapshot_series import SnapshotSeries
 from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.sessions import exchange_calendar
 from tests.api.handmade import holdings, private

@@ -202,22 +202,24 @@ def test_correlations_are_those_of_pandas(
     assert data["mean_correlation"] == pytest.approx(np.nanmean(pairs), rel=1e-9)
     assert data["mean_absolute_correlation"] == pytest.approx(np.nanmean(abs(pairs)), rel=1e-9)
     assert document["coverage"] == pytest.approx(values[largest].abs().sum() / values.abs().sum(), rel=1e-12)
-    assert_whole(data, returns, values)
+    kept = [symbol for symbol in largest if symbol not in data["symbols_without_all"]]
+    assert expected.loc[kept, kept].notna().all(axis=None)
+    assert 1 <= data["effective_bets"] <= len(kept)
 
 
-def assert_whole(data: Mapping[str, Any], returns: pd.DataFrame, values: pd.Series) -> None:
-    """The numbers that need a complete matrix, where gaps have not made it impossible."""
-    kept = [symbol for symbol in returns if symbol not in data["symbols_without_all"]]
-    assert returns[kept].corr(min_periods=30).notna().all(axis=None)
-    if data["is_repaired"] or len(returns) == 30:
-        assert 1 <= data["effective_bets"] <= len(kept)
-        return
-    correlation = returns[kept].corr()
-    eigenvalues = np.linalg.eigvalsh(correlation) / len(kept)
-    assert data["effective_bets"] == pytest.approx(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()), rel=1e-9)
-    sizes = (values[kept] * returns[kept].std()).to_numpy()
-    whole = np.sqrt(sizes @ correlation.to_numpy() @ sizes)
-    assert data["diversification_ratio"] == pytest.approx(np.abs(sizes).sum() / whole, rel=1e-9)
+def test_the_whole_is_that_of_the_eigenvalues_and_covariances(api: Api, database: Database) -> None:
+    publish_market(database, random_closes(seed=6))
+    record = add_book(database)
+    api.refresh()
+    data = get(api, database, record, "correlation-matrix")["data"]
+    returns = risk_oracle.daily_returns(database, as_of=AS_OF, sessions=90)[data["symbols"]]
+    values = risk_oracle.market_values(database, record.public_id, AS_OF)[data["symbols"]]
+    shares = np.linalg.eigvalsh(returns.corr()) / 50
+    assert data["effective_bets"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-9)
+    whole = np.sqrt(values @ returns.cov() @ values)
+    apart = (values.abs() * returns.std()).sum()
+    assert data["diversification_ratio"] == pytest.approx(apart / whole, rel=1e-9)
+    assert (data["is_repaired"], data["symbols_without_all"], data["missing"]) == (False, [], [])
 
 
 def add_snapshots(database: Database, record: PortfolioRecord, *, count: int, holes: Collection[int] = ()) -> None:

@@ -151,6 +151,32 @@ def test_a_custom_scenario_is_that_of_a_plain_computation(
     assert_as_computed(item, book_of(database, record).impact(scenario))
 
 
+def test_each_scenario_has_its_own_answer(api: Api, database: Database) -> None:
+    publish(database, SESSIONS[-1], {"SPY": Figures(Decimal(500), (1.0, *[0.2] * 11))})
+    token, record = add_token(database, "ann"), add_portfolio(database, "ann", {"SPY": "10"})
+    api.refresh()
+
+    def answered(body: dict[str, Any] | None) -> list[str]:
+        answer = api.get(path_of(record), token) if body is None else api.post(path_of(record), token, json=body)
+        found = answer.json()["data"]["scenarios"]
+        return [len(found), found[0]["name"], found[0]["correlated"]]
+
+    asked = [
+        None,
+        {"shocks": {"Market": 0.5}},
+        {"shocks": {"Market": -0.5}},
+        {"name": "Half", "shocks": {"Market": -0.5}},
+    ]
+    expected = [
+        [22, "Market up 5 %", "250.00"],
+        [1, "Custom", "2500.00"],
+        [1, "Custom", "-2500.00"],
+        [1, "Half", "-2500.00"],
+    ]
+    for _ in range(2):
+        assert [answered(body) for body in asked] == expected
+
+
 def test_mirror_portfolios_sum_to_zero(api: Api, database: Database) -> None:
     publish_market(database)
     token = add_token(database, "ann")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sigmasight_api.exposure_schemas import FactorExposure
 from sigmasight_api.operations_schemas import SessionRange
-from sigmasight_api.schemas import FactorExposure
 
 
 @pytest.mark.parametrize(

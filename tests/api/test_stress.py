@@ -156,8 +156,9 @@ def test_what_would_fall_below_zero_is_floored_and_named() -> None:
 
 
 def test_losses_beyond_the_equity_are_flagged_and_not_cut() -> None:
-    broke = replace(BOOK, equity=Decimal("-5"))
+    broke, even = replace(BOOK, equity=Decimal(-50)), replace(BOOK, equity=Decimal(1000))
     for held, book, expected in (
+        ({"SPY": 200}, even, False),
         ({"SPY": 200}, BOOK, False),
         ({"SPY": 201}, BOOK, True),
         ({"SPY": -500}, BOOK, False),

@@ -12,6 +12,7 @@ from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.correlation import (
     complete_part,
     correlation_matrix,
+    diversification,
     diversification_ratio,
     effective_bets,
     mutual_correlation,
@@ -169,3 +170,20 @@ def test_diversification_is_that_of_the_covariances() -> None:
     assert found == pytest.approx(
         diversification_ratio(correlation_matrix(returns), -values, returns.std(axis=0, ddof=1)), rel=1e-14
     )
+
+
+def test_a_whole_is_made_of_the_symbols_that_know_each_other() -> None:
+    returns, values = market(sessions=252, symbols=6, gaps=0.2), np.array([5.0, -3.0, 2.0, 1.0, 1.0, 4.0])
+    returns[:225, 2] = np.nan
+    found = diversification(correlation_matrix(returns), returns, values)
+    assert found.places.tolist() == [0, 1, 3, 4, 5]
+    assert not found.is_repaired
+    kept = pd.DataFrame(returns[:, found.places])
+    sizes = values[found.places] * kept.std().to_numpy()
+    assert found.ratio == pytest.approx(
+        np.abs(sizes).sum() / np.sqrt(sizes @ kept.corr().to_numpy() @ sizes), rel=1e-10
+    )
+    shares = np.linalg.eigvalsh(kept.corr()) / 5
+    assert found.effective_bets == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-10)
+    nothing = diversification(np.full((2, 2), np.nan), returns[:, :2], values[:2])
+    assert (nothing.places.size, nothing.ratio, nothing.effective_bets, nothing.is_repaired) == (0, None, None, False)

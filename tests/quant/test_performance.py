@@ -34,11 +34,11 @@ def index_of(*returns: float) -> FloatArray:
 
 
 def test_returns_are_of_the_money_that_was_there() -> None:
-    equity = np.array([100.0, 110.0, 165.0, 0.0, -10.0, 5.0])
-    pnl = np.array([0.0, 10.0, 5.0, -165.0, -10.0, 0.0])
-    flow = np.array([7.0, 0.0, 50.0, 0.0, 0.0, 15.0])
-    # 10 of 100, 5 of 110 + 50, all of 165, of nothing, of -10 + 15.
-    assert_allclose(snapshot_returns(equity, pnl, flow), [NAN, 0.1, 0.03125, -1.0, NAN, 0.0])
+    equity = np.array([100.0, 110.0, 165.0, 0.0, -10.0, 5.0, -2.0])
+    pnl = np.array([0.0, 10.0, 5.0, -165.0, -10.0, 0.0, 1.0])
+    flow = np.array([7.0, 0.0, 50.0, 0.0, 0.0, 15.0, -8.0])
+    # 10 of 100, 5 of 110 + 50, all of 165, of nothing, of -10 + 15, of 5 - 8.
+    assert_allclose(snapshot_returns(equity, pnl, flow), [NAN, 0.1, 0.03125, -1.0, NAN, 0.0, NAN])
 
 
 def test_flows_do_not_count_as_returns() -> None:

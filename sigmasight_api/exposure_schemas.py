@@ -1,11 +1,52 @@
-"""What the API sends of exposures position by position, and of exposures night by night."""
+"""What the API sends of factor exposures: of a portfolio, position by position, and night by night."""
 
 from datetime import date
 from typing import Literal
 
 from pydantic import Field
 
-from sigmasight_api.schemas import FactorExposure, Model, Money
+from sigmasight_api.factor_schemas import Collinearity
+from sigmasight_api.schemas import Model, Money
+
+
+class FactorExposure(Model):
+    """Exposure of a portfolio to one factor."""
+
+    name: str = Field(description="Canonical factor name", examples=["Market Beta"])
+    exposure: float | None = Field(
+        description="Sum of signed market value / equity x beta, dimensionless", examples=[1.07]
+    )
+    dollars: Money | None = Field(description="Sum of signed market value x beta, USD")
+    per_invested: float | None = Field(
+        description="dollars / sum of |market value| with the beta, dimensionless", examples=[1.02]
+    )
+
+
+class ProviderBeta(Model):
+    """Exposure of a portfolio to the market by the vendor's own betas instead of ours."""
+
+    exposure: float | None = Field(
+        description="Sum of signed market value / equity x the vendor's beta, dimensionless", examples=[1.05]
+    )
+    dollars: Money | None = Field(description="Sum of signed market value x the vendor's beta, USD")
+    coverage: float | None = Field(
+        description="Share of |market value| of PUBLIC positions with such a beta; null without any value",
+        examples=[0.97],
+    )
+    reason: Literal["no_price", "no_provider_beta"] | None = Field(
+        description="Why nothing is known: no position has a close, or none has a vendor's beta", examples=[None]
+    )
+
+
+class FactorExposures(Model):
+    """Exposures to the twelve factors, in their canonical order, and the vendor's view of the first of them."""
+
+    factors: list[FactorExposure] = Field(description="One per factor; numbers are null where nothing is known")
+    provider_beta: ProviderBeta = Field(description="To compare with Market Beta; published with the closes")
+    collinearity: Collinearity = Field(
+        description="How far the funds of the six ridge factors repeat each other: exposures to single ones of "
+        "them are to be read with it"
+    )
 
 
 class PositionFactor(Model):
