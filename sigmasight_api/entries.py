@@ -13,8 +13,9 @@ from sigmasight_assets.positions_file import parse_positions
 from sigmasight_assets.storage.portfolios import NewLot
 
 LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
-# More help nobody.
-NAMED_PROBLEMS = 1_000
+# More help nobody: in the report of a dry run, and in a refusal.
+REPORTED_PROBLEMS = 1_000
+NAMED_PROBLEMS = 100
 
 
 def lots_entered(positions: Sequence[NewPosition], *, today: date, within: tuple[str, ...]) -> list[NewLot]:

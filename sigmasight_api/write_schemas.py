@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sigmasight_api.exact import PriceText, QuantityText, Usd, ValueText, Worth
 from sigmasight_api.schemas import IsoDate, Model, Money, Portfolio, Price, Quantity
@@ -96,6 +96,8 @@ class NewPortfolioPosition(NewPosition):
 class PortfolioPatch(Model):
     """What is to change of a portfolio; what is not named stays."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     name: PortfolioName | None = Field(None, description="Another name, unique per owner", examples=["Growth"])
     stated_equity: StatedEquity | None = Field(
         None, description="Another equity as of `as_of`, USD: all snapshots are made anew"
@@ -115,6 +117,8 @@ class PositionPatch(Model):
 
     With `close_quantity` the exit is that of a part, else `exit_price` and `exit_date` close it or correct its exit.
     """
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     quantity: QuantityText | None = Field(
         None, description="Signed quantity as it should have been entered, in the units of units_date"

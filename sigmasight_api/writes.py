@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from sigmasight_api.books import PRIVATE, Book
 from sigmasight_api.cache import ViewCache
-from sigmasight_api.entries import NAMED_PROBLEMS, line_problems
+from sigmasight_api.entries import REPORTED_PROBLEMS, line_problems
 from sigmasight_api.formats import cents
 from sigmasight_api.limits import require_room_for_flows, require_room_for_lots, require_room_for_portfolio
 from sigmasight_api.owned import NO_FLOW, lock_book, public_id, read_own_book
@@ -189,7 +189,7 @@ class Writes:
         except ImportFileError as error:
             problems = list(line_problems(error))
             return UploadReport(
-                positions=0, problems=problems[:NAMED_PROBLEMS], problems_total=len(problems), pending_symbols=[]
+                positions=0, problems=problems[:REPORTED_PROBLEMS], problems_total=len(problems), pending_symbols=[]
             )
         with self._transactions.trial() as connection:
             done = write(connection, lots)

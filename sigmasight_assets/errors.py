@@ -53,7 +53,7 @@ class BookError(SigmaSightError):
 
 
 class NameTakenError(BookError):
-    """A new name is that of something the owner has already."""
+    """A new name is that of something the owner has already: of a portfolio, or of another request."""
 
 
 class NotFoundError(SigmaSightError):

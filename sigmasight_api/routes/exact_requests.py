@@ -22,8 +22,10 @@ class ExactRequest(Request):
     """A request whose JSON keeps every digit of its numbers; a member that stands there twice is no JSON here."""
 
     async def json(self) -> Any:
-        """The document, its numbers as decimals; those that no field can take are NaN."""
-        text = (await self.body()).decode("utf-8-sig")
+        """The document, its numbers as decimals; those that no field can take are NaN.
+
+        Raises ``JSONDecodeError`` for what is none, whatever the reason.
+        """
 
         def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             found = dict(pairs)
@@ -31,13 +33,16 @@ class ExactRequest(Request):
                 raise json.JSONDecodeError("a member stands there twice", "", 0)
             return found
 
-        return json.loads(
-            text,
-            object_pairs_hook=members,
-            parse_int=json_number,
-            parse_float=json_number,
-            parse_constant=json_number,
-        )
+        try:
+            return json.loads(
+                (await self.body()).decode("utf-8-sig"),
+                object_pairs_hook=members,
+                parse_int=json_number,
+                parse_float=json_number,
+                parse_constant=json_number,
+            )
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise json.JSONDecodeError("not UTF-8, or nested too deeply", "", 0) from error
 
 
 class WritesRoute(CallersRoute):

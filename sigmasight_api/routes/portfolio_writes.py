@@ -55,7 +55,7 @@ async def _terms(
 
 TermsQuery = Annotated[PortfolioTerms, Depends(_terms)]
 CREATE_PROBLEMS = problem_responses(401, 409, 422, 503)
-CHANGE_PROBLEMS = problem_responses(401, 404, 409, 422, 503)
+NAMED_PROBLEMS = problem_responses(401, 404, 409, 422, 503)
 PROBLEMS = problem_responses(401, 404, 422, 503)
 
 
@@ -90,7 +90,7 @@ def create_portfolio_of_file(
     return created
 
 
-@router.patch("/{portfolio_id}", responses=CHANGE_PROBLEMS)
+@router.patch("/{portfolio_id}", responses=NAMED_PROBLEMS)
 def change_portfolio(
     portfolio_id: PortfolioId, patch: PortfolioPatch, caller: Caller, writes: WritesService, key: IdempotencyKey
 ) -> Portfolio:
@@ -108,7 +108,7 @@ def delete_portfolio(portfolio_id: PortfolioId, caller: Caller, writes: WritesSe
     writes.delete(caller.user_id, portfolio_id)
 
 
-@router.post("/{portfolio_id}/positions", status_code=201, responses=PROBLEMS)
+@router.post("/{portfolio_id}/positions", status_code=201, responses=NAMED_PROBLEMS)
 def add_positions(
     portfolio_id: PortfolioId, new: NewPositions, caller: Caller, writes: WritesService, key: IdempotencyKey
 ) -> AddedPositions:
@@ -121,7 +121,7 @@ def add_positions(
     "/{portfolio_id}/positions.csv",
     status_code=201,
     response_model=AddedPositions,
-    responses={**TRIED, **PROBLEMS},
+    responses={**TRIED, **NAMED_PROBLEMS},
 )
 def add_positions_of_file(
     portfolio_id: PortfolioId,
@@ -146,7 +146,7 @@ def list_capital_flows(
     return writes.flows(caller.user_id, portfolio_id, page)
 
 
-@router.post("/{portfolio_id}/capital-flows", status_code=201, responses=PROBLEMS)
+@router.post("/{portfolio_id}/capital-flows", status_code=201, responses=NAMED_PROBLEMS)
 def add_capital_flow(
     portfolio_id: PortfolioId, flow: NewCapitalFlow, caller: Caller, writes: WritesService, key: IdempotencyKey
 ) -> CapitalFlow:

@@ -17,9 +17,10 @@ PositionId = Annotated[
 ]
 ValuedOn = Annotated[IsoDate, Path(description="Date of the valuation, ISO")]
 PROBLEMS = problem_responses(401, 404, 422, 503)
+NAMED_PROBLEMS = problem_responses(401, 404, 409, 422, 503)
 
 
-@router.post("", status_code=201, responses=PROBLEMS)
+@router.post("", status_code=201, responses=NAMED_PROBLEMS)
 def add_position(
     new: NewPortfolioPosition, caller: Caller, positions: PositionWritesService, key: IdempotencyKey, response: Response
 ) -> WrittenPosition:
@@ -29,7 +30,7 @@ def add_position(
     return written
 
 
-@router.patch("/{position_id}", responses=PROBLEMS)
+@router.patch("/{position_id}", responses=NAMED_PROBLEMS)
 def change_position(
     position_id: PositionId,
     patch: PositionPatch,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from sigmasight_assets.errors import BookError
+from sigmasight_assets.errors import NameTakenError
 from sigmasight_assets.storage.book_tables import answered_requests
 
 KEPT = timedelta(hours=24)
@@ -16,8 +16,8 @@ REQUESTS = answered_requests.c
 def claim_request(connection: sa.Connection, *, user_id: int, key: str, request_hash: bytes) -> str | None:
     """The answer to the user's request of this name, None when it is new and this transaction is to answer it.
 
-    Waits while another transaction answers it. Names older than ``KEPT`` are forgotten. Raises ``BookError`` when the
-    name was that of a different request.
+    Waits while another transaction answers it. Names older than ``KEPT`` are forgotten. Raises ``NameTakenError`` when
+    the name was that of a different request.
     """
     connection.execute(
         sa.delete(answered_requests).where(REQUESTS.user_id == user_id, REQUESTS.answered_at < sa.func.now() - KEPT)
@@ -32,7 +32,7 @@ def claim_request(connection: sa.Connection, *, user_id: int, key: str, request_
         )
     ).one()
     if bytes(known.request_hash) != request_hash:
-        raise BookError(f"The key {key!r} was used for a different request; choose another")
+        raise NameTakenError(f"The key {key!r} was used for a different request; choose another")
     return str(known.answer)
 
 

@@ -70,3 +70,15 @@ def test_whoever_waits_too_long_is_told_to_come_again(api: Api, database: Databa
         assert api.get(path, token).json()["total"] == 0
     assert send(api, "POST", path, token, key="f", json=flow).status_code == 201
     assert Decimal(api.get(path, token).json()["items"][0]["amount"]) == 5
+
+
+def test_corrections_at_once_lose_nothing_of_each_other(api: Api, token: str) -> None:
+    portfolio = open_book(api, token, LOT)
+    path = f"{POSITIONS}/{listed(api, token, portfolio)[0]['position_id']}"
+    with ThreadPoolExecutor(3) as pool:
+        for place in range(1, 25):
+            changes = ({"quantity": place}, {"entry_price": place}, {"notes": str(place)})
+            done = pool.map(lambda change: send(api, "PATCH", path, token, json=change).status_code, changes)
+            assert list(done) == [200] * 3
+            (lot,) = listed(api, token, portfolio)
+            assert (lot["quantity"], lot["entry_price"], lot["notes"]) == (f"{place}.0000", f"{place}.0000", str(place))

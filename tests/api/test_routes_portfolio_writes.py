@@ -204,7 +204,7 @@ class TestOpening:
     def test_what_is_no_document_is_refused(self, api: Api, database: Database, token: str, body: str) -> None:
         before = stored(database)
         answer = send_text(api, "POST", PORTFOLIOS, token, body)
-        assert answer.status_code in (400, 422)
+        assert answer.status_code == 422
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert stored(database) == before
 
@@ -283,7 +283,7 @@ class TestRepeating:
         first = send(api, "POST", PORTFOLIOS, token, key="k-1", json=BOOK)
         other = send(api, "POST", PORTFOLIOS, token, key="k-1", json={**BOOK, "name": "Other"})
         assert (other.status_code, other.json()["detail"]) == (
-            422,
+            409,
             "The key 'k-1' was used for a different request; choose another",
         )
         bobs = send(api, "POST", PORTFOLIOS, add_token(database, "bob"), key="k-1", json=BOOK)
@@ -419,7 +419,7 @@ class TestFiles:
         report = upload(api, token, content, dry_run="true").json()
         assert (len(report["problems"]), report["problems_total"]) == (1_000, 12_000)
         refused = upload(api, token, content).json()
-        assert len(refused["errors"]) == 1_000
+        assert len(refused["errors"]) == 100
         assert "and 11,995 more" in refused["detail"]
 
     @pytest.mark.parametrize("missing", ["name", "stated_equity", "as_of"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from sigmasight_assets.errors import BookError
+from sigmasight_assets.errors import NameTakenError
 from sigmasight_assets.storage.answered_requests import KEPT, claim_request, record_answer
 from sigmasight_assets.storage.book_tables import answered_requests
 from sigmasight_assets.storage.database import Database
@@ -38,7 +38,7 @@ def test_a_name_is_that_of_a_user_and_a_request(database: Database, user: int) -
     assert answer(database, user) is None
     assert answer(database, user, key="other") is None
     assert answer(database, other) is None
-    with pytest.raises(BookError, match="The key 'k' was used for a different request; choose another"):
+    with pytest.raises(NameTakenError, match="The key 'k' was used for a different request; choose another"):
         answer(database, user, request=b"2")
 
 
