@@ -57,7 +57,8 @@ def combined_book(books: Sequence[Book]) -> AggregateBook:
         return sum((getattr(book, name) for book in books), start=Decimal(0)) if is_one else None
 
     equity, pnl = total("equity"), total("daily_pnl")
-    has_returns = is_one and all(book.daily_return is not None for book in books)
+    # One at its first snapshot flows in, as in the series of them; where all are, there is no return yet.
+    has_returns = is_one and any(book.daily_return is not None for book in books)
     # The equity of the session before and what flowed in since.
     base = None if equity is None or pnl is None else equity - pnl
     return AggregateBook(

@@ -207,6 +207,9 @@ def test_equities_add_up_when_they_are_of_one_session() -> None:
     assert (book.equity, book.daily_pnl, book.ratios_reason) == (Decimal("1500.005"), Decimal(4), None)
     assert book.daily_return == pytest.approx(4 / 1496.005)
     assert book.portfolio_ids == (1, 2)
+    first = replace(other, daily_pnl=Decimal(0), daily_return=None)
+    assert combined_book([BOOK, first]).daily_return == pytest.approx(5 / 1495.005)
+    assert combined_book([first, first]).daily_return is None
     older = combined_book([BOOK, replace(other, equity_session=SESSIONS[-2])])
     assert (older.equity, older.ratios_reason, older.equity_session) == (None, "different_sessions", SESSIONS[-1])
     new = combined_book([BOOK, replace(other, equity=None, equity_session=None, equity_generation=None)])
