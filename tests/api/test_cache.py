@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Callable, Collection
 
+import numpy as np
 import pytest
 
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import StorageError
+from sigmasight_assets.quant.factors import FACTOR_ETFS
 from sigmasight_assets.storage.database import Database
-from tests.api.market import SESSIONS, publish, random_figures
+from tests.api.market import SESSIONS, add_covariance, publish, random_figures
 
 SYMBOLS = ("AAA", "BBB")
 
@@ -110,6 +112,55 @@ def test_a_failed_load_keeps_the_old_view_and_is_told(loader: WatchedLoader) -> 
     cache.refresh()
     assert cache.readiness().reason is None
     assert cache.status().last_error is None
+
+
+def test_a_malformed_row_leaves_no_half_view(loader: WatchedLoader, database: Database) -> None:
+    cache = ViewCache(loader)
+    view = cache.refresh()
+    add_covariance(database, SESSIONS[-1], np.eye(8)[:3], FACTOR_ETFS)
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    with pytest.raises(ValueError, match="reshape"):
+        cache.refresh()
+    assert cache.current is view
+    assert (cache.readiness().mode, "failed" in (cache.readiness().reason or "")) == ("cache", True)
+
+
+def test_a_load_without_enough_memory_leaves_the_old_view(loader: WatchedLoader, database: Database) -> None:
+    def exhaust() -> None:
+        raise MemoryError
+
+    cache = ViewCache(loader)
+    view = cache.refresh()
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    loader.before = exhaust
+    with pytest.raises(MemoryError):
+        cache.refresh()
+    assert cache.current is view
+    assert "failed" in (cache.readiness().reason or "")
+
+
+def test_a_symbol_that_is_published_while_everything_is_loaded_is_there_afterwards(
+    loader: WatchedLoader, database: Database
+) -> None:
+    cache, loading, published = ViewCache(loader), threading.Event(), threading.Event()
+    cache.refresh()
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+
+    def wait() -> None:
+        loading.set()
+        published.wait(10)
+
+    loader.before = wait
+    threads = [threading.Thread(target=cache.refresh) for _ in range(2)]
+    threads[0].start()
+    loading.wait(10)
+    generation = publish(database, SESSIONS[-1], random_figures([*SYMBOLS, "NEW"], seed=2))
+    threads[1].start()
+    published.set()
+    for thread in threads:
+        thread.join()
+    assert cache.current is not None
+    assert (cache.current.generation, "NEW" in cache.current.rows) == (generation, True)
 
 
 def test_readiness_while_the_first_load_is_slow(loader: WatchedLoader) -> None:
