@@ -4,33 +4,27 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
 from sigmasight_api.exact import PriceText, QuantityText, Usd, ValueText, Worth
-from sigmasight_api.schemas import IsoDate, Model, Money, Portfolio, Price, Quantity
+from sigmasight_api.schemas import LINE_PATTERN, IsoDate, Model, Money, Portfolio, Price, Quantity
 from sigmasight_assets.position_rules import LONGEST_NOTES, LONGEST_PRIVATE_NAME
 from sigmasight_assets.positions_file import MAX_LINES
 
 LONGEST_NAME = 100
-
-
-def _name(text: str) -> str:
-    """The name without blanks around it."""
-    name = text.strip()
-    if not (name and name.isprintable()):
-        raise ValueError("must be one line of printable characters")
-    return name
+LOT: dict[str, JsonValue] = {"symbol": "AAPL", "quantity": "-12.5", "entry_price": "187.15", "entry_date": "2025-07-31"}
 
 
 PortfolioName = Annotated[
     str,
-    AfterValidator(_name),
     Field(
-        description="Name, unique per owner: one line of printable characters",
+        description="Name, unique per owner: one line; blanks around it do not count",
         min_length=1,
         max_length=LONGEST_NAME,
+        pattern=LINE_PATTERN,
         examples=["Growth"],
     ),
+    AfterValidator(str.strip),
 ]
 StatedEquity = Annotated[Usd, Field(description="Account equity as of `as_of`, USD, at most 8 decimal places")]
 AsOf = Annotated[IsoDate, Field(description="A complete session of the exchange: that of the first snapshot")]
@@ -39,6 +33,8 @@ Notes = Annotated[str, Field(max_length=LONGEST_NOTES)]
 
 class NewPosition(Model):
     """A lot as its owner enters it: the terms of its trades, in the share units of their days."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [LOT]})
 
     symbol: str = Field(
         description="Ticker, OCC symbol of an option, or the owner's name of a private asset",
@@ -85,6 +81,10 @@ class NewPositions(Model):
 
 class NewPortfolioPosition(NewPosition):
     """A lot to be added to a portfolio."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"portfolio_id": "7f1c7b5e-9d0a-4e0e-8f53-3d0a6f1f3c11", **LOT}]}
+    )
 
     portfolio_id: str = Field(
         description="Portfolio that is to hold it",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -34,7 +35,7 @@ class ExactRequest(Request):
             return found
 
         try:
-            return json.loads(
+            document = json.loads(
                 (await self.body()).decode("utf-8-sig"),
                 object_pairs_hook=members,
                 parse_int=json_number,
@@ -43,6 +44,10 @@ class ExactRequest(Request):
             )
         except (UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError("not UTF-8, or nested too deeply", "", 0) from error
+        if isinstance(document, Decimal):
+            # The framework would take its attributes for members, of which none may be needed.
+            raise json.JSONDecodeError("a number alone is no document", "", 0)
+        return document
 
 
 class WritesRoute(CallersRoute):

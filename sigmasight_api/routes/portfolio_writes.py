@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from sigmasight_api.dependencies import BEARER, Caller, PageQuery, PortfolioId, WritesService
@@ -35,6 +35,14 @@ PositionsFile = Annotated[
         media_type=CSV,
         description="Positions file in UTF-8: a header, then one line per lot; all of it is stored or nothing",
         examples=[FILE_EXAMPLE],
+    ),
+]
+FlowId = Annotated[
+    str,
+    Path(
+        description="Identifier of one of the portfolio's capital flows",
+        json_schema_extra={"format": "uuid"},
+        examples=["3f0c2a5e-0a5b-4b43-9d53-50f5b1e4a1c2"],
     ),
 ]
 DryRun = Annotated[
@@ -155,7 +163,7 @@ def add_capital_flow(
 
 
 @router.delete("/{portfolio_id}/capital-flows/{flow_id}", status_code=204, responses=PROBLEMS)
-def delete_capital_flow(portfolio_id: PortfolioId, flow_id: str, caller: Caller, writes: WritesService) -> None:
+def delete_capital_flow(portfolio_id: PortfolioId, flow_id: FlowId, caller: Caller, writes: WritesService) -> None:
     """Take a capital flow back; snapshots from its date on are made anew."""
     writes.delete_flow(caller.user_id, portfolio_id, flow_id)
 

@@ -13,7 +13,12 @@ from sigmasight_api.write_schemas import NewPortfolioPosition, NewValuation, Pos
 router = APIRouter(prefix="/positions", tags=["positions"], route_class=WritesRoute, dependencies=[BEARER])
 
 PositionId = Annotated[
-    str, Path(description="Identifier of one of the caller's positions", json_schema_extra={"format": "uuid"})
+    str,
+    Path(
+        description="Identifier of one of the caller's positions",
+        json_schema_extra={"format": "uuid"},
+        examples=["0c7d5a0e-58a6-4a55-8b0e-6f1d0c2b9a77"],
+    ),
 ]
 ValuedOn = Annotated[IsoDate, Path(description="Date of the valuation, ISO")]
 PROBLEMS = problem_responses(401, 404, 422, 503)

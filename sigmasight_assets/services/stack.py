@@ -22,8 +22,9 @@ from sigmasight_assets.services.locks import file_lock, lock_holder
 from sigmasight_assets.services.ports import LOOPBACK, accepts, free_port, require_free_ports
 from sigmasight_assets.services.processes import end_recorded, signals_deferred
 from sigmasight_assets.services.supervisor import Report, Service, Supervisor
-from sigmasight_assets.settings import PREFIX, SECRETS, Settings
+from sigmasight_assets.settings import PREFIX, Settings
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.engine import libpq_settings
 from sigmasight_assets.storage.step_lives import end_lost_steps
 
 LOCATION = "sigmasight"
@@ -239,7 +240,9 @@ def api_service(
 def api_environment(settings: Settings, database_url: str, operator_database_url: str) -> dict[str, str]:
     """What the API finds in its environment: every setting, but no secret of anybody else."""
     everything = service_environment(settings, database_url, settings.ui_port)
-    secrets = {"SIGMASIGHT_DAGSTER_URL", *(name if name.isupper() else f"{PREFIX}{name.upper()}" for name in SECRETS)}
+    fields = {name: field for name, field in Settings.model_fields.items() if not field.repr}
+    secrets = {"SIGMASIGHT_DAGSTER_URL", *(f"{PREFIX}{name.upper()}" for name in fields)}
+    secrets |= {str(field.validation_alias) for field in fields.values()}
     own = {"SIGMASIGHT_DATABASE_URL": database_url, "SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
     return {name: value for name, value in everything.items() if name not in secrets} | own
 
@@ -261,7 +264,7 @@ def answers(url: str) -> bool:
 def _create_schema(database_url: str) -> None:
     url = make_url(database_url)
     try:
-        connection = psycopg2.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+        connection = psycopg2.connect(**libpq_settings(database_url))
     except psycopg2.OperationalError as error:
         raise ServiceError(f"The database at {url.render_as_string()} does not answer: {error}") from error
     try:

@@ -7,14 +7,20 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from sigmasight_api.dependencies import AdminsRoute, CallersRoute
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.metadata import METADATA
 from tests.api.conftest import bearer
 
+# The table whose public ids parameters and fields of this name hold.
+TABLES_OF_IDS = {"portfolio_id": "portfolios", "position_id": "positions", "flow_id": "capital_flows"}
 # What anybody may read.
 PUBLIC = {"/openapi.json", "/health/live", "/health/ready"}
 
@@ -84,15 +90,15 @@ class Operation:
                 return schema[name]
         if "enum" in schema:
             return schema["enum"][0]
-        for choice in schema.get("anyOf", schema.get("oneOf", [])):
-            if choice.get("type") != "null":
-                return self.example(choice)
         if schema.get("type") == "array":
             return [self.example(schema["items"])]
         if schema.get("type") == "object":
             fields = schema.get("properties", {})
             names = schema.get("required") or [name for name, field in fields.items() if field.get("examples")]
             return {name: self.example(fields[name]) for name in names}
+        for choice in schema.get("anyOf", schema.get("oneOf", [])):
+            if choice.get("type") != "null":
+                return self.example(choice)
         message = f"{self.name}: no example in {dict(schema)}"
         raise AssertionError(message)
 
@@ -143,3 +149,14 @@ def _operations(app: FastAPI) -> Iterator[Operation]:
 
 def _given(found: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: found[name] for name in names if name in found}
+
+
+def give_example_ids(database: Database, app: FastAPI) -> None:
+    """Let the newest row of each table have the id of the document's example."""
+    examples = {name: value for item in operations(app) for name, value in item.parameters("path").items()}
+    with database.begin() as connection:
+        for name in TABLES_OF_IDS.keys() & examples.keys():
+            table = METADATA.tables[TABLES_OF_IDS[name]]
+            (key,) = table.primary_key.columns
+            newest = sa.select(sa.func.max(key)).scalar_subquery()
+            connection.execute(sa.update(table).where(key == newest).values(public_id=UUID(examples[name])))

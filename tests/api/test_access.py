@@ -15,12 +15,10 @@ from sigmasight_assets.storage.portfolios import PortfolioRecord
 from sigmasight_assets.storage.tokens import revoke_token
 from tests.api.conftest import Api
 from tests.api.market import NOW, add_portfolio, add_token, delete_portfolio
-from tests.api.operations import PUBLIC, Operation, operations
+from tests.api.operations import PUBLIC, TABLES_OF_IDS, Operation, operations
 from tests.contents import contents
 
 MALFORMED = "no-uuid"
-# The table whose public ids parameters and fields of this name hold.
-TABLES_OF_IDS = {"portfolio_id": "portfolios", "position_id": "positions", "flow_id": "capital_flows"}
 
 
 @pytest.fixture

@@ -295,3 +295,13 @@ def test_performance_of_two_accounts_is_that_of_their_sum(api: Api, database: Da
     # Each has lost a tenth of a cent.
     assert points[1]["daily_return"] == pytest.approx(-0.002 / 1000)
     assert document["equity"] == "1000.00"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_performance_before_any_snapshot_is_null(api: Api, database: Database, count: int) -> None:
+    token = add_token(database, "new")
+    for number in range(count):
+        add_portfolio(database, "new", {"AAA": "1"}, name=f"Account {number}")
+    answer = api.get("/api/v1/analytics/aggregate/performance", token)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["total_return"] is None
