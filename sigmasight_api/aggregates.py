@@ -4,7 +4,8 @@ Nothing is averaged: what cancels between two portfolios is gone before any numb
 """
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -134,21 +135,22 @@ class Aggregates:
     ) -> Rendered:
         for _ in range(CONSISTENCY_ATTEMPTS):
             books = self._books(user_id, portfolios)
-            held = [self._holdings.get(book.portfolio_id, book.version) for book in books]
-            book, holdings = combined_book(books), combined_holdings(held)
+            book = combined_book(books)
             needed = book.equity_generation or 0
-            if view is not None and view.generation >= needed and view.covers(holdings.symbols):
-                key = analytic.kind, tuple(one.content for one in books), view.generation
-                found = self._rendered.get(key)
+            if view is not None and view.generation >= needed:
+                # Before the lots are added up, which takes seconds for the largest books.
+                found = self._rendered.get(_key(analytic, books, view.generation))
                 if found is not None:
                     return found
+            holdings = combined_holdings([self._holdings.get(one.portfolio_id, one.version) for one in books])
+            if view is not None and view.generation >= needed and view.covers(holdings.symbols):
                 try:
                     answer = analytic.compute(book, holdings, view)
                 except NewerDataError as error:
                     needed = error.generation
                 else:
                     rendered = _rendered(books, answer)
-                    self._rendered.put(key, rendered)
+                    self._rendered.put(_key(analytic, books, view.generation), rendered)
                     return rendered
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError("The portfolios were published again each time they were read")
@@ -164,6 +166,15 @@ class Aggregates:
                 f"There are more than {MOST_PORTFOLIOS} portfolios: name so many of them or fewer as portfolio_id."
             )
         return books
+
+
+def digest(books: Sequence[Book]) -> bytes:
+    """SHA-256 of what answers depend on: the contents of a hundred books take more memory than most answers."""
+    return hashlib.sha256(repr([book.content for book in books]).encode()).digest()
+
+
+def _key(analytic: Analytic, books: Sequence[Book], generation: int) -> Hashable:
+    return analytic.kind, digest(books), generation
 
 
 def _rendered(books: Sequence[Book], answer: AnalyticsAnswer[Any]) -> Rendered:

@@ -20,6 +20,9 @@ from sigmasight_assets.quant.money import PRICE_DIGITS, QUANTITY_DIGITS, to_unit
 
 PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 REMEMBERED_PORTFOLIOS = 10_000
+REMEMBERED_BYTES = 192 * 2**20
+# About what they take in memory: sums of shares and their costs each, other lots without notes, valuations.
+SUM_BYTES, LOT_BYTES, VALUATION_BYTES = 200, 950, 160
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 RatiosReason = Literal["no_snapshot", "different_sessions", "equity_not_positive"]
@@ -191,6 +194,15 @@ class Holdings:
         """All symbols that have, or should have, a price of the market."""
         return frozenset(self.shares.symbols).union(lot.symbol for lot in self.options)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that they take, about."""
+        others = sum(
+            LOT_BYTES + 2 * len(lot.notes or "") + VALUATION_BYTES * len(lot.valuations)
+            for lot in (*self.options, *self.private)
+        )
+        return SUM_BYTES * (len(self.shares.symbols) + len(self.shares.costs)) + others
+
 
 def holdings_of(lots: Iterable[Lot]) -> Holdings:
     """Holdings from open lots in any order; long and short lots of the same units that cancel are gone."""
@@ -216,14 +228,24 @@ def holdings_of(lots: Iterable[Lot]) -> Holdings:
 
 
 class HoldingsCache:
-    """Holdings of the portfolios that were asked for last, each valid for one version of the book."""
+    """Holdings of the portfolios that were asked for last, each valid for one version of the book.
 
-    def __init__(self, read: Callable[[int], Holdings], *, capacity: int = REMEMBERED_PORTFOLIOS) -> None:
+    Bounded in bytes too: a thousand large portfolios would otherwise take more than the rest of the process.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Holdings],
+        *,
+        capacity: int = REMEMBERED_PORTFOLIOS,
+        capacity_bytes: int = REMEMBERED_BYTES,
+    ) -> None:
         self._read = read
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
         self._lock = threading.Lock()
-        self._entries: OrderedDict[int, tuple[BookVersion, Holdings]] = OrderedDict()
-        self._hits = self._misses = 0
+        self._entries: OrderedDict[int, tuple[BookVersion, Holdings, int]] = OrderedDict()
+        self._bytes = self._hits = self._misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -246,9 +268,12 @@ class HoldingsCache:
         # An edit after the version was read makes these lots newer than their version, never older: the next
         # request comes with the newer version and reads again.
         holdings = self._read(portfolio_id)
+        size = holdings.nbytes
         with self._lock:
-            self._entries[portfolio_id] = (version, holdings)
-            self._entries.move_to_end(portfolio_id)
-            if len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+            if portfolio_id in self._entries:
+                self._bytes -= self._entries.pop(portfolio_id)[2]
+            self._entries[portfolio_id] = (version, holdings, size)
+            self._bytes += size
+            while len(self._entries) > self._capacity or self._bytes > self._capacity_bytes:
+                self._bytes -= self._entries.popitem(last=False)[1][2]
         return holdings

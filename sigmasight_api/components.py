@@ -49,6 +49,7 @@ class Components:
 
     database: Database
     operators_database: Database
+    views_database: Database
     cache: ViewCache
     refresher: Refresher
     admissions: Admissions
@@ -77,6 +78,7 @@ class Components:
         self.refresher.close()
         self.shared.close()
         self.operators_database.close()
+        self.views_database.close()
         self.database.close()
 
 
@@ -91,8 +93,11 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     database = Database(settings.database_url)
     # Decisions need rights that no owner's route has.
     operators_database = Database(settings.operator_database_url or settings.database_url)
+    # A write asks for a view from within its transaction: with connections of the same pool, writes that have taken all
+    # of them would wait for each other.
+    views_database = Database(settings.database_url)
     repository = Repository(database)
-    cache = ViewCache(ViewLoader(database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
+    cache = ViewCache(ViewLoader(views_database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
     refresher = Refresher(
         cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
@@ -103,6 +108,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     return Components(
         database=database,
         operators_database=operators_database,
+        views_database=views_database,
         cache=cache,
         refresher=refresher,
         admissions=admissions,

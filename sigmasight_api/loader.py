@@ -108,6 +108,9 @@ class ViewLoader:
             if previous is None or changed is None:
                 return _read_view(transaction, ledger, symbols=None)
             part = _read_view(transaction, ledger, symbols=changed)
+            if not np.array_equal(part.sessions, previous.sessions):
+                # An operator has closed or reopened a date: the returns of all symbols are between other sessions now.
+                return _read_view(transaction, ledger, symbols=None)
         return with_symbols(previous, part)
 
     def newest_generation(self) -> int:

@@ -14,6 +14,8 @@ from sigmasight_api.view import MarketView
 # Connections of their own that requests may have at once.
 PARALLEL_LOADS = 4
 REMEMBERED_VIEWS = 64
+# Of a few portfolios of everything it would be many times the view of all.
+REMEMBERED_BYTES = 128 * 2**20
 
 Wanted = tuple[frozenset[str], int]
 
@@ -21,9 +23,12 @@ Wanted = tuple[frozenset[str], int]
 class PartialViews:
     """Reads, shares and remembers views of some symbols."""
 
-    def __init__(self, loader: ViewLoader, *, capacity: int = REMEMBERED_VIEWS) -> None:
+    def __init__(
+        self, loader: ViewLoader, *, capacity: int = REMEMBERED_VIEWS, capacity_bytes: int = REMEMBERED_BYTES
+    ) -> None:
         self._loader = loader
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
         self._slots = threading.BoundedSemaphore(PARALLEL_LOADS)
         self._lock = threading.Lock()
         self._loading: dict[Wanted, Future[MarketView]] = {}
@@ -64,6 +69,9 @@ class PartialViews:
             del self._loading[wanted]
             self._known[wanted[0]] = view
             self._known.move_to_end(wanted[0])
-            if len(self._known) > self._capacity:
+            while len(self._known) > self._capacity or self._nbytes() > self._capacity_bytes:
                 self._known.popitem(last=False)
         shared.set_result(view)
+
+    def _nbytes(self) -> int:
+        return sum(view.nbytes for view in self._known.values())

@@ -4,7 +4,7 @@ Knows nothing of HTTP. Single positions are in ``position_writes``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -211,6 +211,10 @@ class Writes:
         equity = book.stated_equity if patch.stated_equity is None else patch.stated_equity
         restate_equity(connection, book.portfolio_id, equity=equity, as_of=patch.as_of or book.as_of)
         require_room_for_flows(connection, book)
+        if patch.as_of is not None:
+            # Earlier snapshots hold lots that were closed since, at prices that may have been higher.
+            restated = replace(book, as_of=patch.as_of)
+            require_room_for_lots(connection, restated, self._cache.view_for)
 
     def _require_countable(self, flow: NewCapitalFlow, book: Book) -> None:
         if flow.amount == 0:

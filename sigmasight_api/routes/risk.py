@@ -13,7 +13,15 @@ from sigmasight_api.correlation import (
     MIN_SESSIONS,
     correlations,
 )
-from sigmasight_api.dependencies import BEARER, AskedAnalytics, CallersRoute, FirstDate, LastDate, ReadsService
+from sigmasight_api.dependencies import (
+    BEARER,
+    WHOLE,
+    AskedAnalytics,
+    CallersRoute,
+    FirstDate,
+    LastDate,
+    ReadsService,
+)
 from sigmasight_api.risk import risk
 from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatility
 from sigmasight_api.routes.generation import DESCRIBED
@@ -30,7 +38,7 @@ ANSWERS = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 VOLATILITY = Analytic("volatility", volatility, is_costly=True)
 RISK = Analytic("risk", risk, is_costly=True)
 SessionsQuery = Annotated[
-    int, Query(ge=MIN_SESSIONS, le=MAX_SESSIONS, description="Newest sessions to use", examples=[90])
+    int, Query(ge=MIN_SESSIONS, le=MAX_SESSIONS, description="Newest sessions to use", examples=[90]), WHOLE
 ]
 
 

@@ -39,7 +39,7 @@ def rename_portfolio(connection: sa.Connection, portfolio_id: int, name: str) ->
 def restate_equity(connection: sa.Connection, portfolio_id: int, *, equity: Decimal, as_of: date) -> None:
     """State another equity or another first session: all snapshots are to be made anew, and those before it go.
 
-    The caller has called ``wait_for_snapshots``.
+    For another first session the caller has called ``wait_for_snapshots``.
     """
     connection.execute(
         sa.update(portfolios)

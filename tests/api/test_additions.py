@@ -16,7 +16,9 @@ from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.arrays import DateArray, FloatArray
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.decisions import CLOSED
 from sigmasight_assets.storage.ledger_tables import publications
+from sigmasight_assets.storage.operations_tables import operator_actions, session_decisions
 from tests.api.market import SESSIONS, add_bars, add_split, contract, publish, random_figures
 
 SYMBOLS = ("AAA", "BBB", "CCC", "SPY")
@@ -107,3 +109,19 @@ def test_a_part_of_another_session_is_refused(database: Database) -> None:
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=1))
     with pytest.raises(ValueError, match="does not fit"):
         with_symbols(loader.load(), part)
+
+
+def test_a_date_that_was_closed_meanwhile_has_all_read_anew(database: Database) -> None:
+    loader, figures = ViewLoader(database), random_figures(SYMBOLS, seed=1)
+    publish(database, SESSIONS[-1], figures)
+    add_bars(database, {symbol: np.linspace(10.0, 20.0, 40) ** 1.5 for symbol in figures})
+    before, closed = loader.load(), SESSIONS[3]
+    with database.begin() as connection:
+        action = sa.insert(operator_actions).values(kind="close_session", actor="op", reason="a storm", session=closed)
+        number = connection.execute(action.returning(operator_actions.c.action_id)).scalar_one()
+        connection.execute(sa.insert(session_decisions).values(session=closed, kind=CLOSED, action_id=number))
+    publish_only(database, ["AAA"], figures)
+    after = loader.load(previous=before)
+    assert closed in before.sessions.tolist()
+    assert closed not in after.sessions.tolist()
+    assert_equal(after, loader.load())

@@ -1,5 +1,6 @@
 """Tests of several portfolios as one: each answer is that of one portfolio which holds all their lots."""
 
+import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from sigmasight_api.aggregate_schemas import AggregateAnswer
-from sigmasight_api.aggregates import MOST_PORTFOLIOS, combined_book, combined_holdings
+from sigmasight_api.aggregates import MOST_PORTFOLIOS, combined_book, combined_holdings, digest
+from sigmasight_api.rendered import ENTRY_BYTES
 from sigmasight_api.snapshot_series import SnapshotSeries
 from sigmasight_assets.quant.covariance import factor_covariances
 from sigmasight_assets.quant.factors import FACTOR_ETFS
@@ -305,3 +307,21 @@ def test_performance_before_any_snapshot_is_null(api: Api, database: Database, c
     answer = api.get("/api/v1/analytics/aggregate/performance", token)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["total_return"] is None
+
+
+def test_a_remembered_answer_is_given_without_the_lots(api: Api, token: str) -> None:
+    first, uses = get(api, token, "aggregate/volatility"), api.components.aggregates._holdings.uses
+    assert get(api, token, "aggregate/volatility") == first
+    assert api.components.aggregates._holdings.uses == uses
+    get(api, token, "aggregate/risk")
+    assert api.components.aggregates._holdings.uses != uses
+
+
+def test_what_is_remembered_of_many_takes_no_more_than_is_counted() -> None:
+    books = [replace(BOOK, portfolio_id=number) for number in range(MOST_PORTFOLIOS)]
+    one, other = (
+        digest(books),
+        digest([*books[:-1], replace(BOOK, portfolio_id=books[-1].portfolio_id, book_version=9)]),
+    )
+    assert one == digest([replace(book) for book in books]) != other
+    assert sys.getsizeof(one) < ENTRY_BYTES / 2

@@ -1,12 +1,13 @@
 """Tests of lots and holdings: exact sums, ends of options, valuations, and a memory that is bounded and never old."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from sigmasight_api.books import BookVersion, Holdings, HoldingsCache, expiry_of, holdings_of
-from tests.api.handmade import holdings, lot, private
+from sigmasight_api.books import BookVersion, Holdings, HoldingsCache, Lot, expiry_of, holdings_of
+from tests.api.handmade import BOUGHT, holdings, lot, private
 
 EARLY, LATE = date(2025, 1, 6), date(2025, 7, 1)
 CALL = "AAPL250718C00150000"
@@ -118,6 +119,32 @@ def test_an_edit_and_a_snapshot_are_read_again(newer: BookVersion) -> None:
     assert cache.get(1, (1, 7)).shares.quantities == (10_000,)
     assert cache.get(1, newer).shares.quantities == (20_000,)
     assert cache.get(1, newer).shares.quantities == (20_000,)
+
+
+def test_large_holdings_make_room_for_each_other() -> None:
+    reader = _Reader()
+    size = holdings({"AAA": 1}).nbytes
+    cache = HoldingsCache(reader, capacity_bytes=2 * size)
+    for portfolio_id in (1, 2, 1, 3, 1, 2):
+        cache.get(portfolio_id, (1, None))
+    # An edited one takes the place of itself.
+    cache.get(2, (2, None))
+    cache.get(1, (1, None))
+    assert reader.reads == [1, 2, 3, 2, 2]
+    assert HoldingsCache(reader, capacity_bytes=size - 1).get(4, (1, None)).symbols == {"AAA"}
+
+
+@pytest.mark.parametrize(
+    ("lots", "least"),
+    [
+        ([lot(f"S{place}") for place in range(1_000)], 300),
+        ([replace(private(f"House {place}", on_2025_06_30="5"), notes="n" * 1_000) for place in range(1_000)], 1_900),
+        ([replace(private("House"), valued_on=[BOUGHT] * 1_000, valuations=[Decimal(1)] * 1_000)], 100_000),
+    ],
+    ids=["shares", "private", "valuations"],
+)
+def test_the_size_of_holdings_is_not_understated(lots: list[Lot], least: int) -> None:
+    assert holdings_of(lots).nbytes >= least * len(lots)
 
 
 def test_the_least_recently_used_is_forgotten() -> None:

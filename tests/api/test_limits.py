@@ -1,6 +1,7 @@
 """Tests of how much an owner may store: at each limit, and one beyond."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -17,12 +18,22 @@ from sigmasight_api.limits import (
     require_room_for_portfolio,
 )
 from sigmasight_api.owned import read_own_book
+from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import BookError
 from sigmasight_assets.storage.book_tables import capital_flows, portfolios
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import PortfolioRecord
+from sigmasight_assets.storage.tables import symbol_daily_metrics
 from tests.api.handmade import market, split_units
-from tests.api.market import SESSIONS, add_lots, add_portfolio, add_valuation
+from tests.api.market import (
+    SESSIONS,
+    add_lots,
+    add_portfolio,
+    add_split,
+    add_valuation,
+    publish,
+    random_figures,
+)
 
 VIEW = market({"AAA": 1.0}, {"AAA": 10_000_0000}, share_units=split_units((0, "2025-07-30", 5, 1)))
 LIMIT = Decimal(50_000_000_000)
@@ -75,6 +86,48 @@ def test_a_lot_is_worth_no_more_than_the_ledger_holds(
         else:
             with pytest.raises(BookError, match=r"more than 50,000,000,000 USD|at most 1,000,000 shares"):
                 require_room_for_lots(connection, held, lambda _: VIEW)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "lot", "fits"),
+    [
+        # Twenty shares at the exit for each of the entry.
+        ((20, 1), {"quantity": 5, "exit_price": 500_000_000, "exit_date": SESSIONS[-1]}, True),
+        ((20, 1), {"quantity": 5, "exit_price": Decimal("500000000.01"), "exit_date": SESSIONS[-1]}, False),
+        ((20, 1), {"quantity": 5, "exit_price": 500_000_001, "exit_date": SESSIONS[4]}, True),
+        # Ten shares at the entry for each of now.
+        ((1, 10), {"quantity": 5, "entry_price": 1_000_000_000, "units_date": SESSIONS[-1]}, True),
+        ((1, 10), {"quantity": -5, "entry_price": 1_000_000_001, "units_date": SESSIONS[-1]}, False),
+        ((1, 10), {"quantity": 5, "entry_price": 1_000_000_001}, True),
+    ],
+    ids=str,
+)
+def test_prices_are_paid_for_the_shares_of_their_day(
+    database: Database, record: PortfolioRecord, ratio: tuple[int, int], lot: dict[str, Any], *, fits: bool
+) -> None:
+    add_split(database, "AAA", SESSIONS[5], ratio, generation=1)
+    add_lots(database, record, {"symbol": "AAA", **lot})
+    view = market({"AAA": 1.0}, {"AAA": 10_0000}, share_units=split_units((0, str(SESSIONS[5]), *ratio)))
+    assert _has_room(database, record, view) is fits
+
+
+@pytest.mark.parametrize(("highest", "fits"), [("1000", True), ("1000.0001", False)])
+def test_snapshots_value_at_earlier_closes_too(
+    database: Database, record: PortfolioRecord, highest: str, *, fits: bool
+) -> None:
+    publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+    metrics = symbol_daily_metrics
+    with database.begin() as connection:
+        connection.execute(sa.update(metrics).values(close_price=1, high_52w=Decimal(highest)))
+    add_lots(database, record, {"symbol": "AAA", "quantity": 50_000_000, "entry_price": 1})
+    assert _has_room(database, record, market({"AAA": 1.0}, {"AAA": 1_0000})) is fits
+
+
+def _has_room(database: Database, record: PortfolioRecord, view: MarketView) -> bool:
+    with database.begin() as connection, suppress(BookError):
+        require_room_for_lots(connection, book(connection, record), lambda _: view)
+        return True
+    return False
 
 
 def test_lots_and_valuations_are_added_up(database: Database, record: PortfolioRecord) -> None:

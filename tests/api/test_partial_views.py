@@ -79,6 +79,15 @@ def test_a_failed_load_is_told_to_whoever_waits_and_tried_again(loader: WatchedL
     assert views.get(SYMBOLS).symbols == SYMBOLS
 
 
+def test_memory_is_bounded_in_bytes_too(loader: WatchedLoader) -> None:
+    size = loader.load_symbols(["AAA"]).nbytes
+    views, loader.loads = PartialViews(loader, capacity_bytes=2 * size), 0
+    for symbol in (*SYMBOLS, "CCC", "AAA"):
+        views.get([symbol])
+    assert loader.loads == 4
+    assert PartialViews(loader, capacity_bytes=size - 1).get(["AAA"]).symbols == ("AAA",)
+
+
 def test_memory_is_bounded_and_can_be_cleared(loader: WatchedLoader) -> None:
     views = PartialViews(loader, capacity=2)
     for symbol in SYMBOLS:

@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from sigmasight_api.components import Timing
 from sigmasight_assets.storage.book_tables import positions
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import require_portfolio
-from tests.api.conftest import Api
-from tests.api.market import SESSIONS, add_portfolio, add_token, publish_snapshot
+from tests.api.conftest import Api, Serve
+from tests.api.market import SESSIONS, add_portfolio, add_token, publish, publish_snapshot, random_figures
 from tests.api.writing import (
     AS_OF,
     BOOK,
@@ -496,6 +497,18 @@ class TestChanging:
         assert api.get(f"{PORTFOLIOS}/{portfolio}", token).status_code == 404
         assert send(api, "DELETE", f"{PORTFOLIOS}/{portfolio}", token).status_code == 404
 
+    def test_an_earlier_first_session_must_leave_the_lots_within_their_limits(
+        self, api: Api, database: Database, token: str
+    ) -> None:
+        publish_market(api, database)
+        sold = {**LOT, "symbol": "NEW", "quantity": "1000000000", "exit_price": "1", "exit_date": LATER}
+        portfolio = open_book(api, token, sold, as_of=LATER)
+        before = stored(database)
+        refused = send(api, "PATCH", f"{PORTFOLIOS}/{portfolio}", token, json={"as_of": AS_OF})
+        assert refused.status_code == 422
+        assert "Of symbols without a price yet (NEW)" in refused.json()["detail"]
+        assert stored(database) == before
+
 
 class TestFlows:
     def test_a_flow_is_added_listed_and_taken_back(self, api: Api, database: Database, token: str) -> None:
@@ -550,6 +563,30 @@ class TestFlows:
         assert answer.status_code == 422
         assert problem in answer.json()["detail"]
         assert stored(database) == before
+
+
+class TestWhileThereIsNoView:
+    def test_more_writes_than_connections_do_not_wait_for_each_other(self, serve: Serve, database: Database) -> None:
+        """Each takes a connection, and then needs a view, which has to be read."""
+        publish(database, SESSIONS[-1], random_figures(["AAA"], seed=1))
+        token = add_token(database, "ann")
+        with database.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE symbol_exclusions RENAME TO away")
+        try:
+            with serve(mode="db_fallback", timing=Timing(poll_seconds=3600.0, retry_seconds=3600.0)) as api:
+                with database.begin() as connection:
+                    connection.exec_driver_sql("ALTER TABLE away RENAME TO symbol_exclusions")
+
+                def create(number: int) -> int:
+                    body = {**BOOK, "name": f"Book {number}", "positions": [LOT]}
+                    return api.post(PORTFOLIOS, token, json=body).status_code
+
+                with ThreadPoolExecutor(40) as pool:
+                    assert set(pool.map(create, range(40))) == {201}
+                assert api.get("/health/ready").json()["mode"] == "db_fallback"
+        finally:
+            with database.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE IF EXISTS away RENAME TO symbol_exclusions")
 
 
 class TestStrangers:

@@ -364,6 +364,7 @@ def test_a_book_without_anything_has_reasons_for_all(api: Api, database: Databas
         ("performance", {"from": "2025-13-01"}),
         ("performance", {"from": "1e9"}),
         ("performance", {"from": "2025-07-02", "to": "2025-07-01"}),
+        *(("correlation-matrix", {"sessions": text}) for text in ("+90", "90.0", "9_0", " 90 ")),
     ],
 )
 def test_wrong_queries_are_refused(api: Api, database: Database, analytic: str, query: dict[str, str]) -> None:
