@@ -16,6 +16,7 @@ from sigmasight_api.books import Book, Holdings
 from sigmasight_api.formats import optional_number
 from sigmasight_api.risk_schemas import (
     Benchmark,
+    BreakReason,
     Drawdown,
     MissingNumber,
     MissingReason,
@@ -155,13 +156,16 @@ def _drawdown(history: _History, measure: Callable[[FloatArray], measured.Drawdo
 
 
 def _breaks(history: _History) -> list[SeriesBreak]:
-    missing = np.isnan(history.returns)
+    # A later reason stands for an earlier one of the same session.
+    found: dict[int, BreakReason] = {}
+    for place in np.flatnonzero((history.index[:-1] > 0) & np.isnan(history.index[1:])) + 1:
+        found[int(place)] = "beyond_measure"
     # Nothing can be gained or lost of nothing.
-    after_loss = np.flatnonzero(history.index[:-1] <= 0) + 1
-    return [
-        SeriesBreak(session=history.day(place), reason="base_not_positive" if missing[place] else "nothing_left")
-        for place in sorted({*(np.flatnonzero(missing[1:]) + 1).tolist(), *after_loss.tolist()})
-    ]
+    for place in np.flatnonzero(history.index[:-1] <= 0) + 1:
+        found[int(place)] = "nothing_left"
+    for place in np.flatnonzero(np.isnan(history.returns[1:])) + 1:
+        found[int(place)] = "base_not_positive"
+    return [SeriesBreak(session=history.day(place), reason=found[place]) for place in sorted(found)]
 
 
 def _reasons(history: _History, breaks: Sequence[SeriesBreak]) -> dict[str, _Reason]:

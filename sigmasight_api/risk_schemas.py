@@ -8,6 +8,7 @@ from pydantic import Field
 from sigmasight_api.schemas import Model, Money
 
 WeightsBasis = Literal["snapshot", "entry_prices"]
+BreakReason = Literal["base_not_positive", "nothing_left", "beyond_measure"]
 MissingReason = Literal[
     "no_positions",
     "no_price",
@@ -16,6 +17,7 @@ MissingReason = Literal[
     "no_snapshot",
     "base_not_positive",
     "nothing_left",
+    "beyond_measure",
     "no_benchmark",
     "no_variation",
     "single_position",
@@ -30,7 +32,8 @@ class MissingNumber(Model):
         description="no_positions: no PUBLIC position is held; no_price: none has a close within 5 sessions; "
         "short_history: too few observations; equity_not_positive: there is nothing to relate to; no_snapshot: none "
         "yet; base_not_positive: a return inside the series does not exist, see breaks; nothing_left: everything was "
-        "lost before the end of the series; no_benchmark: the benchmark has no price where the series has one; "
+        "lost before the end of the series; beyond_measure: the index passes "
+        "1e12; no_benchmark: the benchmark has no price where the series has one; "
         "no_variation: a series that it divides by does not vary; single_position: there are no pairs",
         examples=["short_history"],
     )
@@ -170,8 +173,9 @@ class SeriesBreak(Model):
     """A return that does not exist: the index ends before it, and another begins after it."""
 
     session: date = Field(description="Session of the snapshot", examples=["2025-04-08"])
-    reason: Literal["base_not_positive", "nothing_left"] = Field(
-        description="base_not_positive: previous equity + flows is not; nothing_left: everything was lost before",
+    reason: BreakReason = Field(
+        description="base_not_positive: previous equity + flows is not; nothing_left: everything was lost before; "
+        "beyond_measure: the index passes 1e12 here",
         examples=["base_not_positive"],
     )
 

@@ -14,6 +14,8 @@ from sigmasight_assets.quant.metrics import SESSIONS_PER_YEAR
 
 # Fewer observations say nothing of volatility or of a beta, as in the regressions of symbols.
 MIN_OBSERVATIONS = 30
+# A chain of returns on next to nothing can go beyond every number; nobody's account has grown so.
+LARGEST_INDEX = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,16 @@ def snapshot_returns(equity: FloatArray, daily_pnl: FloatArray, capital_flow: Fl
 
 
 def growth_index(returns: FloatArray) -> FloatArray:
-    """Worth of 1 at the first place, (N,); NaN from the first missing return on, and after a loss of everything.
+    """Worth of 1 at the first place, (N,); NaN from the first missing return on, after a loss of all, and beyond 1e12.
 
     ``returns`` (N,) are since the previous place; the first is not read. A chain that is broken is not continued:
     what comes after a missing return is another account.
     """
-    index = np.concatenate(([1.0], np.cumprod(1.0 + returns[1:])))[: len(returns)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        index = np.concatenate(([1.0], np.cumprod(1.0 + returns[1:])))[: len(returns)]
+    beyond = np.flatnonzero(~(index <= LARGEST_INDEX))
+    if beyond.size:
+        index[beyond[0] :] = np.nan
     lost = np.flatnonzero(index <= 0)
     if lost.size:
         index[lost[0] + 1 :] = np.nan

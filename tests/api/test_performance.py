@@ -251,3 +251,16 @@ def test_a_series_is_made_of_rows() -> None:
     assert np.isnan(series.benchmark).tolist() == [False, True, False]
     assert (series.generation, series.equity.tolist(), list(series.partial)) == (9, [10.0] * 3, [["A"]] * 3)
     assert SnapshotSeries.of([]).generation == 0
+
+
+def test_an_index_beyond_every_number_ends_with_a_reason() -> None:
+    base = series_of([0.1] * 40)
+    # Returns of ten billion times next to nothing, again and again.
+    gains = np.full(41, 1e10)
+    gains[:3] = 0.001
+    answer = answer_of(replace(base, equity=np.ones(41), daily_pnl=gains, capital_flow=np.zeros(41))).data
+    assert [(item.session, item.reason) for item in answer.breaks] == [(base.sessions[4].item(), "beyond_measure")]
+    assert [item.index is None for item in answer.items[:6]] == [False] * 4 + [True] * 2
+    assert answer.total_return is None
+    reasons = {item.name: item.reason for item in answer.missing}
+    assert reasons["total_return"] == reasons["maximum_drawdown"] == "beyond_measure"
