@@ -53,12 +53,19 @@ class Analytics:
 
         Raises ``StorageError`` when the database is away and something must be read.
         """
-        if view is not None and view.generation >= (book.equity_generation or 0):
-            known = self._rendered.get(_content(analytic, book, view.generation))
-            if known is not None:
-                self._cache.count("hit")
-                return known
+        known = self.remembered(book, view, analytic.kind)
+        if known is not None:
+            return known
         return await asyncio.to_thread(self._computed, user_id, book, view, analytic)
+
+    def remembered(self, book: Book, view: MarketView | None, kind: str) -> Rendered | None:
+        """The answer of this kind if this process has it; the book was read after the view was taken."""
+        if view is None or view.generation < (book.equity_generation or 0):
+            return None
+        known = self._rendered.get(_content(kind, book, view.generation))
+        if known is not None:
+            self._cache.count("hit")
+        return known
 
     def _computed(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         if view is None:
@@ -83,7 +90,7 @@ class Analytics:
         """An answer of this generation that this process remembers or another one has shared."""
         if generation < (book.equity_generation or 0):
             return None
-        content = _content(analytic, book, generation)
+        content = _content(analytic.kind, book, generation)
         found = self._rendered.get(content)
         if found is None and analytic.is_costly:
             holdings = self._holdings.get(book.portfolio_id, book.version)
@@ -95,11 +102,11 @@ class Analytics:
         return found
 
     def _keep(self, book: Book, holdings: Holdings, rendered: Rendered, analytic: Analytic) -> None:
-        self._rendered.put(_content(analytic, book, rendered.generation), rendered)
+        self._rendered.put(_content(analytic.kind, book, rendered.generation), rendered)
         if analytic.is_costly:
             key = answer_key(analytic.kind, book, holdings, rendered.generation)
             self._shared.offer(SharedAnswer(book.portfolio_id, analytic.kind, key, rendered.generation, rendered.body))
 
 
-def _content(analytic: Analytic, book: Book, generation: int) -> Hashable:
-    return analytic.kind, book.content, generation
+def _content(kind: str, book: Book, generation: int) -> Hashable:
+    return kind, book.content, generation

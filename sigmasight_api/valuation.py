@@ -39,16 +39,18 @@ def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
     """Value the lots in the units of the closes and sum them per symbol, exactly, before they become floats."""
     rows, is_priced = _rows_with_close(shares.symbols, view)
     priced = rows[is_priced]
-    factors = _split_factors(priced, shares.units_dates[is_priced], view)
-    columns = zip(
-        priced.tolist(), compress(shares.quantities, is_priced), view.close[priced].tolist(), factors, strict=True
-    )
+    numerators, denominators = view.share_units.factors(priced, shares.units_dates[is_priced])
+    quantities, closes = compress(shares.quantities, is_priced), view.close[priced].tolist()
     totals: dict[int, int | Fraction] = {}
-    for row, quantity, close, (numerator, denominator) in columns:
-        money = quantity * numerator * close
-        totals[row] = totals.get(row, 0) + (money if denominator == 1 else Fraction(money, denominator))
-    # Long and short lots that cancel in the units of the close are no position.
-    held = {row: money.numerator / (money.denominator * MONEY_UNITS) for row, money in totals.items() if money != 0}
+    if (numerators == denominators).all():
+        for row, quantity, close in zip(priced.tolist(), quantities, closes, strict=True):
+            totals[row] = totals.get(row, 0) + quantity * close
+    else:
+        factors = zip(numerators.tolist(), denominators.tolist(), strict=True)
+        for row, quantity, close, factor in zip(priced.tolist(), quantities, closes, factors, strict=True):
+            totals[row] = totals.get(row, 0) + quantity * close * Fraction(*factor)
+    # Long and short lots that cancel in the units of the close are no position. Both quotients are correctly rounded.
+    held = {row: float(money / MONEY_UNITS) for row, money in totals.items() if money}
     return ValuedPositions(
         symbols=tuple(view.symbols[row] for row in held),
         rows=np.array(list(held), dtype=np.int64),

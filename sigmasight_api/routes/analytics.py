@@ -8,8 +8,8 @@ from sigmasight_api.analytics import Analytic
 from sigmasight_api.concentration import concentration
 from sigmasight_api.dependencies import (
     BEARER,
+    AnalyticsRoute,
     AskedAnalytics,
-    CallersRoute,
     FirstDate,
     LastDate,
     PageQuery,
@@ -25,7 +25,7 @@ from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer, Concentration, Listing
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
 RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 FACTOR_EXPOSURES = Analytic("factor-exposures", factor_exposures)

@@ -16,8 +16,8 @@ from sigmasight_api.correlation import (
 from sigmasight_api.dependencies import (
     BEARER,
     WHOLE,
+    AnalyticsRoute,
     AskedAnalytics,
-    CallersRoute,
     FirstDate,
     LastDate,
     ReadsService,
@@ -31,7 +31,7 @@ from sigmasight_api.service import Reads
 from sigmasight_api.volatility import volatility
 
 router = APIRouter(
-    prefix="/analytics/portfolio/{portfolio_id}", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER]
+    prefix="/analytics/portfolio/{portfolio_id}", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER]
 )
 ANSWERS = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Response
 
 from sigmasight_api.analytics import Analytic
-from sigmasight_api.dependencies import BEARER, AskedAnalytics, CallersRoute
+from sigmasight_api.dependencies import BEARER, AnalyticsRoute, AskedAnalytics
 from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.sector_schemas import SectorExposure
 from sigmasight_api.sectors import sector_exposure
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
 
 SECTOR_EXPOSURE = Analytic("sector-exposure", sector_exposure)
 

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Response
 
 from sigmasight_api.analytics import Analytic
-from sigmasight_api.dependencies import BEARER, AskedAnalytics, CallersRoute, StressService
+from sigmasight_api.dependencies import BEARER, AnalyticsRoute, AskedAnalytics, StressService
 from sigmasight_api.routes.generation import DESCRIBED
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.stress import StressTests
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
 PATH = "/portfolio/{portfolio_id}/stress-test"
 RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 

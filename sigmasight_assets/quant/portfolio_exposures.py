@@ -3,6 +3,7 @@
 Source: formulas.md section 6. Dollars are binary floats here: exposures are ratios and estimates, not money owed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,14 +78,15 @@ def portfolio_exposures(positions: SymbolPositions, betas: FloatArray, *, equity
     if equity.size == 1 or symbol.size < len(betas):
         # A few positions in a large market: read their rows only.
         betas, symbol = betas[symbol], np.arange(symbol.size)
-    segments = Segments.of(positions.portfolio, equity.size)
+    rows_of = _by_portfolio(positions.portfolio, symbol, portfolios=equity.size, symbols=len(betas))
     known = np.isfinite(betas)
     # One product for all sums of |market value|: with each beta, with all of them, and of everything.
-    flags = np.column_stack((known, known.all(axis=1), np.ones(len(betas)))).astype(np.float64, copy=False)
-    sums = _by_portfolio(segments, symbol, np.abs(market_value), len(betas)) @ flags
+    flags = np.ones((len(betas), betas.shape[1] + 2))
+    flags[:, :-2], flags[:, -2] = known, known.all(axis=1)
+    sums = rows_of(np.abs(market_value)) @ flags
     with_beta, complete, invested = sums[:, :-2], sums[:, -2], sums[:, -1]
 
-    dollars = _by_portfolio(segments, symbol, market_value, len(betas)) @ np.where(known, betas, 0.0)
+    dollars = rows_of(market_value) @ np.where(known, betas, 0.0)
     dollars[(with_beta == 0) & (invested[:, None] > 0)] = np.nan
     return PortfolioExposures(
         exposures=_ratio(dollars, equity[:, None]),
@@ -95,12 +97,18 @@ def portfolio_exposures(positions: SymbolPositions, betas: FloatArray, *, equity
     )
 
 
-def _by_portfolio(segments: Segments, symbol: IntArray, weights: FloatArray, symbols: int) -> csr_array | FloatArray:
-    """Matrix (P, S) with each position's weight in the row of its portfolio; sparse unless P is 1."""
-    if segments.counts.size == 1:
-        # One portfolio is asked for by a waiting owner: building a sparse matrix would take longer than all the rest.
-        return weights[np.newaxis]
-    return csr_array((weights, symbol, segments.bounds), shape=(segments.counts.size, symbols))
+def _by_portfolio(
+    portfolio: IntArray, symbol: IntArray, *, portfolios: int, symbols: int
+) -> Callable[[FloatArray], csr_array | FloatArray]:
+    """Makes of the positions' weights (N,) a matrix (P, S) with each in the row of its portfolio; sparse unless P is 1.
+
+    Raises ``ValueError`` when the positions are not ascending by portfolio or not within P.
+    """
+    if portfolios == 1 and not portfolio.any():
+        # One portfolio is asked for by a waiting owner: grouping its rows would take longer than all the rest.
+        return lambda weights: weights[np.newaxis]
+    segments = Segments.of(portfolio, portfolios)
+    return lambda weights: csr_array((weights, symbol, segments.bounds), shape=(portfolios, symbols))
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,20 @@ def test_cents_are_never_more_than_half_a_cent_away(amount: Decimal) -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_float_has_cents(amount: float) -> None:
     assert abs(Fraction(cents(amount)) - Fraction(amount)) <= Fraction(1, 200)
+    assert cents(amount) == cents(Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(0.125, "0.12"), (0.375, "0.38"), (-0.125, "-0.12"), (2.675, "2.67"), (-0.004, "0.00")]
+)
+def test_cents_of_a_float_are_those_of_its_exact_value(amount: float, text: str) -> None:
+    assert cents(amount) == cents(np.float64(amount)) == cents(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize("amount", [float("inf"), float("-inf")])
+def test_what_is_infinite_has_no_cents(amount: float) -> None:
+    with pytest.raises(ArithmeticError):
+        cents(amount)
 
 
 def test_missing_numbers_are_none() -> None:

@@ -1,5 +1,7 @@
 """Tests of the server process: it serves and ends, and its log cannot be forged and tells no secret."""
 
+import asyncio
+import gc
 import os
 import re
 import resource
@@ -16,6 +18,7 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
+from sigmasight_api.server import SETTLED_TICKS, LongRunning, configuration
 from sigmasight_assets.storage.database import Database
 from tests.api.conftest import bearer, wait_until
 from tests.api.market import NOW, add_token
@@ -113,3 +116,15 @@ def test_no_path_begins_a_line_of_the_log(database: Database, tmp_path: Path, pa
     assert lines[0].startswith("20")
     assert "uvicorn.access" in lines[0]
     assert lines[0].isprintable()
+
+
+def test_what_lives_after_the_start_is_set_aside_for_the_garbage_collector() -> None:
+    process = LongRunning(configuration("sigmasight_api.app:create_app", port=0, log_config=None))
+    before = gc.get_freeze_count()
+    try:
+        for tick in range(SETTLED_TICKS):
+            assert gc.get_freeze_count() == before
+            asyncio.run(process.on_tick(tick + 1))
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
