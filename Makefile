@@ -45,13 +45,17 @@ contracts: setup
 
 check: lint types contracts
 
-# In two halves side by side, each with a database server of its own: most tests wait for one or for a process.
-HALF := tests/orchestration tests/operations
+# In three parts side by side, each with a database server of its own: most tests wait for one or for a process.
+NIGHTS := tests/orchestration tests/operations
+API := tests/api
+PYTEST := $(BIN)/pytest -p no:cacheprovider
 test: check
-	@$(BIN)/pytest -p no:cacheprovider $(HALF) > $(VENV)/half.log 2>&1 & half=$$!; \
-	$(BIN)/pytest $(HALF:%=--ignore=%); rest=$$?; \
-	wait $$half; other=$$?; cat $(VENV)/half.log; \
-	test $$rest -eq 0 && test $$other -eq 0
+	@$(PYTEST) $(NIGHTS) > $(VENV)/nights.log 2>&1 & nights=$$!; \
+	$(PYTEST) $(API) > $(VENV)/api.log 2>&1 & api=$$!; \
+	$(PYTEST) $(NIGHTS:%=--ignore=%) $(API:%=--ignore=%); rest=$$?; \
+	wait $$api; of_api=$$?; cat $(VENV)/api.log; \
+	wait $$nights; of_nights=$$?; cat $(VENV)/nights.log; \
+	test $$rest -eq 0 && test $$of_api -eq 0 && test $$of_nights -eq 0
 
 # Minutes, not seconds: every scenario waits for the real daemon. All of them take ten.
 e2e: setup

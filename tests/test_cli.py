@@ -68,7 +68,7 @@ def test_misuse_ends_with_two_and_help_with_zero(tmp_path: Path) -> None:
 
 def test_the_commands_are_those_that_are_promised() -> None:
     assert {name for name, _ in commands()} == {
-        *(f"db {name}" for name in ("up", "down", "migrate", "status", "url")),
+        *(f"db {name}" for name in ("up", "down", "migrate", "status", "url", "roles")),
         *(f"universe {name}" for name in ("import", "add", "list", "requests", "cash-out")),
         *(f"portfolio {name}" for name in ("import", "list", "lots", "close", "value")),
         *(f"token {name}" for name in ("create", "list", "revoke")),
