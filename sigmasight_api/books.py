@@ -1,6 +1,7 @@
 """A portfolio as its owner sees it, the lots in it, what it holds now, and a bounded memory of holdings."""
 
 import re
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -167,7 +168,7 @@ class EntryCost(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Shares:
     """PUBLIC lots (G,) summed per symbol and units date, ascending by both.
 
@@ -211,7 +212,9 @@ def holdings_of(lots: Iterable[Lot]) -> Holdings:
     others: dict[str, list[Lot]] = {OPTIONS: [], PRIVATE: []}
     for lot in lots:
         if lot.investment_class == PUBLIC:
-            key, opened = (lot.symbol, lot.units_date), (lot.symbol, lot.units_date, lot.entry_date)
+            # Thousands of books hold the same few symbols.
+            symbol = sys.intern(lot.symbol)
+            key, opened = (symbol, lot.units_date), (symbol, lot.units_date, lot.entry_date)
             units = lot.units
             quantities[key] = quantities.get(key, 0) + units
             costs[opened] = costs.get(opened, 0) + units * lot.price_units

@@ -13,14 +13,16 @@ from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
 from sigmasight_api.exposure_schemas import FactorExposure, FactorExposures, ProviderBeta
 from sigmasight_api.factors import collinearity
 from sigmasight_api.formats import cents, optional_cents, optional_number
+from sigmasight_api.per_view import PerView
 from sigmasight_api.schemas import AnalyticsAnswer, Excluded, Incomplete
 from sigmasight_api.valuation import ValuedPositions, held_options, private_share, valued_positions
 from sigmasight_api.view import NO_PRICE, MarketView
 from sigmasight_assets.quant.arrays import BoolArray
 from sigmasight_assets.quant.factors import FACTORS
-from sigmasight_assets.quant.portfolio_exposures import PortfolioExposures, SymbolPositions, portfolio_exposures
+from sigmasight_assets.quant.portfolio_exposures import BetaTable, PortfolioExposures, book_exposures
 
 FACTOR_NAMES = tuple(factor.name for factor in FACTORS)
+BETA_TABLES: PerView[BetaTable] = PerView(lambda view: BetaTable.of(view.betas))
 
 
 def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
@@ -28,8 +30,7 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
     valued = valued_positions(holdings.shares, view)
     options = held_options(holdings, view, snapshot_session=book.equity_session)
     equity = np.nan if book.equity is None else float(book.equity)
-    positions = SymbolPositions(np.zeros(valued.rows.size, dtype=np.int64), valued.rows, valued.market_value)
-    result = portfolio_exposures(positions, view.betas, equity=np.array([equity]))
+    result = book_exposures(valued.rows, valued.market_value, BETA_TABLES.of(view), equity=equity)
     missing = np.isnan(view.betas[valued.rows])
     return AnalyticsAnswer[FactorExposures](
         **stated(book, view),

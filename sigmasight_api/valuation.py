@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from itertools import compress
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sigmasight_api.books import OPTIONS, PRIVATE, PUBLIC, Holdings, Lot, Shares
+from sigmasight_api.per_view import PerView
 from sigmasight_api.view import MarketView
 from sigmasight_assets.market_data.options import SHARES_PER_CONTRACT
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
@@ -22,12 +24,19 @@ MONEY_UNITS: int = 10**MONEY_DIGITS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValuedPositions:
-    """The symbols (N,) held as PUBLIC that have a close: row in the view, signed market value in USD; those without."""
+    """The symbols (N,) held as PUBLIC that have a close: row in the view, signed market value in USD; those without.
+
+    Shared by all answers about a book, so the arrays cannot be written.
+    """
 
     symbols: tuple[str, ...]
     rows: IntArray
     market_value: FloatArray
     unpriced: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for column in (self.rows, self.market_value):
+            column.setflags(write=False)
 
     @property
     def has_no_price(self) -> bool:
@@ -36,7 +45,18 @@ class ValuedPositions:
 
 
 def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
-    """Value the lots in the units of the closes and sum them per symbol, exactly, before they become floats."""
+    """Value the lots in the units of the closes and sum them per symbol, exactly, before they become floats.
+
+    Every answer about a book begins with it, so it is done once for the same shares and view.
+    """
+    known = _OF_VIEWS.of(view)
+    found = known.get(shares)
+    if found is None:
+        found = known[shares] = _valued(shares, view)
+    return found
+
+
+def _valued(shares: Shares, view: MarketView) -> ValuedPositions:
     rows, is_priced = _rows_with_close(shares.symbols, view)
     priced = rows[is_priced]
     numerators, denominators = view.share_units.factors(priced, shares.units_dates[is_priced])
@@ -57,6 +77,10 @@ def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
         market_value=np.array(list(held.values()), dtype=np.float64),
         unpriced=tuple(dict.fromkeys(compress(shares.symbols, ~is_priced))),
     )
+
+
+# Forgotten with the view, or with the holdings.
+_OF_VIEWS: "PerView[WeakKeyDictionary[Shares, ValuedPositions]]" = PerView(lambda _: WeakKeyDictionary())
 
 
 def entry_values(shares: Shares, view: MarketView) -> dict[str, float]:

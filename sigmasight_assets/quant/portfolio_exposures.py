@@ -3,8 +3,8 @@
 Source: formulas.md section 6. Dollars are binary floats here: exposures are ratios and estimates, not money owed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -66,6 +66,38 @@ def symbol_positions(portfolio: IntArray, symbol: IntArray, value: IntArray) -> 
     return SymbolPositions(portfolio[rows], symbol[rows], totals / 10.0**MONEY_DIGITS)
 
 
+@dataclass(frozen=True, eq=False)
+class BetaTable:
+    """Betas of S symbols to K factors as exposures need them, so that they are prepared once for many portfolios.
+
+    ``betas`` (S, K) are 0 where one is missing. ``flags`` (S, K + 2) are 1 or 0: whether there is each beta, whether
+    there are all, and 1.
+    """
+
+    betas: FloatArray
+    flags: FloatArray
+
+    @classmethod
+    def of(cls, betas: FloatArray) -> Self:
+        """From betas (S, K) that are NaN where one is missing."""
+        known = np.isfinite(betas)
+        flags = np.ones((len(betas), betas.shape[1] + 2))
+        flags[:, :-2], flags[:, -2] = known, known.all(axis=1)
+        return cls(np.where(known, betas, 0.0), flags)
+
+
+def book_exposures(rows: IntArray, market_value: FloatArray, table: BetaTable, *, equity: float) -> PortfolioExposures:
+    """Exposures of one portfolio, (1, K), which holds the symbols of these rows (N,) of the table.
+
+    ``market_value`` (N,) is signed and finite, in the dollars of the equity, which is NaN where there is no snapshot.
+    """
+    return _exposures(
+        market_value[np.newaxis] @ table.betas[rows],
+        np.abs(market_value)[np.newaxis] @ table.flags[rows],
+        equity=np.array([equity]),
+    )
+
+
 def portfolio_exposures(positions: SymbolPositions, betas: FloatArray, *, equity: FloatArray) -> PortfolioExposures:
     """Exposures of P portfolios to K factors.
 
@@ -75,18 +107,20 @@ def portfolio_exposures(positions: SymbolPositions, betas: FloatArray, *, equity
     ``equity``.
     """
     market_value, symbol = positions.market_value, positions.symbol
-    if equity.size == 1 or symbol.size < len(betas):
+    if symbol.size < len(betas):
         # A few positions in a large market: read their rows only.
         betas, symbol = betas[symbol], np.arange(symbol.size)
-    rows_of = _by_portfolio(positions.portfolio, symbol, portfolios=equity.size, symbols=len(betas))
-    known = np.isfinite(betas)
-    # One product for all sums of |market value|: with each beta, with all of them, and of everything.
-    flags = np.ones((len(betas), betas.shape[1] + 2))
-    flags[:, :-2], flags[:, -2] = known, known.all(axis=1)
-    sums = rows_of(np.abs(market_value)) @ flags
-    with_beta, complete, invested = sums[:, :-2], sums[:, -2], sums[:, -1]
+    segments, table = Segments.of(positions.portfolio, equity.size), BetaTable.of(betas)
 
-    dollars = rows_of(market_value) @ np.where(known, betas, 0.0)
+    def rows_of(weights: FloatArray) -> csr_array:
+        return csr_array((weights, symbol, segments.bounds), shape=(equity.size, len(betas)))
+
+    return _exposures(rows_of(market_value) @ table.betas, rows_of(np.abs(market_value)) @ table.flags, equity=equity)
+
+
+def _exposures(dollars: FloatArray, sums: FloatArray, *, equity: FloatArray) -> PortfolioExposures:
+    """From the sums of market value x beta (P, K) and of |market value| x flags (P, K + 2)."""
+    with_beta, complete, invested = sums[:, :-2], sums[:, -2], sums[:, -1]
     dollars[(with_beta == 0) & (invested[:, None] > 0)] = np.nan
     return PortfolioExposures(
         exposures=_ratio(dollars, equity[:, None]),
@@ -95,20 +129,6 @@ def portfolio_exposures(positions: SymbolPositions, betas: FloatArray, *, equity
         factor_coverage=_ratio(with_beta, invested[:, None]),
         coverage=_ratio(complete, invested),
     )
-
-
-def _by_portfolio(
-    portfolio: IntArray, symbol: IntArray, *, portfolios: int, symbols: int
-) -> Callable[[FloatArray], csr_array | FloatArray]:
-    """Makes of the positions' weights (N,) a matrix (P, S) with each in the row of its portfolio; sparse unless P is 1.
-
-    Raises ``ValueError`` when the positions are not ascending by portfolio or not within P.
-    """
-    if portfolios == 1 and not portfolio.any():
-        # One portfolio is asked for by a waiting owner: grouping its rows would take longer than all the rest.
-        return lambda weights: weights[np.newaxis]
-    segments = Segments.of(portfolio, portfolios)
-    return lambda weights: csr_array((weights, symbol, segments.bounds), shape=(portfolios, symbols))
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

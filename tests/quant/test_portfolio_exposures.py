@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from sigmasight_assets.quant.arrays import FloatArray, IntArray
 from sigmasight_assets.quant.portfolio_exposures import (
+    BetaTable,
     PortfolioExposures,
     SymbolPositions,
+    book_exposures,
     portfolio_exposures,
     symbol_positions,
 )
@@ -147,3 +149,24 @@ def test_lots_of_one_symbol_are_summed_exactly_before_they_become_dollars(rows: 
     assert keys == sorted(expected)
     dollars = [float(Decimal(expected[key]) / 10**8) for key in keys]
     assert found.market_value.tolist() == pytest.approx(dollars, rel=1e-15, abs=0.0)
+
+
+def test_one_book_is_as_among_many() -> None:
+    random = np.random.default_rng(4)
+    betas = np.where(random.random((40, 3)) < 0.1, NAN, random.normal(size=(40, 3)))
+    table = BetaTable.of(betas)
+    for equity in (1_000.0, -5.0, NAN):
+        rows = np.sort(random.choice(40, 15, replace=False))
+        value = random.normal(size=15) * 100
+        many = portfolio_exposures(
+            SymbolPositions(np.zeros(15, dtype=np.int64), rows, value), betas, equity=np.array([equity])
+        )
+        one = book_exposures(rows, value, table, equity=equity)
+        for name in ("exposures", "dollars", "per_invested", "factor_coverage", "coverage"):
+            np.testing.assert_allclose(getattr(one, name), getattr(many, name), rtol=1e-12, err_msg=name)
+
+
+def test_a_book_of_nothing_is_exposed_to_nothing() -> None:
+    found = book_exposures(np.array([], dtype=np.int64), np.array([]), BetaTable.of(np.ones((2, 1))), equity=50.0)
+    assert (found.exposures.tolist(), found.dollars.tolist()) == ([[0.0]], [[0.0]])
+    assert np.isnan([found.coverage[0], found.per_invested[0, 0]]).all()
