@@ -6,12 +6,21 @@ from uuid import UUID
 
 import numpy as np
 
-from sigmasight_api.books import Book, RatiosReason
+from sigmasight_api.books import PRIVATE, Book, Holdings, RatiosReason
 from sigmasight_api.formats import optional_cents
-from sigmasight_api.schemas import Carried, Money
-from sigmasight_api.valuation import ValuedPositions
-from sigmasight_api.view import PRODUCT_OF_FACTOR, MarketView
+from sigmasight_api.schemas import Carried, Excluded, Incomplete, Money
+from sigmasight_api.valuation import (
+    BookValues,
+    ValuedPositions,
+    book_values,
+    held_options,
+    private_share,
+    valued_positions,
+)
+from sigmasight_api.view import NO_PRICE, PRODUCT_OF_FACTOR, MarketView
 from sigmasight_assets.quant.arrays import BoolArray
+
+NO_VALUATION = "no_valuation"
 
 
 class Stated(TypedDict):
@@ -23,6 +32,36 @@ class Stated(TypedDict):
     equity: Money | None
     equity_session: date | None
     ratios_reason: RatiosReason | None
+
+
+class Surroundings(Stated):
+    """Fields of ``AnalyticsAnswer`` but its data."""
+
+    coverage: float | None
+    private_share: float | None
+    excluded: list[Excluded]
+    incomplete: list[Incomplete]
+    carried: list[Carried]
+
+
+def whole_book(book: Book, holdings: Holdings, view: MarketView) -> tuple[BookValues, Surroundings]:
+    """What everything held is worth, and what an answer about the positions of all classes states beside its numbers.
+
+    Its coverage is the share of the number of positions that have a value.
+    """
+    valued = valued_positions(holdings.shares, view)
+    options = held_options(holdings, view, snapshot_session=book.equity_session)
+    found = book_values(valued, options, holdings.private, view)
+    held = len(found.values) + len(found.without)
+    without = ((symbol, NO_VALUATION if kind == PRIVATE else NO_PRICE) for kind, symbol in found.without)
+    return found, Surroundings(
+        **stated(book, view),
+        coverage=len(found.values) / held if held else None,
+        private_share=private_share(valued, options, holdings.private, view),
+        excluded=[Excluded(symbol=symbol, reason=reason) for symbol, reason in sorted(without)],
+        incomplete=[],
+        carried=carried_closes(valued, view),
+    )
 
 
 def stated(book: Book, view: MarketView) -> Stated:

@@ -10,27 +10,17 @@ from typing import Self
 
 import numpy as np
 
-from sigmasight_api.answers import Stated, carried_closes, stated
+from sigmasight_api.answers import Surroundings, carried_closes, stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
 from sigmasight_api.formats import cents
 from sigmasight_api.risk_schemas import MissingReason, ReturnSeries, WeightsBasis
-from sigmasight_api.schemas import Carried, Excluded, Incomplete
+from sigmasight_api.schemas import Excluded
 from sigmasight_api.valuation import ValuedPositions, entry_values, held_options, private_share, valued_positions
 from sigmasight_api.view import NO_PRICE, MarketView
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray
 from sigmasight_assets.quant.book_returns import book_returns, has_enough_returns
 
 SHORT_HISTORY = "short_history"
-
-
-class Surroundings(Stated):
-    """Fields of ``AnalyticsAnswer`` but its data."""
-
-    coverage: float | None
-    private_share: float | None
-    excluded: list[Excluded]
-    incomplete: list[Incomplete]
-    carried: list[Carried]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,42 +5,26 @@ Source: formulas.md section 8.
 
 import numpy as np
 
-from sigmasight_api.answers import carried_closes, stated
-from sigmasight_api.books import PRIVATE, Book, Holdings
+from sigmasight_api.answers import whole_book
+from sigmasight_api.books import Book, Holdings
 from sigmasight_api.formats import cents
-from sigmasight_api.schemas import AnalyticsAnswer, Concentration, Excluded, HeldWeight
-from sigmasight_api.valuation import BookValues, book_values, held_options, private_share, valued_positions
-from sigmasight_api.view import NO_PRICE, MarketView
+from sigmasight_api.schemas import AnalyticsAnswer, Concentration, HeldWeight
+from sigmasight_api.valuation import BookValues
+from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.concentration import concentration as measured
 from sigmasight_assets.quant.concentration import weights
 
 LARGEST = 10
-NO_VALUATION = "no_valuation"
 
 
 def concentration(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Concentration]:
     """The answer for a portfolio; the newest snapshot of ``book`` is not newer than the view."""
-    valued = valued_positions(holdings.shares, view)
-    options = held_options(holdings, view, snapshot_session=book.equity_session)
-    found = book_values(valued, options, holdings.private, view)
-    held = len(found.values) + len(found.without)
-    reasons = {kind: NO_VALUATION if kind == PRIVATE else NO_PRICE for kind, _ in found.without}
-    return AnalyticsAnswer[Concentration](
-        **stated(book, view),
-        coverage=len(found.values) / held if held else None,
-        private_share=private_share(valued, options, holdings.private, view),
-        excluded=[Excluded(symbol=symbol, reason=reasons[kind]) for kind, symbol in sorted(found.without, key=_symbol)],
-        incomplete=[],
-        carried=carried_closes(valued, view),
-        data=_numbers(found),
-    )
+    found, around = whole_book(book, holdings, view)
+    return AnalyticsAnswer[Concentration](**around, data=concentration_of(found))
 
 
-def _symbol(key: tuple[str, str]) -> str:
-    return key[1]
-
-
-def _numbers(found: BookValues) -> Concentration:
+def concentration_of(found: BookValues) -> Concentration:
+    """The numbers alone, of everything that has a value."""
     if not found.values:
         return Concentration(
             herfindahl=None, effective_positions=None, top_3=None, top_10=None, positions=0, largest=[]

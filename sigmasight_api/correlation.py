@@ -30,21 +30,13 @@ def correlations(
 ) -> AnalyticsAnswer[Correlations]:
     """The answer for a portfolio over the newest ``sessions``; its newest snapshot is not newer than the view."""
     valued = valued_positions(holdings.shares, view)
-    places = _largest(valued)
+    places: IntArray = np.array(valued.largest_first()[:MAX_SYMBOLS], dtype=np.int64)
     is_shown = np.zeros(len(valued.symbols), dtype=np.bool_)
     is_shown[places] = True
     return AnalyticsAnswer[Correlations](
         **surroundings(book, holdings, view, valued, is_used=is_shown),
         data=_numbers(valued, places, view, sessions=sessions),
     )
-
-
-def _largest(valued: ValuedPositions) -> IntArray:
-    """Places of the largest positions; of equal ones the first by name, so that a book has one answer."""
-    order = sorted(
-        range(len(valued.symbols)), key=lambda place: (-abs(valued.market_value[place]), valued.symbols[place])
-    )
-    return np.array(order[:MAX_SYMBOLS], dtype=np.int64)
 
 
 def _numbers(valued: ValuedPositions, places: IntArray, view: MarketView, *, sessions: int) -> Correlations:

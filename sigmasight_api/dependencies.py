@@ -6,7 +6,7 @@ A router chooses its kind once, as ``route_class``; nothing else in the API deci
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
@@ -43,6 +43,7 @@ DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 BEARER = Depends(HTTPBearer(auto_error=False, description="API token, made by `sigmasight token create`"))
 
 
+Part = TypeVar("Part")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -196,45 +197,13 @@ def _sent(answer: Rendered, kind: str) -> Response:
     return response
 
 
-# These only pick an attribute: as plain functions each would cost a thread hop per request.
-async def _reads(request: Request) -> Reads:
-    return components(request).reads
+def _part(pick: Callable[[Components], Part]) -> Callable[[Request], Coroutine[Any, Any, Part]]:
+    """Gives routes a part of the application; as a plain function it would cost a thread hop per request."""
 
+    async def picked(request: Request) -> Part:
+        return pick(components(request))
 
-async def _stress_tests(request: Request) -> StressTests:
-    return components(request).stress_tests
-
-
-async def _operators(request: Request) -> Operators:
-    return components(request).operators
-
-
-async def _onboarding(request: Request) -> OnboardingQueue:
-    return components(request).onboarding
-
-
-async def _bars(request: Request) -> BarDecisions:
-    return components(request).bars
-
-
-async def _decisions(request: Request) -> Decisions:
-    return components(request).decisions
-
-
-async def _reports(request: Request) -> Reports:
-    return components(request).reports
-
-
-async def _writes(request: Request) -> Writes:
-    return components(request).writes
-
-
-async def _position_writes(request: Request) -> PositionWrites:
-    return components(request).position_writes
-
-
-async def _exports(request: Request) -> Exports:
-    return components(request).exports
+    return picked
 
 
 async def _caller(request: Request) -> TokenHolder:
@@ -253,16 +222,16 @@ async def _page(
 
 FirstDate = Annotated[IsoDate | None, Query(alias="from", description="First date")]
 LastDate = Annotated[IsoDate | None, Query(alias="to", description="Last date, included")]
-ReadsService = Annotated[Reads, Depends(_reads)]
-StressService = Annotated[StressTests, Depends(_stress_tests)]
-OperatorsService = Annotated[Operators, Depends(_operators)]
-ReportsService = Annotated[Reports, Depends(_reports)]
-OnboardingService = Annotated[OnboardingQueue, Depends(_onboarding)]
-BarsService = Annotated[BarDecisions, Depends(_bars)]
-DecisionsService = Annotated[Decisions, Depends(_decisions)]
-WritesService = Annotated[Writes, Depends(_writes)]
-PositionWritesService = Annotated[PositionWrites, Depends(_position_writes)]
-ExportsService = Annotated[Exports, Depends(_exports)]
+ReadsService = Annotated[Reads, Depends(_part(lambda parts: parts.reads))]
+StressService = Annotated[StressTests, Depends(_part(lambda parts: parts.stress_tests))]
+OperatorsService = Annotated[Operators, Depends(_part(lambda parts: parts.operators))]
+ReportsService = Annotated[Reports, Depends(_part(lambda parts: parts.reports))]
+OnboardingService = Annotated[OnboardingQueue, Depends(_part(lambda parts: parts.onboarding))]
+BarsService = Annotated[BarDecisions, Depends(_part(lambda parts: parts.bars))]
+DecisionsService = Annotated[Decisions, Depends(_part(lambda parts: parts.decisions))]
+WritesService = Annotated[Writes, Depends(_part(lambda parts: parts.writes))]
+PositionWritesService = Annotated[PositionWrites, Depends(_part(lambda parts: parts.position_writes))]
+ExportsService = Annotated[Exports, Depends(_part(lambda parts: parts.exports))]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 AskedAnalytics = Annotated[OwnPortfolio, Depends(_own_portfolio)]
 AskedAggregate = Annotated[OwnPortfolios, Depends(_own_portfolios)]

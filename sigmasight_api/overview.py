@@ -2,26 +2,26 @@
 
 import numpy as np
 
+from sigmasight_api.answers import whole_book
 from sigmasight_api.books import OPTIONS, PRIVATE, PUBLIC, Book, Holdings
-from sigmasight_api.concentration import concentration
+from sigmasight_api.concentration import concentration_of
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.formats import cents
 from sigmasight_api.overview_schemas import NewestSnapshot, Overview, ValuesNow
-from sigmasight_api.schemas import AnalyticsAnswer, Answer
-from sigmasight_api.valuation import BookValues, book_values, held_options, valued_positions
+from sigmasight_api.schemas import AnalyticsAnswer
+from sigmasight_api.valuation import BookValues
 from sigmasight_api.view import MarketView
 from sigmasight_api.volatility import volatility
 
 
 def overview(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Overview]:
     """The answer for a portfolio; what it states beside the numbers is of the positions of all classes."""
-    options = held_options(holdings, view, snapshot_session=book.equity_session)
-    held = book_values(valued_positions(holdings.shares, view), options, holdings.private, view)
-    parts = concentration(book, holdings, view)
+    held, around = whole_book(book, holdings, view)
+    parts = concentration_of(held)
     exposures, moves = factor_exposures(book, holdings, view), volatility(book, holdings, view)
     values = np.array(list(held.values.values()), dtype=np.float64)
     return AnalyticsAnswer[Overview](
-        **{name: getattr(parts, name) for name in (*Answer.model_fields, "portfolio_id")},
+        **around,
         data=Overview(
             snapshot=_snapshot(book),
             values=_values(book, held),
@@ -32,8 +32,8 @@ def overview(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswe
             market_beta=exposures.data.factors[0].exposure,
             realized_volatility_21=moves.data.realized_21,
             expected_volatility_21=moves.data.expected_21,
-            effective_positions=parts.data.effective_positions,
-            largest=parts.data.largest,
+            effective_positions=parts.effective_positions,
+            largest=parts.largest,
         ),
     )
 

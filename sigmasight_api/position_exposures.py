@@ -44,16 +44,17 @@ def position_exposures(
     """What each position adds; what is said of the portfolio is what its factor exposures say."""
     valued = valued_positions(holdings.shares, view)
     equity = float(book.equity) if book.equity is not None and book.equity > 0 else None
-    held = [
-        _Held(symbol, row, value, None if equity is None else value / equity)
-        for symbol, row, value in zip(valued.symbols, valued.rows.tolist(), valued.market_value.tolist(), strict=True)
+    rows, values = valued.rows.tolist(), valued.market_value.tolist()
+    shown = [
+        _Held(valued.symbols[place], rows[place], values[place], None if equity is None else values[place] / equity)
+        for place in valued.largest_first()[page.offset : page.offset + page.limit]
     ]
-    # Of equal ones the first by name, so that the same book gives the same order.
-    held.sort(key=lambda position: (-abs(position.value), position.symbol))
-    positions = [_position(position, view) for position in held[page.offset : page.offset + page.limit]]
+    positions = [_position(held, view) for held in shown]
     whole = factor_exposures(book, holdings, view)
     stated = {name: getattr(whole, name) for name in AnalyticsAnswer.model_fields if name != "data"}
-    return AnalyticsAnswer[PositionsExposures](**stated, data=PositionsExposures(positions=positions, total=len(held)))
+    return AnalyticsAnswer[PositionsExposures](
+        **stated, data=PositionsExposures(positions=positions, total=len(valued.symbols))
+    )
 
 
 def _position(held: _Held, view: MarketView) -> PositionExposures:

@@ -6,14 +6,13 @@ not the value of a contract but its delta, which nobody publishes here.
 
 import numpy as np
 
-from sigmasight_api.answers import carried_closes, stated
+from sigmasight_api.answers import whole_book
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
-from sigmasight_api.concentration import NO_VALUATION
 from sigmasight_api.formats import cents
-from sigmasight_api.schemas import AnalyticsAnswer, Excluded
+from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.sector_schemas import SectorExposure, SectorShare
-from sigmasight_api.valuation import BookValues, book_values, held_options, private_share, valued_positions
-from sigmasight_api.view import NO_PRICE, MarketView
+from sigmasight_api.valuation import BookValues
+from sigmasight_api.view import MarketView
 from sigmasight_assets.quant.sectors import GroupTotals, group_totals
 
 FUND_GROUP, UNCLASSIFIED, OPTIONS_GROUP, PRIVATE_GROUP = "ETF", "Unclassified", "Options", "Private"
@@ -31,20 +30,9 @@ def sector_of(investment_class: str, symbol: str, view: MarketView) -> str | Non
 
 def sector_exposure(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[SectorExposure]:
     """The answer for a portfolio; the newest snapshot of ``book`` is not newer than the view."""
-    valued = valued_positions(holdings.shares, view)
-    options = held_options(holdings, view, snapshot_session=book.equity_session)
-    found = book_values(valued, options, holdings.private, view)
-    held = len(found.values) + len(found.without)
-    reasons = ((symbol, NO_VALUATION if kind == PRIVATE else NO_PRICE) for kind, symbol in found.without)
-    return AnalyticsAnswer[SectorExposure](
-        **stated(book, view),
-        coverage=len(found.values) / held if held else None,
-        private_share=private_share(valued, options, holdings.private, view),
-        excluded=[Excluded(symbol=symbol, reason=reason) for symbol, reason in sorted(reasons)],
-        incomplete=[],
-        carried=carried_closes(valued, view),
-        data=_numbers(found, view, equity=None if book.equity is None else float(book.equity)),
-    )
+    found, around = whole_book(book, holdings, view)
+    equity = None if book.equity is None else float(book.equity)
+    return AnalyticsAnswer[SectorExposure](**around, data=_numbers(found, view, equity=equity))
 
 
 def _numbers(found: BookValues, view: MarketView, *, equity: float | None) -> SectorExposure:

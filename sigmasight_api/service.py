@@ -5,19 +5,17 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot, public_id_in
+from sigmasight_api.books import Book, Holdings, HoldingsCache, Lot
 from sigmasight_api.cache import ViewCache
-from sigmasight_api.concentration import concentration
 from sigmasight_api.errors import InvalidRequestError
-from sigmasight_api.exposure_schemas import FactorExposures, RecordedExposures
-from sigmasight_api.exposures import factor_exposures
+from sigmasight_api.exposure_schemas import RecordedExposures
 from sigmasight_api.factor_schemas import Factors
 from sigmasight_api.factors import factors
 from sigmasight_api.formats import cents, optional_cents
+from sigmasight_api.owned import public_id
 from sigmasight_api.performance import BENCHMARK, performance
 from sigmasight_api.position_exposures import recorded_exposures
 from sigmasight_api.positions import lots_held, position_answers, symbols_without_close
@@ -25,7 +23,6 @@ from sigmasight_api.repository import NO_PORTFOLIO, Page, Repository
 from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import (
     AnalyticsAnswer,
-    Concentration,
     Listing,
     Portfolio,
     Position,
@@ -68,14 +65,16 @@ class Reads:
 
     def portfolio(self, user_id: int, portfolio_id: str) -> Portfolio:
         """One of the user's portfolios; ``NotFoundError`` when the user has none of this id, here and below."""
-        return portfolio_answer(self._repository.read_book(user_id, _public_id(portfolio_id)))
+        return portfolio_answer(self._repository.read_book(user_id, public_id(portfolio_id, NO_PORTFOLIO)))
 
     def snapshots(
         self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
     ) -> Listing[Snapshot]:
         """Snapshots of one of the user's portfolios between two dates, both included, oldest first."""
         require_order(first, last)
-        rows = self._repository.read_snapshots(user_id, _public_id(portfolio_id), first=first, last=last, page=page)
+        rows = self._repository.read_snapshots(
+            user_id, public_id(portfolio_id, NO_PORTFOLIO), first=first, last=last, page=page
+        )
         return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
 
     def exposure_history(
@@ -90,7 +89,7 @@ class Reads:
         self, user_id: int, portfolio_id: str, *, with_closed: bool, page: Page
     ) -> tuple[Listing[Position], int]:
         """Lots of one of the user's portfolios by symbol, those held or all, and the generation they are valued at."""
-        book = self._repository.read_book(user_id, _public_id(portfolio_id))
+        book = self._repository.read_book(user_id, public_id(portfolio_id, NO_PORTFOLIO))
         lots = self._repository.read_lots(book.portfolio_id, with_closed=with_closed)
         view = self._cache.view_for({lot.symbol for lot in lots}, at_least=book.equity_generation or 0)
         # Which options have ended depends on the view, so the page cannot be cut by the database.
@@ -100,20 +99,12 @@ class Reads:
         items = position_answers(shown, view, snapshot_session=book.equity_session, reasons=reasons)
         return Listing[Position](items=items, total=len(listed)), view.generation
 
-    def factor_exposures(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[FactorExposures]:
-        """Factor exposures of one of the user's portfolios, all numbers of one generation."""
-        return self.consistent(user_id, portfolio_id, factor_exposures)
-
-    def concentration(self, user_id: int, portfolio_id: str) -> AnalyticsAnswer[Concentration]:
-        """How much of one of the user's portfolios lies in how few positions, at one generation."""
-        return self.consistent(user_id, portfolio_id, concentration)
-
     def consistent(
         self, user_id: int, portfolio_id: str, compute: Callable[[Book, Holdings, MarketView], Answer]
     ) -> Answer:
         """What is computed of one of the user's portfolios, all numbers of one generation."""
-        public_id, view = _public_id(portfolio_id), self._cache.current
-        book = self._repository.read_book(user_id, public_id)
+        view = self._cache.current
+        book = self._repository.read_book(user_id, public_id(portfolio_id, NO_PORTFOLIO))
         return self.consistent_from(user_id, book, view, compute)
 
     def consistent_from(
@@ -211,13 +202,6 @@ def require_order(first: date | None, last: date | None) -> None:
     """Raise ``InvalidRequestError`` when a range ends before it begins."""
     if first is not None and last is not None and first > last:
         raise InvalidRequestError(f"from ({first}) is after to ({last}).")
-
-
-def _public_id(text: str) -> UUID:
-    found = public_id_in(text)
-    if found is None:
-        raise NotFoundError(NO_PORTFOLIO)
-    return found
 
 
 def portfolio_answer(book: Book) -> Portfolio:

@@ -43,6 +43,11 @@ class ValuedPositions:
         """Whether there are positions, and none with a close: sums of 0 would be false answers then."""
         return bool(self.unpriced) and not self.symbols
 
+    def largest_first(self) -> list[int]:
+        """Places by |market value|; of equal ones the first by name, so that the same book gives the same order."""
+        sizes = np.abs(self.market_value).tolist()
+        return sorted(range(len(self.symbols)), key=lambda place: (-sizes[place], self.symbols[place]))
+
 
 def valued_positions(shares: Shares, view: MarketView) -> ValuedPositions:
     """Value the lots in the units of the closes and sum them per symbol, exactly, before they become floats.

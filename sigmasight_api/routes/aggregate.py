@@ -18,8 +18,7 @@ from sigmasight_api.exposure_schemas import FactorExposures, PositionsExposures
 from sigmasight_api.overview_schemas import Overview
 from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatility
 from sigmasight_api.routes.analytics import CONCENTRATION, FACTOR_EXPOSURES, OVERVIEW, positions_page
-from sigmasight_api.routes.generation import DESCRIBED
-from sigmasight_api.routes.problems import problem_responses
+from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.routes.risk import RISK, VOLATILITY, SessionsQuery, correlation_matrix, performance_between
 from sigmasight_api.routes.sectors import SECTOR_EXPOSURE
 from sigmasight_api.routes.stress import all_scenarios, custom_scenario
@@ -28,40 +27,39 @@ from sigmasight_api.sector_schemas import SectorExposure
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
 router = APIRouter(prefix="/analytics/aggregate", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
-RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 
-@router.get("/overview", response_model=AggregateAnswer[Overview], responses=RESPONSES)
+@router.get("/overview", response_model=AggregateAnswer[Overview], responses=OF_PORTFOLIOS)
 async def get_aggregate_overview(asked: AskedAggregate) -> Response:
     """The portfolios at a glance."""
     return await asked.respond(OVERVIEW)
 
 
-@router.get("/factor-exposures", response_model=AggregateAnswer[FactorExposures], responses=RESPONSES)
+@router.get("/factor-exposures", response_model=AggregateAnswer[FactorExposures], responses=OF_PORTFOLIOS)
 async def get_aggregate_factor_exposures(asked: AskedAggregate) -> Response:
     """Exposures of all lots together to the twelve factors."""
     return await asked.respond(FACTOR_EXPOSURES)
 
 
-@router.get("/positions/factor-exposures", response_model=AggregateAnswer[PositionsExposures], responses=RESPONSES)
+@router.get("/positions/factor-exposures", response_model=AggregateAnswer[PositionsExposures], responses=OF_PORTFOLIOS)
 async def get_aggregate_position_exposures(asked: AskedAggregate, page: PageQuery) -> Response:
     """What each symbol adds to the exposures, its lots in all portfolios together."""
     return await asked.respond(positions_page(page))
 
 
-@router.get("/stress-test", response_model=AggregateAnswer[StressTest], responses=RESPONSES)
+@router.get("/stress-test", response_model=AggregateAnswer[StressTest], responses=OF_PORTFOLIOS)
 async def get_aggregate_stress_test(asked: AskedAggregate, tests: StressService) -> Response:
     """What every scenario would do to all lots together."""
     return await asked.respond(all_scenarios(tests))
 
 
-@router.post("/stress-test", response_model=AggregateAnswer[StressTest], responses=RESPONSES)
+@router.post("/stress-test", response_model=AggregateAnswer[StressTest], responses=OF_PORTFOLIOS)
 async def post_aggregate_stress_test(asked: AskedAggregate, tests: StressService, scenario: CustomScenario) -> Response:
     """What a scenario of the caller's own would do to all lots together; nothing is stored."""
     return await asked.respond(custom_scenario(tests, scenario))
 
 
-@router.get("/correlation-matrix", response_model=AggregateAnswer[Correlations], responses=RESPONSES)
+@router.get("/correlation-matrix", response_model=AggregateAnswer[Correlations], responses=OF_PORTFOLIOS)
 async def get_aggregate_correlation_matrix(
     asked: AskedAggregate, *, sessions: SessionsQuery = DEFAULT_SESSIONS
 ) -> Response:
@@ -69,31 +67,31 @@ async def get_aggregate_correlation_matrix(
     return await asked.respond(correlation_matrix(sessions))
 
 
-@router.get("/volatility", response_model=AggregateAnswer[Volatility], responses=RESPONSES)
+@router.get("/volatility", response_model=AggregateAnswer[Volatility], responses=OF_PORTFOLIOS)
 async def get_aggregate_volatility(asked: AskedAggregate) -> Response:
     """Volatility of all lots together."""
     return await asked.respond(VOLATILITY)
 
 
-@router.get("/sector-exposure", response_model=AggregateAnswer[SectorExposure], responses=RESPONSES)
+@router.get("/sector-exposure", response_model=AggregateAnswer[SectorExposure], responses=OF_PORTFOLIOS)
 async def get_aggregate_sector_exposure(asked: AskedAggregate) -> Response:
     """How all lots together are spread over sectors."""
     return await asked.respond(SECTOR_EXPOSURE)
 
 
-@router.get("/concentration", response_model=AggregateAnswer[Concentration], responses=RESPONSES)
+@router.get("/concentration", response_model=AggregateAnswer[Concentration], responses=OF_PORTFOLIOS)
 async def get_aggregate_concentration(asked: AskedAggregate) -> Response:
     """How much of all portfolios together lies in how few positions."""
     return await asked.respond(CONCENTRATION)
 
 
-@router.get("/risk", response_model=AggregateAnswer[Risk], responses=RESPONSES)
+@router.get("/risk", response_model=AggregateAnswer[Risk], responses=OF_PORTFOLIOS)
 async def get_aggregate_risk(asked: AskedAggregate) -> Response:
     """Historical value at risk and expected shortfall of all lots together."""
     return await asked.respond(RISK)
 
 
-@router.get("/performance", response_model=AggregateAnswer[Performance], responses=RESPONSES)
+@router.get("/performance", response_model=AggregateAnswer[Performance], responses=OF_PORTFOLIOS)
 async def get_aggregate_performance(
     asked: AskedAggregate, reads: ReadsService, *, first: FirstDate = None, last: LastDate = None
 ) -> Response:

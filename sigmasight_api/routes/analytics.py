@@ -21,12 +21,11 @@ from sigmasight_api.overview import overview
 from sigmasight_api.overview_schemas import Overview
 from sigmasight_api.position_exposures import position_exposures
 from sigmasight_api.repository import Page
-from sigmasight_api.routes.generation import DESCRIBED
+from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import AnalyticsAnswer, Concentration, Listing
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
-RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 FACTOR_EXPOSURES = Analytic("factor-exposures", factor_exposures)
 CONCENTRATION = Analytic("concentration", concentration)
@@ -38,14 +37,16 @@ def positions_page(page: Page) -> Analytic:
     return Analytic(f"positions/factor-exposures:{page.limit}:{page.offset}", partial(position_exposures, page=page))
 
 
-@router.get("/portfolio/{portfolio_id}/overview", response_model=AnalyticsAnswer[Overview], responses=RESPONSES)
+@router.get("/portfolio/{portfolio_id}/overview", response_model=AnalyticsAnswer[Overview], responses=OF_PORTFOLIOS)
 async def get_overview(asked: AskedAnalytics) -> Response:
     """The portfolio at a glance: its newest snapshot, what it holds now, and the main number of each other answer."""
     return await asked.respond(OVERVIEW)
 
 
 @router.get(
-    "/portfolio/{portfolio_id}/factor-exposures", response_model=AnalyticsAnswer[FactorExposures], responses=RESPONSES
+    "/portfolio/{portfolio_id}/factor-exposures",
+    response_model=AnalyticsAnswer[FactorExposures],
+    responses=OF_PORTFOLIOS,
 )
 async def get_factor_exposures(asked: AskedAnalytics) -> Response:
     """Exposures of the portfolio as it is now to the twelve factors, at published closes."""
@@ -53,7 +54,7 @@ async def get_factor_exposures(asked: AskedAnalytics) -> Response:
 
 
 @router.get(
-    "/portfolio/{portfolio_id}/concentration", response_model=AnalyticsAnswer[Concentration], responses=RESPONSES
+    "/portfolio/{portfolio_id}/concentration", response_model=AnalyticsAnswer[Concentration], responses=OF_PORTFOLIOS
 )
 async def get_concentration(asked: AskedAnalytics) -> Response:
     """How much of the portfolio as it is now lies in how few positions, at published closes and valuations."""
@@ -71,7 +72,7 @@ def list_factor_exposures(
 @router.get(
     "/portfolio/{portfolio_id}/positions/factor-exposures",
     response_model=AnalyticsAnswer[PositionsExposures],
-    responses=RESPONSES,
+    responses=OF_PORTFOLIOS,
 )
 async def get_position_exposures(asked: AskedAnalytics, page: PageQuery) -> Response:
     """What each position adds to the exposures, with standard errors, largest position first."""

@@ -14,7 +14,7 @@ from sigmasight_api.dependencies import (
     PortfolioId,
     ReadsService,
 )
-from sigmasight_api.routes.generation import DESCRIBED, GENERATION_HEADER
+from sigmasight_api.routes.generation import GENERATION_HEADER, OF_PORTFOLIOS
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import Listing, Portfolio, Position, Snapshot
 
@@ -33,7 +33,7 @@ def get_portfolio(portfolio_id: PortfolioId, caller: Caller, reads: ReadsService
     return reads.portfolio(caller.user_id, portfolio_id)
 
 
-@router.get("/{portfolio_id}/positions", responses={**DESCRIBED, **problem_responses(401, 404, 422, 503)})
+@router.get("/{portfolio_id}/positions", responses=OF_PORTFOLIOS)
 def list_positions(
     portfolio_id: PortfolioId,
     caller: Caller,

@@ -24,8 +24,7 @@ from sigmasight_api.dependencies import (
 )
 from sigmasight_api.risk import risk
 from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatility
-from sigmasight_api.routes.generation import DESCRIBED
-from sigmasight_api.routes.problems import problem_responses
+from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.volatility import volatility
@@ -33,7 +32,6 @@ from sigmasight_api.volatility import volatility
 router = APIRouter(
     prefix="/analytics/portfolio/{portfolio_id}", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER]
 )
-ANSWERS = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 VOLATILITY = Analytic("volatility", volatility, is_costly=True)
 RISK = Analytic("risk", risk, is_costly=True)
@@ -52,25 +50,25 @@ def performance_between(reads: Reads, first: date | None, last: date | None) -> 
     return Analytic(f"performance:{first}:{last}", reads.performance_between(first, last))
 
 
-@router.get("/volatility", response_model=AnalyticsAnswer[Volatility], responses=ANSWERS)
+@router.get("/volatility", response_model=AnalyticsAnswer[Volatility], responses=OF_PORTFOLIOS)
 async def get_volatility(asked: AskedAnalytics) -> Response:
     """Realised and expected volatility of the portfolio as it is now, its trend, and where it stands within a year."""
     return await asked.respond(VOLATILITY)
 
 
-@router.get("/correlation-matrix", response_model=AnalyticsAnswer[Correlations], responses=ANSWERS)
+@router.get("/correlation-matrix", response_model=AnalyticsAnswer[Correlations], responses=OF_PORTFOLIOS)
 async def get_correlation_matrix(asked: AskedAnalytics, *, sessions: SessionsQuery = DEFAULT_SESSIONS) -> Response:
     """Correlations of the 50 largest PUBLIC positions, and how far the portfolio is from a single bet."""
     return await asked.respond(correlation_matrix(sessions))
 
 
-@router.get("/risk", response_model=AnalyticsAnswer[Risk], responses=ANSWERS)
+@router.get("/risk", response_model=AnalyticsAnswer[Risk], responses=OF_PORTFOLIOS)
 async def get_risk(asked: AskedAnalytics) -> Response:
     """Historical value at risk and expected shortfall of one session for the portfolio as it is now."""
     return await asked.respond(RISK)
 
 
-@router.get("/performance", response_model=AnalyticsAnswer[Performance], responses=ANSWERS)
+@router.get("/performance", response_model=AnalyticsAnswer[Performance], responses=OF_PORTFOLIOS)
 async def get_performance(
     asked: AskedAnalytics, reads: ReadsService, *, first: FirstDate = None, last: LastDate = None
 ) -> Response:

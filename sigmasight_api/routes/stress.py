@@ -4,15 +4,13 @@ from fastapi import APIRouter, Response
 
 from sigmasight_api.analytics import Analytic
 from sigmasight_api.dependencies import BEARER, AnalyticsRoute, AskedAnalytics, StressService
-from sigmasight_api.routes.generation import DESCRIBED
-from sigmasight_api.routes.problems import problem_responses
+from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.stress import StressTests
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
 PATH = "/portfolio/{portfolio_id}/stress-test"
-RESPONSES = {**DESCRIBED, **problem_responses(401, 404, 422, 503)}
 
 
 def all_scenarios(tests: StressTests) -> Analytic:
@@ -25,13 +23,13 @@ def custom_scenario(tests: StressTests, scenario: CustomScenario) -> Analytic:
     return Analytic(f"stress-test {scenario.model_dump_json()}", tests.custom(scenario))
 
 
-@router.get(PATH, response_model=AnalyticsAnswer[StressTest], responses=RESPONSES)
+@router.get(PATH, response_model=AnalyticsAnswer[StressTest], responses=OF_PORTFOLIOS)
 async def get_stress_test(asked: AskedAnalytics, tests: StressService) -> Response:
     """What every scenario would do to the portfolio as it is now, at published closes."""
     return await asked.respond(all_scenarios(tests))
 
 
-@router.post(PATH, response_model=AnalyticsAnswer[StressTest], responses=RESPONSES)
+@router.post(PATH, response_model=AnalyticsAnswer[StressTest], responses=OF_PORTFOLIOS)
 async def post_stress_test(asked: AskedAnalytics, tests: StressService, scenario: CustomScenario) -> Response:
     """What a scenario of the caller's own would do to the portfolio as it is now; nothing is stored."""
     return await asked.respond(custom_scenario(tests, scenario))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sigmasight_api.books import Book, Holdings, HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
+from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.repository import Page, Repository
 from sigmasight_api.risk_schemas import Performance
@@ -62,7 +63,7 @@ def test_a_snapshot_newer_than_the_view_brings_the_view_up_first(
     cache.refresh()
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), notify=False)
     generation = publish_snapshot(database, record, SESSIONS[-1], Decimal(2000), notify=False)
-    answer = reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+    answer = reads_of(Repository(database), cache).consistent(record.user_id, str(record.public_id), factor_exposures)
     assert (answer.generation, answer.equity) == (generation, "2000.00")
     assert cache.current is not None
     assert cache.current.generation == generation
@@ -73,14 +74,14 @@ def test_a_newer_market_alone_is_left_to_the_refresher(
 ) -> None:
     view = cache.refresh()
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2), notify=False)
-    answer = reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+    answer = reads_of(Repository(database), cache).consistent(record.user_id, str(record.public_id), factor_exposures)
     assert answer.generation == view.generation
 
 
 def test_a_warm_request_is_one_statement(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
     reads = reads_of(Repository(database), cache)
     cache.refresh()
-    reads.factor_exposures(record.user_id, str(record.public_id))
+    reads.consistent(record.user_id, str(record.public_id), factor_exposures)
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
@@ -88,7 +89,7 @@ def test_a_warm_request_is_one_statement(database: Database, record: PortfolioRe
 
     sa.event.listen(database.engine, "before_cursor_execute", note)
     try:
-        reads.factor_exposures(record.user_id, str(record.public_id))
+        reads.consistent(record.user_id, str(record.public_id), factor_exposures)
     finally:
         sa.event.remove(database.engine, "before_cursor_execute", note)
     assert len(statements) == 1
@@ -96,10 +97,10 @@ def test_a_warm_request_is_one_statement(database: Database, record: PortfolioRe
 
 def test_the_fallback_answers_as_the_cache_does(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
     reads = reads_of(Repository(database), cache)
-    from_queries = reads.factor_exposures(record.user_id, str(record.public_id))
+    from_queries = reads.consistent(record.user_id, str(record.public_id), factor_exposures)
     assert cache.current is None
     cache.refresh()
-    assert reads.factor_exposures(record.user_id, str(record.public_id)) == from_queries
+    assert reads.consistent(record.user_id, str(record.public_id), factor_exposures) == from_queries
 
 
 class _EditingRepository(Repository):
@@ -120,10 +121,13 @@ def test_an_edit_during_the_fallback_is_not_answered_with_a_view_that_lacks_it(
     database: Database, record: PortfolioRecord, cache: ViewCache
 ) -> None:
     reads = reads_of(_EditingRepository(database), cache)
-    found = reads.factor_exposures(record.user_id, str(record.public_id))
+    found = reads.consistent(record.user_id, str(record.public_id), factor_exposures)
     assert found.excluded == []
     assert (
-        found.data == reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id)).data
+        found.data
+        == reads_of(Repository(database), cache)
+        .consistent(record.user_id, str(record.public_id), factor_exposures)
+        .data
     )
 
 
@@ -144,7 +148,7 @@ def test_a_portfolio_that_is_published_without_end_is_refused_not_mixed(
     repository = _RepublishingRepository(database)
     repository.record = record
     with pytest.raises(StorageError, match="published again each time"):
-        reads_of(repository, cache).factor_exposures(record.user_id, str(record.public_id))
+        reads_of(repository, cache).consistent(record.user_id, str(record.public_id), factor_exposures)
 
 
 class _AwayLoader(ViewLoader):
@@ -166,7 +170,7 @@ def test_a_view_that_cannot_follow_the_snapshot_is_not_used_with_it(
     cache.refresh()
     publish_snapshot(database, record, SESSIONS[-1], Decimal(2000), notify=False)
     with pytest.raises(StorageError):
-        reads_of(Repository(database), cache).factor_exposures(record.user_id, str(record.public_id))
+        reads_of(Repository(database), cache).consistent(record.user_id, str(record.public_id), factor_exposures)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,7 @@ def test_lots_that_were_closed_do_not_count(database: Database, cache: ViewCache
     both = add_portfolio(database, "ann", lots, name="with a closed lot")
     one = add_portfolio(database, "ann", lots[:1], name="without")
     reads = reads_of(Repository(database), cache)
-    answers = [reads.factor_exposures(both.user_id, str(record.public_id)) for record in (both, one)]
+    answers = [reads.consistent(both.user_id, str(record.public_id), factor_exposures) for record in (both, one)]
     assert answers[0].data == answers[1].data
 
 
@@ -212,7 +216,7 @@ def test_a_settled_option_is_gone_with_the_snapshot_that_settles_it(database: Da
     cache.refresh()
 
     def named() -> list[str]:
-        answer = reads.factor_exposures(record.user_id, str(record.public_id))
+        answer = reads.consistent(record.user_id, str(record.public_id), factor_exposures)
         listing, _ = reads.positions(record.user_id, str(record.public_id), with_closed=False, page=ALL)
         assert [item.symbol for item in listing.items] == [item.symbol for item in answer.excluded]
         return [item.symbol for item in listing.items]
