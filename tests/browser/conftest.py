@@ -1,0 +1,114 @@
+"""One demo and one browser for all tests; each test has pages of its own, which are watched."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.browser.chromium import find_chromium, launch
+from tests.browser.demo import Demo, running_demo
+from tests.browser.watch import Watch
+
+DESKTOP, PHONE = (1440, 900), (390, 844)
+# West of UTC a date that is read as an instant is shown as the day before.
+TIME_ZONE = "America/Los_Angeles"
+WAIT_MILLISECONDS = 20_000
+SCREENSHOTS = "SIGMASIGHT_SCREENSHOTS"
+
+
+class OpenPage(Protocol):
+    """A page in a browser context of its own; ``settings`` are those of the context."""
+
+    def __call__(self, size: tuple[int, int] = DESKTOP, /, **settings: Any) -> Page: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_in_good_order() -> Iterator[None]:
+    """What ends the run has to end the services too, also where a shell has made it deaf to Ctrl-C."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser of all tests."""
+    program = find_chromium()
+    expect.set_options(timeout=WAIT_MILLISECONDS)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, program)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def demo(open_directory: Path, browser: Browser) -> Iterator[Demo]:
+    """The running demo; not started where there is no browser."""
+    assert browser.is_connected()
+    with running_demo(open_directory) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """The directory for pictures of the pages."""
+    chosen = os.environ.get(SCREENSHOTS)
+    directory = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="sigmasight-screenshots-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    pytest.MonkeyPatch().setenv(SCREENSHOTS, str(directory))
+    return directory
+
+
+@pytest.fixture
+def api(demo: Demo) -> Iterator[httpx.Client]:
+    """The API with the token of the demo's owner."""
+    with demo.client() as client:
+        yield client
+
+
+@pytest.fixture
+def watches() -> list[Watch]:
+    """Those of all browser contexts of this test."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Browser, demo: Demo, watches: list[Watch]) -> Iterator[OpenPage]:
+    """A function that opens pages; the test fails when one of them did what it should not."""
+    contexts: list[BrowserContext] = []
+
+    def opened(size: tuple[int, int] = DESKTOP, /, **settings: Any) -> Page:
+        width, height = size
+        given = {"locale": "en-US", "timezone_id": TIME_ZONE, "base_url": demo.api_url, **settings}
+        context = browser.new_context(viewport={"width": width, "height": height}, **given)
+        contexts.append(context)
+        context.set_default_timeout(WAIT_MILLISECONDS)
+        watches.append(Watch(context, demo.api_url))
+        return context.new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+    problems = [problem for watch in watches for problem in watch.problems()]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """A page of a desktop in light colours."""
+    return open_page()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell where the pictures are."""
+    directory = os.environ.get(SCREENSHOTS)
+    if directory and any(Path(directory).iterdir()):
+        terminalreporter.section("pictures of the pages")
+        terminalreporter.write_line(directory)
