@@ -11,8 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.books import Books, open_books
 from tests.browser.chromium import find_chromium, launch
 from tests.browser.demo import Demo, running_demo
+from tests.browser.reading import sign_in, wait_drawn
 from tests.browser.watch import Watch
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
@@ -56,6 +58,12 @@ def demo(open_directory: Path, browser: Browser) -> Iterator[Demo]:
         yield demo
 
 
+@pytest.fixture(scope="session", autouse=True)
+def books(demo: Demo) -> Books:
+    """Portfolios of other owners, opened before anything is looked at: their snapshots are made meanwhile."""
+    return open_books(demo)
+
+
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
     """The directory for pictures of the pages."""
@@ -74,29 +82,24 @@ def api(demo: Demo) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def watches() -> list[Watch]:
+def watches() -> dict[BrowserContext, Watch]:
     """Those of all browser contexts of this test."""
-    return []
+    return {}
 
 
 @pytest.fixture
-def open_page(browser: Browser, demo: Demo, watches: list[Watch]) -> Iterator[OpenPage]:
+def open_page(browser: Browser, demo: Demo, watches: dict[BrowserContext, Watch]) -> Iterator[OpenPage]:
     """A function that opens pages; the test fails when one of them did what it should not."""
-    contexts: list[BrowserContext] = []
 
     def opened(size: tuple[int, int] = DESKTOP, /, **settings: Any) -> Page:
-        width, height = size
-        given = {"locale": "en-US", "timezone_id": TIME_ZONE, "base_url": demo.api_url, **settings}
-        context = browser.new_context(viewport={"width": width, "height": height}, **given)
-        contexts.append(context)
-        context.set_default_timeout(WAIT_MILLISECONDS)
-        watches.append(Watch(context, demo.api_url))
+        context = _context(browser, demo, size, **settings)
+        watches[context] = Watch(context, demo.api_url)
         return context.new_page()
 
     yield opened
-    for context in contexts:
+    for context in watches:
         context.close()
-    problems = [problem for watch in watches for problem in watch.problems()]
+    problems = [problem for watch in watches.values() for problem in watch.problems()]
     assert not problems, "\n".join(problems)
 
 
@@ -104,6 +107,39 @@ def open_page(browser: Browser, demo: Demo, watches: list[Watch]) -> Iterator[Op
 def page(open_page: OpenPage) -> Page:
     """A page of a desktop in light colours."""
     return open_page()
+
+
+@pytest.fixture(scope="session")
+def demo_page(browser: Browser, demo: Demo) -> Iterator[tuple[Page, Watch]]:
+    """One page for all tests that only look at the demo: loading the plotting library anew takes seconds."""
+    context = _context(browser, demo, DESKTOP)
+    watch = Watch(context, demo.api_url)
+    page = context.new_page()
+    sign_in(page, demo.token)
+    wait_drawn(page)
+    yield page, watch
+    context.close()
+
+
+@pytest.fixture
+def owner(demo_page: tuple[Page, Watch]) -> Iterator[Page]:
+    """The demo's owner, signed in at a desktop in light colours; the portfolio is that of the test before."""
+    page, watch = demo_page
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    yield page
+    problems = watch.problems()
+    watch.forget()
+    assert not problems, "\n".join(problems)
+
+
+def _context(browser: Browser, demo: Demo, size: tuple[int, int], **settings: Any) -> BrowserContext:
+    """A browser context with nothing in it; ``settings`` are those of playwright."""
+    width, height = size
+    given = {"locale": "en-US", "timezone_id": TIME_ZONE, "base_url": demo.api_url, **settings}
+    context = browser.new_context(viewport={"width": width, "height": height}, **given)
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    return context
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -44,6 +44,12 @@ class Watch:
         ]
         return [*self._found, *refused, *missing]
 
+    def forget(self) -> None:
+        """Begin anew with the same pages."""
+        self._found.clear()
+        self._refused.clear()
+        self._expected.clear()
+
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(TOLD_TWICE):
             place = message.location
