@@ -34,13 +34,14 @@ def read_answers(api: httpx.Client, name: str) -> Answers:
     identifier = portfolio["portfolio_id"]
     return Answers(
         portfolio,
-        {item: _get(api, f"analytics/portfolio/{identifier}/{item}") for item in ANALYTICS},
+        {item: read(api, f"analytics/portfolio/{identifier}/{item}") for item in ANALYTICS},
         _items(api, f"portfolios/{identifier}/positions"),
         _items(api, f"portfolios/{identifier}/snapshots"),
     )
 
 
-def _get(api: httpx.Client, path: str) -> Document:
+def read(api: httpx.Client, path: str) -> Document:
+    """One answer, which is a success."""
     answer = api.get(path)
     assert answer.status_code == 200, answer.text
     document: Document = answer.json()
@@ -48,7 +49,7 @@ def _get(api: httpx.Client, path: str) -> Document:
 
 
 def _items(api: httpx.Client, path: str) -> list[Document]:
-    document = _get(api, f"{path}?limit=1000")
+    document = read(api, f"{path}?limit=1000")
     items: list[Document] = document["items"]
     assert len(items) == document["total"]
     return items

@@ -2,10 +2,10 @@
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
+from tests.browser.answers import read
 from tests.browser.demo import Demo
 
 # The demo has some 410 stocks that trade.
@@ -29,7 +29,7 @@ def open_books(demo: Demo) -> Books:
     mark = secrets.token_hex(4)
     books = Books(*(demo.new_token(f"{user}-{mark}") for user in ("large", "owing", "newcomer")))
     with demo.client(books.large) as api:
-        listed = _get(api, "symbols?limit=1000&status=active")["items"]
+        listed = read(api, "symbols?limit=1000&status=active")["items"]
         symbols = [item["symbol"] for item in listed if item["asset_type"] == "equity"]
         assert len(symbols) >= DISTINCT
         _open(api, LARGE_NAME, "5000000", [_lot(symbols[place % DISTINCT], place) for place in range(LARGE)])
@@ -48,10 +48,3 @@ def _open(api: httpx.Client, name: str, equity: str, lots: list[dict[str, str]])
     document = {"name": name, "stated_equity": equity, "as_of": OPENED, "positions": lots}
     answer = api.post("portfolios", json=document)
     assert answer.status_code == 201, answer.text
-
-
-def _get(api: httpx.Client, path: str) -> dict[str, Any]:
-    answer = api.get(path)
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
-    return document

@@ -14,14 +14,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.browser.books import Books, open_books
 from tests.browser.chromium import find_chromium, launch
 from tests.browser.demo import Demo, running_demo
+from tests.browser.looking import DESKTOP
 from tests.browser.reading import sign_in, wait_drawn
 from tests.browser.watch import Watch
 
-DESKTOP, PHONE = (1440, 900), (390, 844)
 # West of UTC a date that is read as an instant is shown as the day before.
 TIME_ZONE = "America/Los_Angeles"
 WAIT_MILLISECONDS = 20_000
 SCREENSHOTS = "SIGMASIGHT_SCREENSHOTS"
+
+
+# Seconds by what took them.
+MEASURED: dict[str, float] = {}
 
 
 class OpenPage(Protocol):
@@ -55,6 +59,7 @@ def demo(open_directory: Path, browser: Browser) -> Iterator[Demo]:
     """The running demo; not started where there is no browser."""
     assert browser.is_connected()
     with running_demo(open_directory) as demo:
+        MEASURED["start of the demo"] = demo.seconds
         yield demo
 
 
@@ -143,7 +148,11 @@ def _context(browser: Browser, demo: Demo, size: tuple[int, int], **settings: An
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell where the pictures are."""
+    """Tell how long things took, and where the pictures are."""
+    if MEASURED:
+        terminalreporter.section("seconds, told and not judged")
+        for name, seconds in MEASURED.items():
+            terminalreporter.write_line(f"{name}: {seconds:.1f}")
     directory = os.environ.get(SCREENSHOTS)
     if directory and any(Path(directory).iterdir()):
         terminalreporter.section("pictures of the pages")

@@ -26,7 +26,7 @@ from sigmasight_assets.services.processes import ProcessRecord, find_processes
 from sigmasight_assets.services.stack import CHECKOUT, SERVICE_NAMES
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.tokens import create_token
+from sigmasight_assets.storage.tokens import create_token, read_tokens, revoke_token
 
 # The clock of docs/demo.md.
 NOW = "2026-06-30T22:00:00-04:00"
@@ -58,6 +58,12 @@ class Demo:
         """A token of a user, who is made when there is no such one yet."""
         with closing(Database(EmbeddedPostgres(self.home).url())) as database, database.begin() as connection:
             return create_token(connection, user, is_admin=is_admin)
+
+    def revoke_newest(self, user: str) -> None:
+        """Have the newest token of a user refused from now on."""
+        with closing(Database(EmbeddedPostgres(self.home).url())) as database, database.begin() as connection:
+            newest = max(item.token_id for item in read_tokens(connection) if item.user_name == user)
+            revoke_token(connection, newest)
 
     def process(self, service: str) -> psutil.Process:
         """The main process of a service, by what the home has on record."""

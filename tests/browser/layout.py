@@ -4,22 +4,36 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-# Elements that stick out of the page to the right, unless something around them scrolls or cuts them off.
+# Elements that stick out of the page to the right, boxes that cut off what they hold and cannot be scrolled by
+# keyboard, and words of plots that reach beyond their edge.
 TOO_WIDE = """
 () => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
   const name = (item) => item.tagName.toLowerCase() + (item.id ? '#' + item.id : '') +
     [...item.classList].map((part) => '.' + part).join('');
+  const items = [...document.body.querySelectorAll('*')].filter((item) => !(item instanceof SVGElement));
   const isContained = (item) => {
     for (let up = item.parentElement; up && up !== document.body; up = up.parentElement)
       if (getComputedStyle(up).overflowX !== 'visible') return true;
     return false;
   };
-  const found = [...document.body.querySelectorAll('*')]
-    .filter((item) => item.getBoundingClientRect().right > width + 0.5 && !isContained(item))
-    .map((item) => `${name(item)} reaches ${Math.round(item.getBoundingClientRect().right)} of ${width}`);
-  return found.length ? found.slice(0, 20) : [`the page is ${document.documentElement.scrollWidth} wide of ${width}`];
+  const width = document.documentElement.clientWidth, found = [];
+  if (document.documentElement.scrollWidth > width) {
+    const outside = items.filter((item) => item.getBoundingClientRect().right > width + 0.5 && !isContained(item));
+    found.push(`the page is ${document.documentElement.scrollWidth} wide of ${width}`, ...outside.map((item) =>
+      `${name(item)} reaches ${Math.round(item.getBoundingClientRect().right)} of ${width}`));
+  }
+  for (const item of items) {
+    const isCut = getComputedStyle(item).overflowX !== 'visible' && item.scrollWidth > item.clientWidth + 1;
+    const isSeen = item.checkVisibility() && item.clientWidth > 2;
+    if (isCut && isSeen && item.tabIndex < 0)
+      found.push(`${name(item)} cuts off ${item.scrollWidth - item.clientWidth}`);
+  }
+  for (const text of document.querySelectorAll('svg.main-svg text')) {
+    const box = text.getBoundingClientRect(), frame = text.closest('svg').getBoundingClientRect();
+    const isCut = box.right > frame.right + 1 || box.left < frame.left - 1 || box.bottom > frame.bottom + 1;
+    if (box.width && isCut) found.push(`"${text.textContent}" leaves ${name(text.closest('.plot') ?? text)}`);
+  }
+  return found.slice(0, 20);
 }
 """
 # Pairs of texts of which a good part of one lies on the other. Slanted ones have boxes that say nothing about them, and

@@ -8,14 +8,18 @@ from tests.browser.layout import focused, press_tab_until, text_on_text, too_wid
 
 pytestmark = pytest.mark.e2e
 
-TABLE = "<div style='width: 200px; overflow-x: auto'><table style='width: 3000px'><tr><td>wide</table></div>"
+WIDE = "<table style='width: 3000px'><tr><td>wide</table>"
+SVG = "<div class=plot id=p><svg class=main-svg width=100 height=50><text x={x} y=20>words</text></svg></div>"
 
 
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
-        (TABLE, []),
-        ("<p id=wide style='width: 3000px'>wide</p>", ["p#wide reaches 3008 of 1440"]),
+        (f"<div tabindex=0 style='width: 200px; overflow-x: auto'>{WIDE}</div>", []),
+        (f"<div style='width: 200px; overflow-x: auto'>{WIDE}</div>", ["div cuts off 2800"]),
+        ("<p id=wide style='width: 3000px'>wide</p>", ["the page is 3008 wide of 1440", "p#wide reaches 3008 of 1440"]),
+        (SVG.format(x=10), []),
+        (SVG.format(x=80), ['"words" leaves div#p.plot']),
     ],
 )
 def test_what_is_too_wide(page: Page, content: str, problems: list[str]) -> None:

@@ -4,38 +4,17 @@ The pictures are for people: ``SIGMASIGHT_SCREENSHOTS`` names the directory.
 """
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from sigmasight_assets.demo_books import NAMES
-from tests.browser.accessibility import violations
-from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.conftest import OpenPage
 from tests.browser.demo import Demo
-from tests.browser.layout import text_on_text, too_wide
+from tests.browser.looking import look
 from tests.browser.reading import choose, sign_in, wait_drawn
 
 pytestmark = pytest.mark.e2e
-
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-VIEWS = [
-    (name, size, scheme) for name, size in (("desktop", DESKTOP), ("phone", PHONE)) for scheme in ("light", "dark")
-]
-
-
-def look(page: Page, name: str, screenshots: Path) -> list[str]:
-    """What is wrong with a page in each view, and a picture of each; axe at a desk, for its rules know no width."""
-    problems = []
-    for device, (width, height), scheme in VIEWS:
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)
-        # Plots follow the size and the colours a moment later.
-        page.wait_for_timeout(400)
-        page.screenshot(path=screenshots / f"{name}-{device}-{scheme}.png", full_page=True)
-        found = [*too_wide(page), *text_on_text(page), *(violations(page) if device == "desktop" else [])]
-        problems += [f"{device}, {scheme}: {problem}" for problem in found]
-    return problems
 
 
 @pytest.mark.parametrize("name", NAMES)

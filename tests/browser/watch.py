@@ -21,6 +21,7 @@ class Watch:
         self._found: list[str] = []
         self._refused: list[tuple[int, str]] = []
         self._expected: set[tuple[int, str]] = set()
+        self._anywhere: set[int] = set()
         self._is_lost = False
         context.on("console", self._console)
         context.on("weberror", self._error)
@@ -32,16 +33,23 @@ class Watch:
         """Declare that answers of this status from this path belong to the test; at least one has to come."""
         self._expected.add((status, path))
 
+    def expect_refused(self, status: int) -> None:
+        """Declare that answers of this status may come from any path from now on, and that at least one has to."""
+        self._anywhere.add(status)
+
     def expect_lost(self) -> None:
         """Declare that the service will be away or interrupted: requests may fail without an answer."""
         self._is_lost = True
 
     def problems(self) -> list[str]:
         """Everything that was not declared, and what was declared and did not happen."""
-        refused = [f"{status} from {path}" for status, path in self._refused if (status, path) not in self._expected]
-        missing = [
-            f"no {status} came from {path}" for status, path in self._expected if (status, path) not in self._refused
+        refused = [
+            f"{status} from {path}"
+            for status, path in self._refused
+            if (status, path) not in self._expected and status not in self._anywhere
         ]
+        missing = [f"no {status} came from {path}" for status, path in self._expected - set(self._refused)]
+        missing += [f"no {status} came" for status in self._anywhere - {status for status, _ in self._refused}]
         return [*self._found, *refused, *missing]
 
     def forget(self) -> None:
@@ -49,6 +57,7 @@ class Watch:
         self._found.clear()
         self._refused.clear()
         self._expected.clear()
+        self._anywhere.clear()
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(TOLD_TWICE):
