@@ -100,9 +100,16 @@ class OwnersPage {
     };
     this.panels.series.tools.append(this.#spans());
     main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, this.#portfolio.name), this.day), this.notices,
-      this.glance.element, h("div", { class: "panels" }, Object.values(this.panels).map((panel) => panel.element)));
+      this.glance.element, this.#grid());
     main.setAttribute("aria-busy", "false");
     delete main.dataset.generation;
+  }
+
+  // Two columns of their own, so that a tall panel leaves no hole beside it.
+  #grid() {
+    const { series, exposures, stress, risk, correlation, sectors, concentration, positions } = this.panels;
+    const column = (...panels) => h("div", { class: "column" }, panels.map((panel) => panel.element));
+    return h("div", { class: "panels" }, series.element, column(exposures, risk, concentration), column(stress, correlation, sectors), positions.element);
   }
 
   #spans() {
