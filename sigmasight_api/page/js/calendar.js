@@ -66,15 +66,27 @@ export function sessionDetails(state, covered, orchestrator) {
     ...[["Why not published", state.failed], ["Waived", state.waived], ["Exchange closed", state.closed], ["What happens next", state.next_step],
       ["Older than their prices", state.stale_symbols ? `figures of ${count(state.stale_symbols)} symbols` : null]].filter(([, text]) => text),
   ];
-  const lacks = (covered?.products ?? []).flatMap((product) => product.lacks.map((lack) => [
-    TITLES[product.product] ?? product.product, count(lack.symbols), LACKS[lack.reason] ?? lack.reason.replaceAll("_", " "),
-    lack.named.join(", ") + (lack.symbols > lack.named.length ? " …" : "")]));
+  const lacks = lacksOf(covered);
   return h("div", { class: "session-details", id: "session-details" }, h("h3", null, day(state.session)),
     h("dl", { class: "facts" }, facts.map(([name, text]) => [h("dt", null, name), h("dd", null, text)])),
     lacks.length === 0 ? (state.symbol_generation === null ? null : h("p", { class: "hint" }, "Every symbol that trades has every product."))
       : scrolling(`What ${day(state.session)} lacks`, table({
         caption: `Symbols without a value on ${day(state.session)}`,
-        columns: [{ label: "Product" }, { label: "Symbols", numeric: true }, { label: "Why" }, { label: "Which" }], rows: lacks,
+        columns: [{ label: "Why" }, { label: "Symbols", numeric: true }, { label: "Which" }, { label: "Missing from" }], rows: lacks,
       })),
     h("p", null, h("a", { href: `${orchestrator}/assets/symbol_prices?partition=${state.session}` }, "This partition in Dagster")));
+}
+
+// The same symbols lack several products for one reason, as a rule: told once.
+function lacksOf(covered) {
+  const told = new Map();
+  for (const product of covered?.products ?? []) {
+    for (const { reason, symbols, named } of product.lacks) {
+      const key = JSON.stringify([reason, symbols, named]);
+      if (!told.has(key)) told.set(key, { reason, symbols, named, products: [] });
+      told.get(key).products.push(TITLES[product.product] ?? product.product);
+    }
+  }
+  return [...told.values()].map(({ reason, symbols, named, products }) => [LACKS[reason] ?? reason.replaceAll("_", " "), count(symbols),
+    named.join(", ") + (symbols > named.length ? " …" : ""), products.join(", ")]);
 }

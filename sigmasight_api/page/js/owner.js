@@ -87,6 +87,7 @@ class OwnersPage {
     document.title = `${this.#portfolio.name} · SigmaSight`;
     this.day = h("p", { id: "as-of" });
     this.notices = h("div", { class: "notices" });
+    this.connection = h("p", { class: "notice notice-warn connection", role: "status", hidden: true });
     this.glance = new Panel({ id: "glance", title: "At a glance", isPlain: true });
     this.panels = {
       series: new Panel({ id: "series", title: "Value, P&L and drawdown", help: "formulas/account-performance", wide: true }),
@@ -99,10 +100,17 @@ class OwnersPage {
       positions: new Panel({ id: "positions", title: "Positions", help: "formulas/positions-and-equity", wide: true }),
     };
     this.panels.series.tools.append(this.#spans());
-    main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, this.#portfolio.name), this.day), this.notices,
-      this.glance.element, h("div", { class: "panels" }, Object.values(this.panels).map((panel) => panel.element)));
+    main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, this.#portfolio.name), this.day), this.connection, this.notices,
+      this.glance.element, this.#grid());
     main.setAttribute("aria-busy", "false");
     delete main.dataset.generation;
+  }
+
+  // Two columns of their own, so that a tall panel leaves no hole beside it.
+  #grid() {
+    const { series, exposures, stress, risk, correlation, sectors, concentration, positions } = this.panels;
+    const column = (...panels) => h("div", { class: "column" }, panels.map((panel) => panel.element));
+    return h("div", { class: "panels" }, series.element, column(exposures, risk, concentration), column(stress, correlation, sectors), positions.element);
   }
 
   #spans() {
@@ -205,6 +213,7 @@ class OwnersPage {
     try {
       const [{ document: portfolio }, { generation }] = await Promise.all([
         this.#api.answer(path, { signal }), this.#api.answer(analyticPath(this.#portfolio, "overview"), { signal })]);
+      this.connection.hidden = true;
       const wasStale = this.#portfolio.stale_from;
       this.#portfolio = portfolio;
       if (generation !== this.#generation || portfolio.stale_from !== wasStale) {
@@ -219,6 +228,8 @@ class OwnersPage {
       if (error.name === "AbortError") return;
       if (!(error instanceof Problem)) throw error;
       // What is shown stays right, and says of which day it is; the next look may find the server again.
+      this.connection.textContent = `These figures are not being renewed: ${error.detail}`;
+      this.connection.hidden = false;
     }
     if (!signal.aborted) this.#later();
   }

@@ -1,7 +1,7 @@
 // The table of positions: price, value, P&L, status, and what is missing; sorted and filtered on the spot.
 
 import { announce, h, scrolling } from "./dom.js";
-import { NONE, count, counted, day, money, plain, price, sign, tone } from "./format.js";
+import { count, counted, day, money, plain, price, sign, tone } from "./format.js";
 
 const STATUS = {
   priced: ["ready", "good"],
@@ -40,11 +40,11 @@ const number = (read) => (one, other) => compare(read(one), read(other));
 const decimal = (name) => number((item) => (item[name] === null ? null : Number(item[name])));
 const COLUMNS = [
   { key: "symbol", label: "Position", order: (one, other) => one.symbol.localeCompare(other.symbol) },
-  { key: "quantity", label: "Quantity", numeric: true, order: decimal("quantity") },
-  { key: "close", label: "Price, USD", numeric: true, order: decimal("close") },
+  { key: "status", label: "Status", order: number((item) => URGENCY.indexOf(statusOf(item))) },
   { key: "market_value", label: "Value, USD", numeric: true, order: decimal("market_value") },
   { key: "unrealized_pnl", label: "P&L, USD", numeric: true, order: decimal("unrealized_pnl") },
-  { key: "status", label: "Status", order: number((item) => URGENCY.indexOf(statusOf(item))) },
+  { key: "close", label: "Price, USD", numeric: true, order: decimal("close") },
+  { key: "quantity", label: "Quantity", numeric: true, order: decimal("quantity") },
   { key: "missing", label: "What is missing", order: null },
 ];
 
@@ -75,9 +75,9 @@ export class PositionsTable {
     this.panel = panel;
     this.body = h("tbody");
     this.total = h("p", { class: "hint", role: "status" });
-    const heads = COLUMNS.map((column) => h("th", { scope: "col", class: column.numeric && "number", "data-key": column.key }, column.order
-      ? h("button", { type: "button", click: () => this.#sortBy(column) }, column.label, h("span", { "aria-hidden": "true" }))
-      : h("button", { type: "button", disabled: true }, column.label)));
+    const heads = COLUMNS.map((column) => h("th", { scope: "col", class: column.numeric ? "number" : column.key === "missing" && "what", "data-key": column.key }, column.order
+      ? h("button", { type: "button", click: () => this.#sortBy(column) }, column.label, h("span", { class: "mark", "aria-hidden": "true" }))
+      : h("span", { class: "head" }, column.label)));
     this.heads = heads;
     const shown = h("table", { class: "positions-table" }, h("caption", { class: "unseen" }, "Positions; columns sort by their heads"),
       h("thead", null, h("tr", null, heads)), this.body);
@@ -123,11 +123,12 @@ export class PositionsTable {
       const isSorted = head.dataset.key === this.#sort.key;
       if (isSorted) head.setAttribute("aria-sort", this.#sort.isDescending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
-      const mark = head.querySelector("span");
+      const mark = head.querySelector(".mark");
       if (mark) mark.textContent = isSorted ? (this.#sort.isDescending ? " ▼" : " ▲") : "";
     }
+    const symbols = new Set(this.#positions.map((item) => item.symbol)).size;
     this.total.textContent = found.length === this.#positions.length
-      ? counted(found.length, "position") : `${count(found.length)} of ${counted(this.#positions.length, "position")}`;
+      ? `${counted(found.length, "lot")} of ${counted(symbols, "position")}` : `${count(found.length)} of ${counted(this.#positions.length, "lot")}`;
   }
 
   #isFound(item) {
@@ -140,13 +141,14 @@ export class PositionsTable {
     const [word, kind] = STATUS[status];
     const under = [KINDS[item.investment_class], item.sector !== "Options" && item.sector !== "Private" ? item.sector : null].filter(Boolean).join(" · ");
     const isSplit = item.split_numerator !== null && item.split_numerator !== item.split_denominator;
+    const lack = missingOf(item, this.#asOf);
     return h("tr", { "data-position": item.position_id, "data-status": status },
-      h("th", { scope: "row" }, item.symbol, under && h("span", { class: "under" }, under)),
-      h("td", { class: "number" }, plain(item.quantity), isSplit && h("span", { class: "under" }, `before a split ${item.split_numerator} for ${item.split_denominator}`)),
-      h("td", { class: "number" }, price(item.close), status === "stale" && h("span", { class: "under" }, day(item.close_session))),
-      h("td", { class: "number" }, money(item.market_value)),
-      h("td", { class: sign(item.unrealized_pnl) ? `number ${tone(item.unrealized_pnl)}` : "number" }, money(item.unrealized_pnl, { signed: true }) || NONE),
+      h("th", { scope: "row" }, item.symbol, under && h("span", { class: "under kind" }, under), lack && h("span", { class: "under lack" }, lack)),
       h("td", null, h("span", { class: `badge badge-${kind}` }, word)),
-      h("td", { class: "what" }, missingOf(item, this.#asOf)));
+      h("td", { class: "number" }, money(item.market_value)),
+      h("td", { class: sign(item.unrealized_pnl) ? `number ${tone(item.unrealized_pnl)}` : "number" }, money(item.unrealized_pnl, { signed: true })),
+      h("td", { class: "number" }, price(item.close), status === "stale" && h("span", { class: "under" }, day(item.close_session))),
+      h("td", { class: "number" }, plain(item.quantity), isSplit && h("span", { class: "under" }, `before a split ${item.split_numerator} for ${item.split_denominator}`)),
+      h("td", { class: "what" }, lack));
   }
 }

@@ -10,6 +10,8 @@ import { leftOut, missing } from "./words.js";
 const Z_95 = 1.96;
 const ROW = 30;
 const ROOM = 56;
+// Texts beside the longest bars reach past the plot.
+const BESIDE = { l: 8, r: 46, t: 8, b: 8 };
 // Past this many symbols a number in each cell of the heatmap cannot be read.
 const MOST_LABELLED = 12;
 
@@ -76,12 +78,12 @@ function exposuresPlot(colour, factors, value, isOfEquity) {
       text: factors.map((factor, place) => (values[place] === null ? "not known" : "") + note(factor)),
       textposition: "outside", textfont: { color: colour.soft, size: 11 },
       marker: { color: names.map((_, place) => (place < 2 ? colour.own : place < 8 ? colour.third : colour.other)) },
-      error_x: { type: "data", array: errors.map((error) => error ?? 0), color: colour.ink, thickness: 1.4, width: 4 },
+      error_x: { type: "data", array: errors, color: colour.ink, thickness: 1.4, width: 4 },
       customdata: errors.map((error) => (error === null ? "no interval" : `± ${ratio(error)}`)),
       hovertemplate: `%{y}: %{x:${isOfEquity ? ".4f" : ",.2f"}} (%{customdata})<extra></extra>`,
     }],
     layout: {
-      yaxis: { autorange: "reversed", ticksuffix: " " }, bargap: 0.35,
+      margin: BESIDE, yaxis: { autorange: "reversed", ticksuffix: " " }, bargap: 0.35,
       xaxis: { title: { text: isOfEquity ? "exposure, per unit of equity" : "USD" }, zeroline: true, tickformat: isOfEquity ? ".2~f" : "~s", nticks: 7 },
     },
   };
@@ -118,7 +120,7 @@ export async function drawStress(panel, answer) {
   }
   const worst = scenarios[0];
   const shown = figure({
-    id: "plot-stress", height: scenarios.length * 27 + ROOM,
+    id: "plot-stress", height: scenarios.length * (isNarrow() ? 36 : 27) + ROOM,
     describe: `Bars of ${scenarios.length} scenarios, worst first: ${worst.name} ${money(worst.correlated)} USD, to ${scenarios.at(-1).name} ${money(scenarios.at(-1).correlated, { signed: true })} USD.`,
     plot: (colour) => stressPlot(colour, scenarios),
     figures: () => stressFigures([...scenarios, ...unknown]),
@@ -143,6 +145,7 @@ function stressPlot(colour, scenarios) {
   const shares = scenarios.filter((item) => item.share_of_equity !== null)
     .map((item) => beside(percent(item.share_of_equity, { signed: true }), item.name, colour.ink));
   const head = shares.length ? [{ ...beside("of equity", 1, colour.soft), yref: "paper", yanchor: "bottom" }] : [];
+  const narrow = isNarrow() ? namesAbove(names, colour) : { annotations: [], yaxis: {} };
   return {
     data: [
       { type: "bar", orientation: "h", y: names, x: amounts, marker: { color: amounts.map((amount) => (amount < 0 ? colour.loss : colour.gain)) },
@@ -152,9 +155,23 @@ function stressPlot(colour, scenarios) {
         hovertemplate: "%{y}<br>named shocks alone: %{x:+,.2f} USD<extra></extra>" },
     ],
     layout: {
-      annotations: [...shares, ...head], margin: { l: 8, r: 62, t: 20, b: 8 }, bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
-      xaxis: { title: { text: "USD" }, tickformat: "~s", nticks: 6 },
+      annotations: [...shares, ...head, ...narrow.annotations], margin: { l: 8, r: 62, t: 20, b: 8 }, bargap: isNarrow() ? 0.62 : 0.35,
+      yaxis: { autorange: "reversed", ticksuffix: " ", ...narrow.yaxis }, xaxis: { title: { text: "USD" }, tickformat: "~s", nticks: isNarrow() ? 4 : 6, tickangle: 0 },
     },
+  };
+}
+
+function isNarrow() {
+  return matchMedia("(max-width: 620px)").matches;
+}
+
+// Where names beside the bars would leave them no room, they stand above them.
+function namesAbove(names, colour) {
+  return {
+    yaxis: { showticklabels: false },
+    annotations: names.map((name) => ({
+      text: name, xref: "paper", x: 0, xanchor: "left", yref: "y", y: name, yanchor: "bottom", yshift: 4, showarrow: false, font: { size: 11, color: colour.ink },
+    })),
   };
 }
 
@@ -206,7 +223,7 @@ function correlationPlot(colour, data) {
       type: "heatmap", x: data.symbols, y: data.symbols, z: data.matrix, zmin: -1, zmax: 1, xgap: 1, ygap: 1, hoverongaps: false,
       colorscale: [[0, colour.low], [0.5, colour.middle], [1, colour.high]],
       colorbar: { thickness: 10, outlinewidth: 0, tickvals: [-1, -0.5, 0, 0.5, 1], ticktext: ["−1", "−0.5", "0", "0.5", "1"], tickfont: { color: colour.soft } },
-      texttemplate: small ? "%{z:.2f}" : "", textfont: { color: colour.ink, size: 10 },
+      text: data.matrix.map((row) => row.map((value) => ratio(value))), texttemplate: small ? "%{text}" : "", textfont: { size: 10 },
       hovertemplate: "%{x} and %{y}: %{z:.4f}<extra></extra>",
     }],
     layout: {
@@ -263,8 +280,8 @@ function sectorsPlot(colour, sectors) {
   return {
     data: [bar(longs, colour.own, "long", true), ...(hasShort ? [bar(shorts, colour.other, "short", false)] : [])],
     layout: {
-      barmode: "relative", bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
-      xaxis: { title: { text: hasShort ? "USD; short to the left" : "USD" }, tickformat: "~s", range: reach([...longs, ...shorts]) },
+      margin: BESIDE, barmode: "relative", bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
+      xaxis: { title: { text: hasShort ? "USD; short to the left" : "USD" }, tickformat: "~s", nticks: isNarrow() ? 4 : 7, tickangle: 0, range: reach([...longs, ...shorts]) },
     },
   };
 }
@@ -287,8 +304,8 @@ export async function drawConcentration(panel, answer) {
         text: data.largest.map((item) => percent(item.weight)), textposition: "outside", textfont: { color: colour.soft, size: 11 },
         hovertemplate: "%{y}: %{x:.2%}<extra></extra>",
       }],
-      layout: { bargap: 0.35, yaxis: { autorange: "reversed", type: "category", ticksuffix: " " },
-        xaxis: { title: { text: "share of everything invested" }, tickformat: ".0%", nticks: 6, range: reach(data.largest.map((item) => item.weight)) } },
+      layout: { margin: BESIDE, bargap: 0.35, yaxis: { autorange: "reversed", type: "category", ticksuffix: " " },
+        xaxis: { title: { text: "share of everything invested" }, tickformat: ".2~%", nticks: isNarrow() ? 3 : 6, tickangle: 0, range: reach(data.largest.map((item) => item.weight)) } },
     }),
     figures: () => ({
       caption: "The largest positions",
@@ -338,9 +355,20 @@ export async function drawRisk(panel, volatility, risk) {
     h("p", { class: "lead" }, `${direction}What today's positions would have done over the last ${count(risk.data.series.observations || volatility.data.series.observations)} days.`),
     drawnPlot.element,
     tiles(losses.map(([name, label]) => tile(label, loss(name).text, { id: name, remark: loss(name).remark }))),
-    volatility.data.missing.length ? h("p", { class: "hint" }, `Missing: ${[...new Set(volatility.data.missing.map(missing))].join("; ")}.`) : null);
+    lacking(volatility.data.missing));
   panel.account(risk);
   await drawnPlot.draw();
+}
+
+const NUMBERS = {
+  realized_21: "volatility of the last 21 days", realized_63: "volatility of the last 63 days", expected_21: "expected volatility",
+  trend: "the trend", trend_slope: "the trend", percentile: "its place within a year",
+};
+
+function lacking(found) {
+  if (found.length === 0) return null;
+  const said = new Set(found.map((item) => `${NUMBERS[item.name] ?? item.name}, because ${missing(item)}`));
+  return h("p", { class: "hint" }, `Missing: ${[...said].join("; ")}.`);
 }
 
 function lossRemark(found) {
@@ -354,8 +382,8 @@ function volatilityPlot(colour, bars) {
       marker: { color: bars.map((_, place) => (place === 2 ? colour.third : colour.own)) }, text: bars.map(([, value]) => (value === null ? "not known" : percent(value))),
       textposition: "outside", textfont: { color: colour.soft, size: 11 }, hovertemplate: "%{y}: %{x:.2%}<extra></extra>",
     }],
-    layout: { bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
-      xaxis: { title: { text: "annual volatility, share of equity" }, tickformat: ".0%", nticks: 6, range: reach(bars.map(([, value]) => value ?? 0)) } },
+    layout: { margin: BESIDE, bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
+      xaxis: { title: { text: "annual volatility, share of equity" }, tickformat: ".2~%", nticks: isNarrow() ? 3 : 6, tickangle: 0, range: reach(bars.map(([, value]) => value ?? 0)) } },
   };
 }
 

@@ -127,7 +127,7 @@ function plot(colour, snapshots, points, ofFund) {
       hovermode: "x unified", hoversubplots: "axis", margin: { l: 8, r: 8, t: 4, b: 8 },
       xaxis: { type: "date", anchor: "y4", showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colour.soft, hoverformat: "%-d %b %Y" },
       yaxis: { ...domain(0), tickformat: "~s", side: "right" }, yaxis2: { ...domain(1), tickformat: "~s", side: "right" },
-      yaxis3: { ...domain(2), tickformat: ".2f", side: "right" }, yaxis4: { ...domain(3), tickformat: ".0%", side: "right" },
+      yaxis3: { ...domain(2), tickformat: ".2f", side: "right" }, yaxis4: { ...domain(3), tickformat: ".1~%", side: "right" },
     },
   };
 }

@@ -5,6 +5,9 @@ import { NONE, day, money, percent, ratio, tone } from "./format.js";
 import { tile, tiles } from "./panel.js";
 import { ratiosReason } from "./words.js";
 
+const UNVALUED = ["no_price", "no_valuation"];
+const MOST_NAMED = 5;
+
 /** The tiles of an `overview` answer. */
 export function summary(answer) {
   const { snapshot, values, ...data } = answer.data;
@@ -27,12 +30,19 @@ export function summary(answer) {
       remark: "long and short / value", id: "gross_leverage",
     }),
     tile("Market beta", ratio(data.market_beta), { remark: "% for 1 % of the market", id: "market_beta" }),
-    tile("Expected volatility", percent(data.expected_volatility_21), { remark: "a year", id: "expected_volatility_21" }),
+    tile("Expected volatility", percent(data.expected_volatility_21), {
+      remark: data.expected_volatility_21 === null ? "needs a price history" : "a year", id: "expected_volatility_21",
+    }),
     tile("Positions", String(data.positions), {
-      remark: data.positions_without_value ? `and ${data.positions_without_value} without a value` : "all with a value",
+      remark: positionsRemark(data),
       id: "positions",
     }),
   ));
+}
+
+function positionsRemark({ positions, positions_without_value: without }) {
+  if (without) return `and ${without} without a value`;
+  return positions ? "all valued" : "none yet";
 }
 
 /** What is to be known before any number is read, as notices. */
@@ -43,10 +53,19 @@ export function warnings(portfolio, overview) {
     found.push(["calm", `Snapshots from ${day(portfolio.stale_from)} on are being recomputed after a change; this page follows by itself.`]);
   }
   if (overview.data.snapshot?.is_partial) {
-    found.push(["warn", "The newest snapshot lacks today's price of some positions: see the table of positions."]);
+    const names = [...overview.excluded.filter((item) => UNVALUED.includes(item.reason)), ...overview.carried].map((item) => item.symbol);
+    found.push(["warn", `The newest snapshot lacks a price of the day${names.length ? ` of ${names.slice(0, MOST_NAMED).join(", ")}${names.length > MOST_NAMED ? " …" : ""}` : ""}: see the `,
+      h("a", { href: "#positions", click: toPositions }, "positions"), "."]);
   }
   if (overview.as_of && overview.equity_session && overview.equity_session < overview.as_of) {
     found.push(["warn", `Prices are of ${day(overview.as_of)}, the value of the account is still of ${day(overview.equity_session)}.`]);
   }
-  return found.map(([kind, text]) => h("p", { class: kind === "warn" ? "notice notice-warn" : "notice" }, text));
+  return found.map(([kind, ...text]) => h("p", { class: kind === "warn" ? "notice notice-warn" : "notice" }, text));
+}
+
+// The address keeps the portfolio.
+function toPositions(event) {
+  event.preventDefault();
+  document.getElementById("positions").scrollIntoView();
+  document.querySelector("#positions input")?.focus({ preventScroll: true });
 }

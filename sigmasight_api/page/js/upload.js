@@ -135,12 +135,12 @@ class Upload {
       return;
     }
     const more = found.problems_total - found.problems.length;
-    this.report.replaceChildren(
+    this.report.replaceChildren(...[
       h("p", { class: "notice notice-error" }, `${counted(found.problems_total, "problem")} found, nothing was stored. Mend the file and check it again.`),
       scrolling("Problems of the file", table({
         caption: "Problems of the file", columns: [{ label: "Line", numeric: true }, { label: "What is wrong" }],
         rows: found.problems.map((problem) => [problem.line === null ? "all" : String(problem.line), problem.message]),
-      })), more > 0 ? h("p", { class: "hint" }, `… and ${counted(more, "more problem")}.`) : null);
+      })), more > 0 && h("p", { class: "hint" }, `… and ${counted(more, "more problem")}.`)].filter(Boolean));
   }
 
   async #store() {
