@@ -1,8 +1,9 @@
 """The factor-exposures answer: holdings and a market view in, the document out. No database, no clock.
 
-Source: formulas.md section 6.
+Source: formulas.md section 6; of the standard errors, docs/formulas/portfolio-exposures.md.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,19 +11,34 @@ import numpy as np
 
 from sigmasight_api.answers import carried_figures, stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
-from sigmasight_api.exposure_schemas import FactorExposure, FactorExposures, ProviderBeta
-from sigmasight_api.factors import collinearity
+from sigmasight_api.exposure_schemas import FactorExposure, FactorExposures, ProviderBeta, StdErrReason
+from sigmasight_api.factors import collinearity, fund_returns
 from sigmasight_api.formats import cents, optional_cents, optional_number
 from sigmasight_api.per_view import PerView
 from sigmasight_api.schemas import AnalyticsAnswer, Excluded, Incomplete
 from sigmasight_api.valuation import ValuedPositions, held_options, private_share, valued_positions
 from sigmasight_api.view import NO_PRICE, MarketView
-from sigmasight_assets.quant.arrays import BoolArray
-from sigmasight_assets.quant.factors import FACTORS
+from sigmasight_assets.quant.arrays import BoolArray, FloatArray
+from sigmasight_assets.quant.exposure_errors import OLS_COLUMNS, SlopeErrors, book_std_errors
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS
 from sigmasight_assets.quant.portfolio_exposures import BetaTable, PortfolioExposures, book_exposures
 
 FACTOR_NAMES = tuple(factor.name for factor in FACTORS)
+OLS_PLACES = np.array(OLS_COLUMNS)
 BETA_TABLES: PerView[BetaTable] = PerView(lambda view: BetaTable.of(view.betas))
+
+
+def slope_errors(view: MarketView) -> SlopeErrors:
+    """What the standard errors of all books' exposures are computed from; computed once a view."""
+    return _ERRORS_OF_VIEWS.of(view)
+
+
+def _slope_errors(view: MarketView) -> SlopeErrors:
+    funds = fund_returns(view, FACTOR_ETFS)
+    return SlopeErrors.of(view.returns.T, funds, betas=view.betas, std_errors=view.std_errors)
+
+
+_ERRORS_OF_VIEWS = PerView(_slope_errors)
 
 
 def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
@@ -31,6 +47,7 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
     options = held_options(holdings, view, snapshot_session=book.equity_session)
     equity = np.nan if book.equity is None else float(book.equity)
     result = book_exposures(valued.rows, valued.market_value, BETA_TABLES.of(view), equity=equity)
+    std_errors = book_std_errors(valued.rows, valued.market_value, slope_errors(view), equity=equity)
     missing = np.isnan(view.betas[valued.rows])
     return AnalyticsAnswer[FactorExposures](
         **stated(book, view),
@@ -40,31 +57,48 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
         incomplete=_incomplete(valued, missing, view),
         carried=carried_figures(valued, missing, view),
         data=FactorExposures(
-            factors=_factors(result, nothing_priced=valued.has_no_price),
+            factors=_factors(result, std_errors, nothing_priced=valued.has_no_price),
             provider_beta=_provider_beta(valued, view, equity=equity),
             collinearity=collinearity(view),
         ),
     )
 
 
-def _factors(result: PortfolioExposures, *, nothing_priced: bool) -> list[FactorExposure]:
+def _factors(result: PortfolioExposures, ols_std_errors: FloatArray, *, nothing_priced: bool) -> list[FactorExposure]:
     known = np.nan if nothing_priced else 1.0
+    exposures = result.exposures[0] * known
+    std_errors = np.full(len(FACTORS), np.nan)
+    std_errors[OLS_PLACES] = ols_std_errors
+    std_errors[np.isnan(exposures)] = np.nan
     columns = zip(
-        FACTOR_NAMES,
-        (result.exposures[0] * known).tolist(),
+        FACTORS,
+        exposures.tolist(),
         (result.dollars[0] * known).tolist(),
         (result.per_invested[0] * known).tolist(),
+        result.factor_coverage[0].tolist(),
+        std_errors.tolist(),
         strict=True,
     )
     return [
         FactorExposure(
-            name=name,
+            name=factor.name,
             exposure=optional_number(exposure),
             dollars=optional_cents(dollars),
             per_invested=optional_number(per_invested),
+            coverage=optional_number(coverage),
+            std_err=optional_number(std_err),
+            std_err_reason=_std_err_reason(std_err, exposure, factor.estimator),
         )
-        for name, exposure, dollars, per_invested in columns
+        for factor, exposure, dollars, per_invested, coverage, std_err in columns
     ]
+
+
+def _std_err_reason(std_err: float, exposure: float, estimator: str) -> StdErrReason | None:
+    if estimator == "ridge":
+        return "ridge"
+    if math.isnan(exposure):
+        return "no_exposure"
+    return "short_history" if math.isnan(std_err) else None
 
 
 def _provider_beta(valued: ValuedPositions, view: MarketView, *, equity: float) -> ProviderBeta:
