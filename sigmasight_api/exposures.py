@@ -3,11 +3,11 @@
 Source: formulas.md section 6; of the standard errors, docs/formulas/portfolio-exposures.md.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from sigmasight_api.answers import carried_figures, stated
 from sigmasight_api.books import OPTIONS, PRIVATE, Book, Holdings
@@ -20,11 +20,12 @@ from sigmasight_api.valuation import ValuedPositions, held_options, private_shar
 from sigmasight_api.view import NO_PRICE, MarketView
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray
 from sigmasight_assets.quant.exposure_errors import OLS_COLUMNS, SlopeErrors, book_std_errors
-from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, FactorDefinition
 from sigmasight_assets.quant.portfolio_exposures import BetaTable, PortfolioExposures, book_exposures
 
 FACTOR_NAMES = tuple(factor.name for factor in FACTORS)
 OLS_PLACES = np.array(OLS_COLUMNS)
+FACTOR_EXPOSURES = TypeAdapter(list[FactorExposure])
 BETA_TABLES: PerView[BetaTable] = PerView(lambda view: BetaTable.of(view.betas))
 
 
@@ -66,39 +67,37 @@ def factor_exposures(book: Book, holdings: Holdings, view: MarketView) -> Analyt
 
 def _factors(result: PortfolioExposures, ols_std_errors: FloatArray, *, nothing_priced: bool) -> list[FactorExposure]:
     known = np.nan if nothing_priced else 1.0
-    exposures = result.exposures[0] * known
     std_errors = np.full(len(FACTORS), np.nan)
     std_errors[OLS_PLACES] = ols_std_errors
-    std_errors[np.isnan(exposures)] = np.nan
-    columns = zip(
-        FACTORS,
-        exposures.tolist(),
-        (result.dollars[0] * known).tolist(),
-        (result.per_invested[0] * known).tolist(),
-        result.factor_coverage[0].tolist(),
-        std_errors.tolist(),
-        strict=True,
+    numbers = np.array([result.exposures[0], result.per_invested[0], result.factor_coverage[0], std_errors])
+    numbers *= known
+    numbers[-1, np.isnan(numbers[0])] = np.nan
+    cells = numbers.astype(object)
+    cells[np.isnan(numbers)] = None
+    columns = zip(FACTORS, *cells.tolist(), (result.dollars[0] * known).tolist(), strict=True)
+    # Together: one by one they take half as long again.
+    return FACTOR_EXPOSURES.validate_python(
+        [
+            {
+                "name": factor.name,
+                "exposure": exposure,
+                "dollars": optional_cents(dollars),
+                "per_invested": per_invested,
+                "coverage": coverage,
+                "std_err": std_err,
+                "std_err_reason": _std_err_reason(factor, exposure, std_err),
+            }
+            for factor, exposure, per_invested, coverage, std_err, dollars in columns
+        ]
     )
-    return [
-        FactorExposure(
-            name=factor.name,
-            exposure=optional_number(exposure),
-            dollars=optional_cents(dollars),
-            per_invested=optional_number(per_invested),
-            coverage=optional_number(coverage),
-            std_err=optional_number(std_err),
-            std_err_reason=_std_err_reason(std_err, exposure, factor.estimator),
-        )
-        for factor, exposure, dollars, per_invested, coverage, std_err in columns
-    ]
 
 
-def _std_err_reason(std_err: float, exposure: float, estimator: str) -> StdErrReason | None:
-    if estimator == "ridge":
+def _std_err_reason(factor: FactorDefinition, exposure: float | None, std_err: float | None) -> StdErrReason | None:
+    if factor.estimator == "ridge":
         return "ridge"
-    if math.isnan(exposure):
+    if exposure is None:
         return "no_exposure"
-    return "short_history" if math.isnan(std_err) else None
+    return "short_history" if std_err is None else None
 
 
 def _provider_beta(valued: ValuedPositions, view: MarketView, *, equity: float) -> ProviderBeta:

@@ -29,8 +29,8 @@ class SlopeErrors:
 
     ``returns`` (S, T)
         the last 180 daily returns at most, NaN where one is missing
-    ``is_complete`` (S,)
-        whether none is
+    ``has_gaps`` (S,)
+        whether one is
     ``regressors``, ``used`` (F, T)
         the factors' returns, 0 where one is missing or before the factor's window, and 1 or 0: whether there is one
     ``lines`` (S, 3 F)
@@ -40,7 +40,7 @@ class SlopeErrors:
     """
 
     returns: FloatArray
-    is_complete: BoolArray
+    has_gaps: BoolArray
     regressors: FloatArray
     used: FloatArray
     lines: FloatArray
@@ -60,12 +60,12 @@ class SlopeErrors:
             replace(regression_on(funds, [(factor,) for factor in factors]), min_observations=MIN_RETURNS)
             for factors in (SINGLE, SPREADS)
         ]
-        is_complete: BoolArray = np.all(np.isfinite(newest), axis=0)
+        has_gaps: BoolArray = np.any(~np.isfinite(newest), axis=0)
         used = np.concatenate([_used(regression) for regression in regressions])
         values = np.concatenate([regression.values[0] for regression in regressions])
         return cls(
             returns=newest.T,
-            is_complete=is_complete,
+            has_gaps=has_gaps,
             regressors=values * used,
             used=used,
             lines=_scaled_lines(regressions, newest, np.where(np.isfinite(betas), std_errors, 0.0)[:, OLS_COLUMNS]),
@@ -92,17 +92,20 @@ def book_std_errors(rows: IntArray, market_value: FloatArray, errors: SlopeError
         return np.full(size, np.nan)
     lines = errors.lines[rows] * market_value[:, np.newaxis]
     returns = errors.returns[rows]
-    if errors.is_complete[rows].all():
-        levels = lines[:, size:].sum(axis=0)[:, np.newaxis]
-    else:
-        present = np.isfinite(returns)
-        returns = np.where(present, returns, 0.0)
-        levels = lines[:, size:].T @ present
+    # The book's lines added up, the same on all days but for the few symbols that lack one.
+    levels = np.add.reduce(lines[:, size:])[:, np.newaxis]
+    with_gaps = np.flatnonzero(errors.has_gaps[rows])
+    if with_gaps.size:
+        some = returns[with_gaps]
+        gaps = ~np.isfinite(some)
+        some[gaps] = 0.0
+        returns[with_gaps] = some
+        levels = levels - lines[with_gaps, size:].T @ gaps
     residuals = lines[:, :size].T @ returns
     residuals -= levels[:size]
     residuals -= levels[size:] * errors.regressors
     residuals *= errors.used
-    found: FloatArray = np.sqrt((residuals * residuals).sum(axis=1)) / equity
+    found: FloatArray = np.sqrt(np.vecdot(residuals, residuals)) / equity
     return found
 
 
