@@ -125,18 +125,26 @@ def _excluded(
     entries = [Excluded(symbol=symbol, reason=NO_PRICE) for symbol in valued.unpriced]
     others = (*((symbol, OPTIONS) for symbol in options), *((lot.symbol, PRIVATE) for lot in holdings.private))
     entries += [Excluded(symbol=symbol, reason=kind.lower()) for symbol, kind in dict.fromkeys(others)]
-    for position in np.flatnonzero(missing.all(axis=1)):
-        symbol = valued.symbols[position]
-        entries.append(Excluded(symbol=symbol, reason=view.missing_reason(symbol, 0)))
+    for place in _lacking(missing):
+        if missing[place].all():
+            symbol = valued.symbols[place]
+            entries.append(Excluded(symbol=symbol, reason=view.missing_reason(symbol, 0)))
     return sorted(entries, key=lambda entry: entry.symbol)
 
 
 def _incomplete(valued: ValuedPositions, missing: BoolArray, view: MarketView) -> list[Incomplete]:
     entries = []
-    for position in np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1)):
-        symbol = valued.symbols[position]
+    for place in _lacking(missing):
+        if missing[place].all():
+            continue
+        symbol = valued.symbols[place]
         by_reason: dict[str, list[str]] = {}
-        for factor in np.flatnonzero(missing[position]).tolist():
+        for factor in np.flatnonzero(missing[place]).tolist():
             by_reason.setdefault(view.missing_reason(symbol, factor), []).append(FACTOR_NAMES[factor])
         entries += [Incomplete(symbol=symbol, reason=reason, factors=names) for reason, names in by_reason.items()]
     return entries
+
+
+def _lacking(missing: BoolArray) -> list[int]:
+    """Places of the positions that lack a beta: in most books there are none."""
+    return np.flatnonzero(missing.any(axis=1)).tolist() if missing.any() else []
