@@ -43,6 +43,8 @@ export function signIn(main, { lead, command, check, said = null }) {
         const document = await check(new Api(token));
         remember(token, kept.checked);
         announce("Signed in");
+        // The form goes away, and with it what had the focus.
+        main.focus();
         resolve({ token, document });
       } catch (error) {
         trouble.textContent = refusal(error);
