@@ -1,6 +1,5 @@
-"""Portfolios beside those of the demo: one of 500 positions, one that owes more than it holds, and an owner of none."""
+"""Portfolios beside those of the demo: one of 500 positions and one that owes more than it holds."""
 
-import secrets
 from dataclasses import dataclass, field
 
 import httpx
@@ -20,14 +19,11 @@ class Books:
 
     large: str = field(repr=False)
     owing: str = field(repr=False)
-    newcomer: str = field(repr=False)
 
 
 def open_books(demo: Demo) -> Books:
     """Open the portfolios over the API, as other programs do."""
-    # Of their own in each run, also where the demo is one that was there.
-    mark = secrets.token_hex(4)
-    books = Books(*(demo.new_token(f"{user}-{mark}") for user in ("large", "owing", "newcomer")))
+    books = Books(demo.new_owner(), demo.new_owner())
     with demo.client(books.large) as api:
         listed = read(api, "symbols?limit=1000&status=active")["items"]
         symbols = [item["symbol"] for item in listed if item["asset_type"] == "equity"]

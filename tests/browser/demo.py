@@ -6,6 +6,7 @@ Its universe lacks some symbols of its market, so that tests can bring new ones 
 import csv
 import os
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -58,6 +59,17 @@ class Demo:
         """A token of a user, who is made when there is no such one yet."""
         with closing(Database(EmbeddedPostgres(self.home).url())) as database, database.begin() as connection:
             return create_token(connection, user, is_admin=is_admin)
+
+    def new_owner(self) -> str:
+        """A token of somebody who has nothing yet."""
+        return self.new_token(f"owner-{secrets.token_hex(4)}")
+
+    def unknown_symbol(self) -> str:
+        """A symbol of the market that nobody has asked for yet."""
+        with self.client() as api:
+            return next(
+                item for item in self.untracked if api.get(f"symbols/{item}/status").json()["status"] == "unknown"
+            )
 
     def revoke_newest(self, user: str) -> None:
         """Have the newest token of a user refused from now on."""

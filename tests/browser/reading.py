@@ -19,6 +19,15 @@ PAUSE_SECONDS = 0.2
 # Of a value in a message.
 LONGEST = 300
 
+POSITIONS = """
+(table) => {
+  const keys = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.key);
+  const text = (cell) => cell.innerText.trim().split(/\\n+/).join(' | ');
+  const read = (row) => Object.fromEntries([...row.cells].map((cell, place) => [keys[place], text(cell)]));
+  return [...table.tBodies[0].rows].map(read);
+}
+"""
+
 Rows = list[list[str]]
 Collection = Mapping[str, object] | Sequence[object]
 
@@ -70,6 +79,13 @@ def table(page: Page, selector: str) -> Rows:
     expect(page.locator(selector)).to_be_visible()
     script = "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"
     rows: Rows = page.locator(selector).evaluate(script)
+    return rows
+
+
+def positions(page: Page) -> list[dict[str, str]]:
+    """The table of positions: each row's cells by the keys of their columns, what is below a first line joined by |."""
+    expect(page.locator("#positions table")).to_be_visible()
+    rows: list[dict[str, str]] = page.locator("#positions table").evaluate(POSITIONS)
     return rows
 
 

@@ -15,10 +15,10 @@ from tests.browser.reading import (
     differences,
     numbers,
     plot,
+    positions,
     shown_money,
     shown_percent,
     shown_ratio,
-    table,
     tile,
 )
 
@@ -53,13 +53,12 @@ def _glance(page: Page, answers: Answers) -> list[str]:
         "daily_pnl": shown_money(snapshot["daily_pnl"], is_signed=True),
         "cumulative_pnl": shown_money(snapshot["cumulative_pnl"], is_signed=True),
         "long_value": shown_money(values["long_value"]),
+        "short_value": shown_money(values["short_value"]),
         "gross_leverage": f"{shown_ratio(values['gross_leverage'], 2)} {TIMES}",
         "market_beta": shown_ratio(overview["market_beta"], 2),
         "expected_volatility_21": shown_percent(overview["expected_volatility_21"]),
         "positions": str(overview["positions"]),
     }
-    if float(values["short_value"]):
-        exact["short_value"] = shown_money(values["short_value"])
     shown = {item: tile(page, "glance", item) for item in page.evaluate(TILES)}
     day = page.locator("#as-of").inner_text()
     return [*differences(shown, exact), *([] if _day(snapshot["session"]) in day else [f"as of {day}"])]
@@ -122,21 +121,21 @@ def _exposures(page: Page, answers: Answers) -> list[str]:
     factors = answers.data("factor-exposures")["factors"]
     assert len(factors) == 12
     (bars,) = plot(page, "plot-exposures")
-    reaches = [None if item.get("std_err") is None else Z_95 * item["std_err"] for item in factors]
+    reaches = [None if item["std_err"] is None else Z_95 * item["std_err"] for item in factors]
     problems = differences(bars["y"], [item["name"] for item in factors])
     problems += differences(bars["x"], [item["exposure"] for item in factors])
-    problems += differences(bars["error_x"]["array"], [reach or 0 for reach in reaches])
+    problems += differences(bars["error_x"]["array"], reaches)
     rows = [
         [
             item["name"],
             shown_ratio(item["exposure"], 4),
-            shown_ratio(item.get("std_err"), 4),
+            shown_ratio(item["std_err"], 4),
             NONE
             if reach is None
             else f"{shown_ratio(item['exposure'] - reach, 2)} to {shown_ratio(item['exposure'] + reach, 2)}",
             shown_money(item["dollars"]),
             shown_ratio(item["per_invested"], 4),
-            shown_percent(item.get("coverage")),
+            shown_percent(item["coverage"]),
         ]
         for item, reach in zip(factors, reaches, strict=True)
     ]
@@ -244,19 +243,17 @@ def _concentration(page: Page, answers: Answers) -> list[str]:
 
 
 def _positions(page: Page, answers: Answers) -> list[str]:
-    """The first line of each cell; what is written below it is another test's."""
-    rows = {row[0].split("\n")[0]: [cell.split("\n")[0] for cell in row] for row in table(page, "#positions table")}
-    held = [item for item in answers.positions if item["exit_date"] is None]
-    exact = {item["symbol"]: _position(item) for item in held}
-    if len(exact) < len(held):
-        # Several lots of a symbol: each is a line of its own.
-        shown = sorted([cell.split("\n")[0] for cell in row][:5] for row in table(page, "#positions table"))
-        return differences(shown, sorted([item["symbol"], *_position(item)] for item in answers.positions))
-    return differences({symbol: row[1:5] for symbol, row in rows.items()}, exact)
+    """The first line of each cell, of each lot; what is written below it is another test's."""
+    shown = [[row[key].split(" | ")[0] for key in POSITION] for row in positions(page)]
+    return differences(sorted(shown), sorted(_position(item) for item in answers.positions))
+
+
+POSITION = ("symbol", "quantity", "close", "market_value", "unrealized_pnl")
 
 
 def _position(item: dict[str, Any]) -> list[str]:
     return [
+        item["symbol"],
         shown_money(_short(item["quantity"], 0)),
         shown_money(_short(item["close"], 2)),
         shown_money(item["market_value"]),

@@ -14,10 +14,10 @@ from tests.browser.reading import (
     choose,
     numbers,
     plot,
+    positions,
     shown_money,
     sign_in,
     states,
-    table,
     tile,
     wait_drawn,
     wait_until,
@@ -28,10 +28,9 @@ pytestmark = pytest.mark.e2e
 MEASURED = ("series", "exposures", "stress", "risk", "correlation", "sectors", "concentration", "positions")
 
 
-def _rows(page: Page) -> dict[str, list[str]]:
-    """Of the positions, by symbol; words on lines of their own are joined."""
-    rows = [[" | ".join(cell.split("\n")) for cell in row] for row in table(page, "#positions table")]
-    return {row[0].split(" | ")[0]: row for row in rows}
+def _rows(page: Page) -> dict[str, dict[str, str]]:
+    """Of the positions, by symbol."""
+    return {row["symbol"].split(" | ")[0]: row for row in positions(page)}
 
 
 def test_a_portfolio_without_positions_says_so_in_each_panel(owner: Page) -> None:
@@ -48,14 +47,15 @@ def test_a_portfolio_without_positions_says_so_in_each_panel(owner: Page) -> Non
 def test_a_delisted_position_is_unpriced_and_named_wherever_it_is_missing(owner: Page, api: httpx.Client) -> None:
     choose(owner, MARGIN)
     row = _rows(owner)["WEYA"]
-    assert row[2:6] == [NONE, NONE, NONE, "unpriced"]
-    assert "ceased to trade; the last session was 2026-05-22" in row[6].lower()
+    numbers_of_it = [row[key] for key in ("close", "market_value", "unrealized_pnl")]
+    assert (numbers_of_it, row["status"]) == ([NONE] * 3, "unpriced")
+    assert "ceased to trade; the last session was 2026-05-22" in row["missing"].lower()
     answers = read_answers(api, MARGIN)
     for panel, answer in (("exposures", "factor-exposures"), ("stress", "stress-test"), ("sectors", "sector-exposure")):
         excluded = [item["symbol"] for item in answers.documents[answer]["excluded"]]
         assert excluded == ["WEYA"]
         expect(owner.locator(f"#{panel} .panel-note")).to_contain_text("WEYA has no published price")
-    expect(owner.get_by_text("lacks today's price of some positions")).to_be_visible()
+    expect(owner.locator(".notices")).to_contain_text("lacks a price of the day of WEYA")
 
 
 def test_returns_that_cannot_be_measured_are_absent_with_their_reason(owner: Page, api: httpx.Client) -> None:
@@ -93,32 +93,31 @@ def test_an_account_that_owes_more_than_it_holds_has_dollars_and_no_shares(
 def test_private_assets_say_who_valued_them_and_when(owner: Page) -> None:
     choose(owner, PRIVATE)
     row = _rows(owner)["Harbour Street 12"]
-    assert (row[0], row[2], row[5]) == ("Harbour Street 12 | private asset", NONE, "private")
-    assert "9 Jun 2026" in row[6]
+    assert (row["symbol"], row["close"], row["status"]) == ("Harbour Street 12 | private asset", NONE, "private")
+    assert "9 Jun 2026" in row["missing"]
     expect(owner.locator("#exposures .panel-note")).to_contain_text("Harbour Street 12 is a private asset")
 
 
 def test_options_are_positions_without_exposures(owner: Page) -> None:
     choose(owner, OPTIONS)
-    rows = _rows(owner)
-    assert rows["BUCO260821C00244000"][0] == "BUCO260821C00244000 | option"
-    assert rows["BUCO260821C00244000"][5] == "ready"
+    row = _rows(owner)["BUCO260821C00244000"]
+    assert (row["symbol"], row["status"]) == ("BUCO260821C00244000 | option", "ready")
     expect(owner.locator("#exposures .panel-note")).to_contain_text("VIYU260821P00044000 is an option")
 
 
 def test_positions_are_sorted_and_found_on_the_spot(owner: Page) -> None:
     choose(owner, LONG_SHORT)
-    before = [row[0] for row in table(owner, "#positions table")]
+    before = [row["symbol"] for row in positions(owner)]
     owner.get_by_role("button", name="Position", exact=True).click()
     expect(owner.locator("#positions th[data-key='symbol']")).to_have_attribute("aria-sort", "ascending")
-    after = [row[0] for row in table(owner, "#positions table")]
+    after = [row["symbol"] for row in positions(owner)]
     assert after == sorted(before)
     assert after != before
     owner.get_by_label("Find").fill("wazo")
-    assert {row[0].split("\n")[0] for row in table(owner, "#positions table")} == {"WAZO"}
-    expect(owner.locator("#positions")).to_contain_text(f"3 of {len(before)} positions")
+    assert set(_rows(owner)) == {"WAZO"}
+    expect(owner.locator("#positions")).to_contain_text(f"3 of {len(before)} lots")
     owner.get_by_label("Find").fill("")
-    assert len(table(owner, "#positions table")) == len(before)
+    assert len(positions(owner)) == len(before)
 
 
 def test_how_far_back_is_chosen(owner: Page, api: httpx.Client) -> None:
@@ -127,9 +126,8 @@ def test_how_far_back_is_chosen(owner: Page, api: httpx.Client) -> None:
     owner.get_by_role("button", name="1 month").click()
     wait_drawn(owner)
     shown = plot(owner, "plot-series")[0]
-    assert shown["x"][0] > "2026-05-01"
-    expected = {item["session"]: float(item["equity"]) for item in answers.snapshots if item["session"] >= "2026-05-29"}
-    assert dict(zip(shown["x"], shown["y"], strict=True)).items() >= expected.items()
+    expected = {item["session"]: float(item["equity"]) for item in answers.snapshots if item["session"] >= "2026-05-30"}
+    assert dict(zip(shown["x"], shown["y"], strict=True)) == expected
     expect(owner.get_by_role("button", name="1 month")).to_have_attribute("aria-pressed", "true")
     owner.get_by_role("button", name="All", exact=True).click()
     wait_drawn(owner)

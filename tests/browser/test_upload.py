@@ -7,11 +7,10 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.answers import read_answers
-from tests.browser.books import Books
 from tests.browser.conftest import OpenPage
 from tests.browser.demo import Demo
 from tests.browser.layout import text_on_text
-from tests.browser.reading import NONE, shown_money, sign_in, table, tile, wait_drawn
+from tests.browser.reading import NONE, positions, shown_money, sign_in, table, tile, wait_drawn
 from tests.browser.watch import Watch
 
 pytestmark = pytest.mark.e2e
@@ -28,13 +27,18 @@ def _dialog(page: Page, file: Path) -> None:
     page.get_by_label("File of positions (CSV)").set_input_files(file)
 
 
+def _value(page: Page, symbol: str) -> str:
+    (row,) = (row for row in positions(page) if row["symbol"].split(" | ")[0] == symbol)
+    return row["market_value"]
+
+
 def _check(page: Page) -> None:
     page.get_by_role("button", name="Check the file").click()
 
 
-def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo, books: Books, tmp_path: Path) -> None:
-    page, symbol = open_page(), demo.untracked[0]
-    sign_in(page, books.newcomer)
+def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo, tmp_path: Path) -> None:
+    page, token, symbol = open_page(), demo.new_owner(), demo.unknown_symbol()
+    sign_in(page, token)
     expect(page.get_by_role("heading", name="No portfolio yet")).to_be_visible()
     wrong, right = tmp_path / "wrong.csv", tmp_path / "right.csv"
     wrong.write_text(WRONG, encoding="utf-8")
@@ -52,14 +56,14 @@ def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo
     expect(page.get_by_role("button", name="Store it")).to_be_disabled()
     assert violations(page) == []
     assert text_on_text(page) == []
-    with demo.client(books.newcomer) as api:
+    with demo.client(token) as api:
         assert api.get("portfolios").json()["total"] == 0
 
     page.get_by_label("File of positions (CSV)").set_input_files(right)
     expect(page.locator("dialog table")).to_have_count(0)
     _check(page)
     expect(page.get_by_role("dialog")).to_contain_text("2 positions can be stored. 1 symbol without figures yet")
-    with demo.client(books.newcomer) as api:
+    with demo.client(token) as api:
         assert api.get("portfolios").json()["total"] == 0
     page.evaluate("window.isTheSamePage = true")
     page.get_by_role("button", name="Store it").click()
@@ -67,7 +71,7 @@ def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo
     row = page.locator(f"#positions tr:has(th:text('{symbol}'))")
     expect(row).to_have_attribute("data-status", "pending")
     expect(row).to_contain_text("being brought in")
-    assert row.locator("td").nth(2).inner_text() == NONE
+    assert _value(page, symbol) == NONE
 
     expect(row).to_have_attribute("data-status", "priced", timeout=ONBOARDING_MILLISECONDS)
     expect(row.locator(".badge")).to_have_text("ready")
@@ -77,17 +81,17 @@ def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo
     )
     wait_drawn(page)
     assert page.evaluate("window.isTheSamePage")
-    with demo.client(books.newcomer) as api:
+    with demo.client(token) as api:
         answers = read_answers(api, NAME)
     (position,) = (item for item in answers.positions if item["symbol"] == symbol)
-    assert row.locator("td").nth(2).inner_text() == shown_money(position["market_value"])
+    assert _value(page, symbol) == shown_money(position["market_value"])
     assert tile(page, "glance", "equity") == shown_money(answers.portfolio["equity"])
     assert answers.portfolio["equity"] is not None
     assert set(answers.data("correlation-matrix")["symbols"]) == {"HIFO", symbol}
 
 
 def test_positions_are_added_to_a_portfolio(open_page: OpenPage, demo: Demo, tmp_path: Path) -> None:
-    token = demo.new_token("adder")
+    token = demo.new_owner()
     with demo.client(token) as api:
         api.post("portfolios", json={"name": "Small", "stated_equity": "5000", "as_of": "2026-06-26", "positions": []})
     page, file = open_page(), tmp_path / "more.csv"
@@ -108,7 +112,7 @@ def test_positions_are_added_to_a_portfolio(open_page: OpenPage, demo: Demo, tmp
 def test_what_the_server_refuses_is_told_and_nothing_is_lost(
     open_page: OpenPage, demo: Demo, tmp_path: Path, watches: dict[BrowserContext, Watch]
 ) -> None:
-    token = demo.new_token("refused")
+    token = demo.new_owner()
     page, file = open_page(), tmp_path / "positions.csv"
     file.write_text(HEADER + "HIFO,1,300.00,2026-06-01\n", encoding="utf-8")
     sign_in(page, token)
