@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sigmasight_assets.commands.backfill import BackfillOutcome, print_outcome, requested_sessions, wait_for_gate
+from sigmasight_assets.commands.backfill_run import BackfillOutcome, print_outcome, requested_sessions, wait_for_gate
 from sigmasight_assets.errors import SessionError
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import Settings

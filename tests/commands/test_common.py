@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 import typer
 
-from sigmasight_assets.commands.common import open_database, parse_date, parse_name, show, show_json
+from sigmasight_assets.commands.common import open_database, parse_date, parse_name
+from sigmasight_assets.commands.output import show, show_json
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.settings import load_settings
 from tests.commands.conftest import NO_SERVER
