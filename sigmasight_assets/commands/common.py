@@ -72,12 +72,37 @@ def open_database(settings: "Settings | None" = None, *, see: str | None = None)
     state = f"it is done as a whole or not at all; `sigmasight {see}` tells" if see else "nothing was to be changed"
     with told_if_interrupted(lambda: state):
         url = database_url(settings or load_settings())
+        # Before queries can be interrupted: a connection that is made that way waits for ever for a silent host.
         require_current(url)
-        database = Database(url)
-        try:
-            yield database
-        finally:
-            database.close()
+        with _interruptible_queries():
+            database = Database(url)
+            try:
+                yield database
+            finally:
+                database.close()
+
+
+@contextmanager
+def _interruptible_queries() -> Iterator[None]:
+    """Have Ctrl-C end a query that waits, for a lock say: the driver looks at signals only once it has its answer."""
+    import select
+
+    from psycopg2 import extensions
+
+    def wait(connection: extensions.connection) -> None:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            place = [connection.fileno()]
+            try:
+                select.select(*((place, [], []) if state == extensions.POLL_READ else ([], place, [])))
+            except KeyboardInterrupt:
+                connection.cancel()
+                raise
+
+    extensions.set_wait_callback(wait)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(None)
 
 
 @contextmanager

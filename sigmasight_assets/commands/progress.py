@@ -108,6 +108,8 @@ class Live(Progress):
         if self._bar is None:
             self._write(text)
             return
+        if text == self._stage:
+            return
         self._keep()
         self._stage = text
         self._show(counting=False)

@@ -28,7 +28,7 @@ def status(
 
     Ends with 0 when everything is current or in time, with 3 when something is late or failing.
     """
-    from sigmasight_assets.commands.status_screen import fitting_sessions, show_status
+    from sigmasight_assets.commands.status_screen import show_status
     from sigmasight_assets.commands.status_services import read_services
     from sigmasight_assets.operations.status import read_status
     from sigmasight_assets.operations.verdict import judge
@@ -36,9 +36,8 @@ def status(
     from sigmasight_assets.storage.publications import read_published_sessions
 
     settings = load_settings()
-    count = sessions or (SESSIONS if as_json else fitting_sessions(SESSIONS))
     with open_database(settings) as database:
-        found = read_status(database, clock=settings.clock(), pause=settings.retry_pause, sessions=count)
+        found = read_status(database, clock=settings.clock(), pause=settings.retry_pause, sessions=sessions or SESSIONS)
         first = min(item.session for item in found.sessions)
         with database.begin() as connection:
             published = read_published_sessions(connection, since=first)
@@ -47,7 +46,7 @@ def status(
     if as_json:
         show_json(as_document(found, products=products, services=services))
     else:
-        show_status(found, products=products, services=services)
+        show_status(found, products=products, services=services, sessions=sessions)
     if judge(found).has_gaps:
         raise typer.Exit(DONE_WITH_GAPS)
 

@@ -3,9 +3,8 @@
 A terminal gets lines of its width, and a column for each product where they fit; a pipe gets whole lines, for ``grep``.
 """
 
-import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 
@@ -31,37 +30,65 @@ BAR_CELLS = 10
 SHORT_ID = 8
 # From this width on each product has a column.
 WIDE = 110
-# Lines of a screen that everything but the sessions takes on a calm night.
-OTHER_LINES = 18
 FEWEST_SESSIONS = 5
+# The line of the next prompt, and the one above that the shell may have.
+PROMPT_LINES = 2
 
 STYLES = {"current": "green", "due": "yellow", "empty": "yellow", "late": "bold red", "failing": "bold red"}
 STATES = {"published": "green", "due": "yellow", "failed": "red", "late": "red", "missed": "red"}
 HEADINGS = ("mkt β", "rate β", "ridge", "spread", "cov", "metrics")
 
 
-def fitting_sessions(most: int) -> int:
-    """How many sessions leave room for the rest on the screen."""
-    if not is_terminal(sys.stdout):
-        return most
-    return max(FEWEST_SESSIONS, min(most, shutil.get_terminal_size().lines - OTHER_LINES))
+def show_status(
+    found: SystemStatus,
+    *,
+    products: Mapping[date, frozenset[str]],
+    services: ServicesStatus,
+    sessions: int | None = None,
+) -> None:
+    """Print the status with so many sessions; None: as many as a screen has room for, else all.
+
+    Where it has not even room for a few, the runs are left out: what they failed of is told above.
+    """
+    output = console()
+    screen = _Screen(output)
+
+    def show(rows: int) -> None:
+        _show(screen, replace(found, sessions=found.sessions[:rows]), found, products, services)
+
+    def room() -> int:
+        with output.capture() as others:
+            show(0)
+        return output.height - others.get().count("\n") - PROMPT_LINES
+
+    if sessions is None and is_terminal(output.file):
+        sessions = room()
+        if sessions < FEWEST_SESSIONS:
+            screen.has_runs = False
+            sessions = max(FEWEST_SESSIONS, room())
+    show(sessions or len(found.sessions))
 
 
-def show_status(found: SystemStatus, *, products: Mapping[date, frozenset[str]], services: ServicesStatus) -> None:
-    """Print the status."""
-    screen = _Screen(console())
-    verdict = judge(found)
-    screen.verdict(verdict)
+def _show(
+    screen: "_Screen",
+    shown: SystemStatus,
+    found: SystemStatus,
+    products: Mapping[date, frozenset[str]],
+    services: ServicesStatus,
+) -> None:
+    """Print ``shown``, which is what was ``found`` with fewer sessions."""
+    screen.verdict(judge(found))
     screen.failures(found.failures)
-    screen.sessions(found, products)
+    screen.sessions(shown, products)
     screen.runs("Under way", found.running)
-    screen.runs("Last runs", [run for run in found.runs if run.status != "running"][:LAST_RUNS])
+    if screen.has_runs:
+        screen.runs("Last runs", [run for run in found.runs if run.status != "running"][:LAST_RUNS])
     screen.lines("Onboarding", [f"{item.symbol}: {item.sentence}" for item in found.onboarding])
     if found.alerts_undelivered:
         screen.fact("alerts", f"{found.alerts_undelivered} that the webhook has not taken")
     screen.fact("services", _services(services))
-    screen.fact("next symbol run", found.next_symbols)
-    screen.fact("next snapshots", found.next_snapshots)
+    screen.fact("next symbol run", screen.without_causes(found.next_symbols, found.failures))
+    screen.fact("next snapshots", screen.without_causes(found.next_snapshots, found.failures))
 
 
 class _Screen:
@@ -71,6 +98,7 @@ class _Screen:
         self._output = output
         self._folds = is_terminal(output.file)
         self._marks = _Marks(output)
+        self.has_runs = True
 
     def verdict(self, verdict: Verdict) -> None:
         """One line that says it all, and what comes next."""
@@ -122,6 +150,12 @@ class _Screen:
             self._output.print(Text(f"{title}:", style="bold"))
         for line in lines:
             self._item(Text(line))
+
+    def without_causes(self, words: str, failures: Sequence[Failure]) -> str:
+        """On a terminal words without the causes that stand above them."""
+        for item in failures if self._folds else ():
+            words = words.replace(f": {item.detail}", "")
+        return words
 
     def fact(self, name: str, value: str) -> None:
         """A line of its own."""

@@ -76,9 +76,14 @@ def _late_snapshots(found: SystemStatus) -> list[date]:
 
 
 def _next_step(found: SystemStatus) -> str:
-    """Of the first critical failure, which names what is done by itself and when; else of the layer that is behind."""
+    """What becomes of the newest late session by itself, and the command for now; else the first failure's way out."""
     critical = next((item for item in found.failures if item.severity == "critical"), None)
-    return critical.next_step if critical is not None else found.next_symbols
+    if critical is None:
+        return found.next_symbols
+    by_itself = next((item.next_step for item in found.sessions if item.session == critical.session), None)
+    if critical.kind != "session_not_published" or by_itself is None:
+        return critical.next_step
+    return f"{by_itself}; at once: `sigmasight retry`"
 
 
 def _current(found: SystemStatus) -> str:

@@ -56,7 +56,7 @@ def test_without_anything_it_names_the_newest_sessions(sigmasight: Sigmasight) -
         *("2025-07-31", "2025-07-30", "2025-07-29", "2025-07-28", "2025-07-25"),
         *("2025-07-24", "2025-07-23", "2025-07-22", "2025-07-21", "2025-07-18"),
     ]
-    nothing = {
+    nothing: dict[str, Any] = {
         "state": "not_published",
         "coverage": None,
         "symbol_generation": None,
@@ -171,7 +171,7 @@ def test_people_read_what_failed_and_what_ran(sigmasight: Sigmasight, database: 
     text = outcome.out
     first, second, *_ = text.splitlines()
     assert first == "FAILING  2025-07-30 is not published; 1 warning"
-    assert second.startswith("next: run r2 is under way; at once: `sigmasight retry`; if it never can be: ")
+    assert second == "next: run r2 is under way; at once: `sigmasight retry`"
     cause = "✗ critical: session_not_published 2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]"
     assert f"  {cause}\n    → run r2 is under way; at once: `sigmasight retry`; " in text
     assert "  ! warning: alert_not_delivered run:r1: not taken yet\n    → it is sent again by itself; check " in text
