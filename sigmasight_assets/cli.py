@@ -59,9 +59,9 @@ app.command()(stack.down)
 
 def main() -> None:
     """Run the command line; an error of ours is printed without a traceback."""
-    with patient_output():
-        try:
+    try:
+        with patient_output():
             app(prog_name=PROGRAM)
-        except SigmaSightError as error:
-            remark(f"error: {error}")
-            sys.exit(FAILED)
+    except SigmaSightError as error:
+        remark(f"error: {error}")
+        sys.exit(FAILED)

@@ -1,5 +1,6 @@
 """Tests of the command line as a process of its own: exit codes, streams, no traceback."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from sigmasight_assets.cli import app
+from sigmasight_assets.commands.common import DONE_WITH_GAPS, FAILED, INTERRUPTED
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import Verdict
 from tests.conftest import NewDatabase
@@ -150,3 +152,9 @@ def test_everything_has_help_that_is_a_sentence() -> None:
     without = [f"{command} {name}".strip() for command, name, words in told if not words]
     assert without == []
     assert [words for _, _, words in told if not (words or "").rstrip().endswith(".")] == []
+
+
+def test_exit_codes_are_documented_where_people_look() -> None:
+    for document in ("README.md", "docs/terminal.md"):
+        told = re.findall(r"^\| (\d+) \|", (CHECKOUT / document).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert told == [str(code) for code in (0, FAILED, 2, DONE_WITH_GAPS, INTERRUPTED)], document

@@ -9,7 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
+from sigmasight_assets.errors import ServiceError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
 
@@ -68,14 +72,8 @@ def console(stream: IO[str] | None = None) -> "Console":
     """
     from rich.console import Console
 
-    class Patient(Console):
-        """Goes on without output when its reader has gone."""
-
-        def on_broken_pipe(self) -> None:
-            _discard(self.file)
-
     is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Patient(
+    return Console(
         file=stream or sys.stdout,
         markup=False,
         emoji=False,
@@ -85,15 +83,19 @@ def console(stream: IO[str] | None = None) -> "Console":
     )
 
 
-def is_terminal(stream: IO[str]) -> bool:
+def show_on(output: "Console", draw: "Callable[[Console], None]") -> None:
+    """Write what is drawn on a console of standard output, as a whole."""
+    with output.capture() as drawn:
+        draw(output)
+    _write(sys.stdout, drawn.get())
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
     """Whether people look at the stream, whatever colours are forced on it."""
-    try:
-        return stream.isatty()
-    except ValueError:
-        return False
+    return stream is not None and not stream.closed and stream.isatty()
 
 
-def is_live(stream: IO[str]) -> bool:
+def is_live(stream: IO[str] | None) -> bool:
     """Whether lines of the stream can be written anew."""
     return is_terminal(stream) and os.environ.get("TERM", "dumb") != "dumb"
 
@@ -116,16 +118,25 @@ def _show_table(rows: Sequence[dict[str, Any]], title: str) -> None:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else as_text(value) for value in row.values()))
-    console().print(table)
+    show_on(console(), lambda output: output.print(table))
 
 
-def _write(stream: IO[str], text: str) -> None:
-    """Write at once, so that lines of both streams come in order; what nobody reads is dropped."""
+def _write(stream: IO[str] | None, text: str) -> None:
+    """Write at once, so that lines of both streams come in order; what nobody reads is dropped.
+
+    Raises ``ServiceError`` when it cannot be written, as on a full disk.
+    """
+    # Python has no stream where the shell has closed it.
+    if stream is None:
+        return
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         _discard(stream)
+    except OSError as error:
+        _discard(stream)
+        raise ServiceError(f"The output cannot be written: {error.strerror}") from None
 
 
 def _discard(stream: IO[str]) -> None:

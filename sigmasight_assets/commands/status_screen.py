@@ -9,11 +9,10 @@ from datetime import date
 from itertools import groupby
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sigmasight_assets.commands.output import console, is_terminal
+from sigmasight_assets.commands.output import console, is_terminal, show_on
 from sigmasight_assets.commands.status_services import ServicesStatus
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.run_status import RunStatus
@@ -53,12 +52,12 @@ def show_status(
     output = console()
     screen = _Screen(output)
 
-    def show(rows: int) -> None:
+    def draw(rows: int) -> None:
         _show(screen, replace(found, sessions=found.sessions[:rows]), found, products, services)
 
     def room() -> int:
         with output.capture() as others:
-            show(0)
+            draw(0)
         return output.height - others.get().count("\n") - PROMPT_LINES
 
     if sessions is None and is_terminal(output.file):
@@ -66,7 +65,8 @@ def show_status(
         if sessions < FEWEST_SESSIONS:
             screen.has_runs = False
             sessions = max(FEWEST_SESSIONS, room())
-    show(sessions or len(found.sessions))
+    rows = sessions or len(found.sessions)
+    show_on(output, lambda _: draw(rows))
 
 
 def _show(
@@ -167,9 +167,9 @@ class _Screen:
             self._output.print(Text(" " * indent).append_text(text))
             return
         first, *rest = text.wrap(self._output, max(20, self._output.width - indent - 2))
-        self._output.print(Padding(first, (0, 0, 0, indent)))
-        for line in rest:
-            self._output.print(Padding(line, (0, 0, 0, indent + 2)))
+        for line, further in ((first, 0), *((line, 2) for line in rest)):
+            line.rstrip()
+            self._output.print(Text(" " * (indent + further)).append_text(line))
 
     def _row(self, item: SessionStatus, products: frozenset[str], *, is_wide: bool) -> Iterator[Text]:
         yield Text(str(item.session))

@@ -12,22 +12,22 @@ from uuid import UUID
 import pytest
 
 from sigmasight_assets.commands.output import report, show, show_json
+from tests.commands.conftest import NO_SERVER
 from tests.commands.terminal import CHECKOUT, terminal
 
 TWO_LINES = """
-from sigmasight_assets.commands.output import console, patient_output, remark, result
+from sigmasight_assets.commands.output import console, patient_output, remark, result, show_on
 with patient_output():
     remark("first")
-    console().print("second", style="bold red")
+    show_on(console(), lambda output: output.print("second", style="bold red"))
     result("third")
 """
 MANY_LINES = """
 import sys
-from sigmasight_assets.commands.output import console, patient_output, remark, result
+from sigmasight_assets.commands.output import patient_output, remark, result
 with patient_output():
     for number in range(50_000):
         result(f"line {number}")
-    console().print("a table", style="red")
     print("unflushed")
 remark("went on to its own end")
 sys.exit(3)
@@ -133,3 +133,19 @@ def test_a_reader_that_goes_away_does_not_end_the_command() -> None:
     assert command.stderr.read() == "went on to its own end\n"
     command.stderr.close()
     assert command.wait(timeout=120) == 3
+
+
+def test_a_closed_output_is_no_error_and_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)}
+    command = f'"{sys.executable}" -m sigmasight_assets session --help'
+    database = f'"{sys.executable}" -m sigmasight_assets db url --hide-password'
+    own = {**environment, "SIGMASIGHT_DATABASE_URL": NO_SERVER}
+    for line, code, said in (
+        (f"{database} >&-", 0, ""),
+        (f"{database} > /dev/full", 1, "error: The output cannot be written: No space left on device\n"),
+        (f"{command} > /dev/full", 1, "error: The output cannot be written: No space left on device\n"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", line], env=own, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (code, said), line
