@@ -23,7 +23,8 @@ def _teller(connection: Connection, progress: Callable[[int, int], None]) -> Cal
     """What Alembic calls after each migration: tells how many of those that lack are made."""
     current = MigrationContext.configure(connection).get_current_revision()
     connection.rollback()
-    missing = len(list(context.script.iterate_revisions("head", current or "base")))
+    newest_first = [item.revision for item in context.script.walk_revisions()]
+    missing = newest_first.index(current) if current in newest_first else len(newest_first)
     made = count(1)
 
     def tell(**_: object) -> None:
