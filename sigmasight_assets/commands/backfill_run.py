@@ -88,7 +88,7 @@ def run_backfill(
     started = time.monotonic()
     client = DagsterClient(graphql_url)
     outcome = outcome or BackfillOutcome(sessions=len(sessions))
-    told = _RunProgress(database, as_progress(report))
+    told = RunProgress(database, as_progress(report))
     tags = {FORCE_TAG: "true"} if force else {}
     outcome.symbol_run = client.launch_range("symbol_layer", first=sessions[0], last=sessions[-1], tags=tags)
     report(f"symbol layer: {len(sessions)} sessions, run {outcome.symbol_run}")
@@ -131,7 +131,7 @@ def print_outcome(outcome: BackfillOutcome) -> None:
         result(outcome.failure)
 
 
-class _RunProgress:
+class RunProgress:
     """Tells stages, and how far the runs have come by what they have stored."""
 
     def __init__(self, database: Database, shown: Progress) -> None:
@@ -159,7 +159,7 @@ class _RunProgress:
 
 def _follow_run(client: DagsterClient, run_id: str, report: Report) -> RunSummary:
     """Wait for the end of the run, or of the one that Dagster starts in its place when its worker is lost."""
-    look = report.look if isinstance(report, _RunProgress) else _nothing
+    look = report.look if isinstance(report, RunProgress) else _nothing
     while True:
         summary = client.run(run_id)
         if summary.retried_as is not None:
@@ -179,7 +179,7 @@ def wait_for_gate(database: Database, settings: Settings, client: DagsterClient,
     """Wait until the planner has nothing to start, now or soon, and no run is under way; what the planner says then."""
     last_change = time.monotonic()
     seen: object = None
-    look = report.look if isinstance(report, _RunProgress) else _nothing
+    look = report.look if isinstance(report, RunProgress) else _nothing
     while True:
         decision = plan(read_gate_state(database, now=settings.clock()))
         unfinished = [run.run_id for run in client.runs("portfolio_layer") if not run.is_finished]
