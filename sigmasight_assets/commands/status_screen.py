@@ -29,7 +29,7 @@ BAR_CELLS = 10
 SHORT_ID = 8
 # From this width on each product has a column.
 WIDE = 110
-FEWEST_SESSIONS = 5
+FEWEST_SESSIONS = 3
 # The line of the next prompt, and the one above that the shell may have.
 PROMPT_LINES = 2
 
