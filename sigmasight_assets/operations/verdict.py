@@ -16,8 +16,8 @@ class Verdict:
     """How things stand.
 
     ``current``: everything that should be published is. ``due``: a session is complete and not published yet, and that
-    is in time. ``empty``: nothing was ever published. ``late``: sessions or snapshots are not there at an hour at which
-    they should be. ``failing``: something is failed that does not mend itself, or an attempt at a session has failed.
+    is in time. ``empty``: nothing was ever published. ``late``: snapshots are not there at an hour at which they should
+    be. ``failing``: an attempt at a session has failed or the session itself is late, or something else is critical.
     ``next_step`` is what happens next and when, None where nothing is to come.
     """
 
