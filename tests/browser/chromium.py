@@ -20,15 +20,21 @@ ARGUMENTS = (
 )
 
 
+def installed_chromium() -> Path | None:
+    """The program, if there is one."""
+    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    return None if found is None else Path(found)
+
+
 def find_chromium() -> Path:
     """The program; without one tests are skipped, and fail in CI, where ``.ci/run`` installs it."""
-    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    found = installed_chromium()
     if found is None:
         reason = f"none of {', '.join(PROGRAMS)} is on PATH (Debian: apt install chromium)"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return Path(found)
+    return found
 
 
 def launch(playwright: Playwright, program: Path) -> Browser:

@@ -154,6 +154,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, seconds in MEASURED.items():
             terminalreporter.write_line(f"{name}: {seconds:.1f}")
     directory = os.environ.get(SCREENSHOTS)
-    if directory and any(Path(directory).iterdir()):
+    if directory and Path(directory).is_dir():
         terminalreporter.section("pictures of the pages")
         terminalreporter.write_line(directory)

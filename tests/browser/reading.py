@@ -41,6 +41,12 @@ def sign_in(page: Page, token: str, *, at: str = "/", is_kept: bool = False) -> 
     page.get_by_role("button", name="Sign in").click()
 
 
+def wait_signed_in(page: Page) -> None:
+    """Until a portfolio can be chosen; the plots, which take seconds, may still be missing."""
+    expect(page.get_by_label("Portfolio", exact=True)).to_be_visible()
+    expect(page.locator("[data-tile='equity']")).to_be_visible()
+
+
 def choose(page: Page, portfolio: str) -> None:
     """Choose a portfolio by name and wait until it is drawn."""
     page.get_by_label("Portfolio", exact=True).select_option(label=portfolio)

@@ -5,7 +5,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.demo import Demo
-from tests.browser.reading import sign_in, wait_drawn
+from tests.browser.reading import sign_in, wait_signed_in
 from tests.browser.watch import Watch
 
 pytestmark = pytest.mark.e2e
@@ -31,7 +31,7 @@ def test_a_wrong_token_is_refused_with_a_way_out(page: Page, demo: Demo, watches
     # The next try is not made harder.
     field.fill(demo.token)
     page.get_by_role("button", name="Sign in").click()
-    wait_drawn(page)
+    wait_signed_in(page)
 
 
 def test_a_token_is_needed_to_try(page: Page) -> None:
@@ -43,7 +43,7 @@ def test_a_token_is_needed_to_try(page: Page) -> None:
 
 def test_signing_out_leaves_nothing_behind(page: Page, demo: Demo) -> None:
     sign_in(page, demo.token)
-    wait_drawn(page)
+    wait_signed_in(page)
     assert demo.token not in page.url
     page.get_by_role("button", name="Sign out").click()
     _is_signed_out(page)
@@ -57,9 +57,9 @@ def test_signing_out_leaves_nothing_behind(page: Page, demo: Demo) -> None:
 
 def test_a_reload_keeps_the_session_of_this_tab_alone(page: Page, demo: Demo) -> None:
     sign_in(page, demo.token)
-    wait_drawn(page)
+    wait_signed_in(page)
     page.reload()
-    wait_drawn(page)
+    wait_signed_in(page)
     other = page.context.new_page()
     other.goto("/")
     _is_signed_out(other)
@@ -67,10 +67,10 @@ def test_a_reload_keeps_the_session_of_this_tab_alone(page: Page, demo: Demo) ->
 
 def test_staying_signed_in_is_chosen(page: Page, demo: Demo) -> None:
     sign_in(page, demo.token, is_kept=True)
-    wait_drawn(page)
+    wait_signed_in(page)
     other = page.context.new_page()
     other.goto("/")
-    wait_drawn(other)
+    wait_signed_in(other)
     other.get_by_role("button", name="Sign out").click()
     _is_signed_out(other)
     assert demo.token not in other.evaluate(STORED)
@@ -81,7 +81,7 @@ def test_the_address_names_the_portfolio(open_page: OpenPage, demo: Demo) -> Non
         (margin,) = (item for item in api.get("portfolios").json()["items"] if item["name"] == "Margin")
     page = open_page()
     sign_in(page, demo.token, at=f"/#portfolio={margin['portfolio_id']}")
-    wait_drawn(page)
+    wait_signed_in(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Margin")
     expect(page).to_have_title("Margin · SigmaSight")
     page.go_back()
