@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sigmasight_assets.quant.arrays import FloatArray
+from sigmasight_assets.quant.arrays import FloatArray, IntArray
 from sigmasight_assets.sessions import exchange_calendar
 
 FIRST, LAST = date(2024, 5, 1), date(2025, 7, 31)
@@ -42,14 +42,15 @@ def write_market(directory: Path) -> None:
     (directory / "constituents.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _closes(symbol: str, place: FloatArray) -> FloatArray:
+def _closes(symbol: str, place: IntArray) -> FloatArray:
     """Closes of all sessions, not rounded; ``place`` counts from the session after the base."""
     share, own = FUNDS.get(symbol, (0.0, (0,)))
     market = CYCLES["SPY"] if symbol in FUNDS else CYCLES[symbol]
     share = share if symbol in FUNDS else 1.0
     percent = share * np.array(market)[place % 3] + np.array(own)[place % len(own)]
     growth = np.cumprod(1 + percent / 100)
-    return growth / growth[place == -1] * BASE_CLOSES.get(symbol, 100.0)
+    closes: FloatArray = growth / growth[place == -1] * BASE_CLOSES.get(symbol, 100.0)
+    return closes
 
 
 def _bars(symbol: str, sessions: list[date], closes: FloatArray) -> pa.Table:
