@@ -60,7 +60,8 @@ def test_the_watch_tells_what_is_failed_right_now(database: Database, tmp_path: 
     add_portfolio(database, "ann", {"NEWCO": "1"})
     execute(
         database,
-        "UPDATE symbol_onboarding_queue SET status = 'failed', attempts = 3, error = 'no answer', finished_at = now()",
+        "INSERT INTO symbol_onboarding_queue (symbol, status, priority, attempts, requested_by, error, finished_at) "
+        "VALUES ('NEWCO', 'failed', 0, 3, 'owner', 'no answer', now())",
     )
     done = watched(database, tmp_path, mode="cache", status=200)
     assert done.returncode == 1
