@@ -146,6 +146,6 @@ def test_the_file_of_settings_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_command_for_people_has_the_settings_of_the_service(database: Database, tmp_path: Path) -> None:
     own = environment(tmp_path, SIGMASIGHT_DATABASE_URL=database.url)
-    command = [installed("/usr/local/bin/sigmasight", tmp_path), "db", "url"]
+    command = [str(installed("/usr/local/bin/sigmasight", tmp_path)), "db", "url"]
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, database.url)
