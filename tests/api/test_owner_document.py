@@ -3,13 +3,16 @@
 Each sum is worked out as it is written, and its result is what the API answers.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from sigmasight_api.app import create_app
 from sigmasight_api.books import RatiosReason
 from sigmasight_api.risk_schemas import MissingReason
 from sigmasight_api.schemas import LotStatus
@@ -19,6 +22,7 @@ from sigmasight_assets.orchestration.portfolio_publication import publish_portfo
 from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.orchestration.profile_update import update_profiles
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
+from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.book_returns import book_returns
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
@@ -33,8 +37,9 @@ from tests.owners_market import BASE, CYCLES, FIRST, LAST, write_market
 
 TEXT = (DOCS / "owner.md").read_text(encoding="utf-8")
 SUMS = [read_sum(line) for block in blocks(TEXT) if block.info == "text" for line in block.body.splitlines() if line]
+WINDOW = 90
 ANSWERS = "factor-exposures positions/factor-exposures stress-test correlation-matrix volatility sector-exposure "
-ANSWERS += "concentration risk performance"
+ANSWERS += "concentration risk performance overview"
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Told:
     snapshots: list[dict[str, Any]]
     answers: dict[str, dict[str, Any]]
     closes: dict[tuple[str, str], str]
+    returns: dict[str, FloatArray]
     moves: list[float]
 
     def data(self, kind: str) -> dict[str, Any]:
@@ -133,7 +139,8 @@ def ask(api: Api, token: str, portfolio: str, database: Database) -> Told:
     )
     closes = {(row["symbol"], str(row["price_date"])): f"{row['close_price']:.4f}" for row in bars}
     series = {name: np.array([row["adj_close_price"] for row in bars if row["symbol"] == name]) for name in CYCLES}
-    returns = np.column_stack([series[name][1:] / series[name][:-1] - 1 for name in ("ALDER", "BIRCH")])
+    returns = {name: closing[1:] / closing[:-1] - 1 for name, closing in series.items()}
+    held_returns = np.column_stack([returns["ALDER"], returns["BIRCH"]])
     held = {item["symbol"]: item["weight"] for item in answers["positions/factor-exposures"]["data"]["positions"]}
     return Told(
         portfolio=get(f"portfolios/{portfolio}"),
@@ -141,14 +148,20 @@ def ask(api: Api, token: str, portfolio: str, database: Database) -> Told:
         snapshots=get(f"portfolios/{portfolio}/snapshots")["items"],
         answers=answers,
         closes=closes,
-        moves=book_returns(returns, np.array([held["ALDER"], held["BIRCH"]]))[-3:].tolist(),
+        returns=returns,
+        moves=book_returns(held_returns, np.array([held["ALDER"], held["BIRCH"]]))[-3:].tolist(),
     )
 
 
 def spread(told: Told) -> float:
-    """The standard error of the account's Market Beta, errors of positions taken as independent."""
-    parts = [told.factor(symbol, "Market Beta") for symbol in ("ALDER", "BIRCH")]
-    return float(np.sqrt(sum((part["weight"] * part["std_err"]) ** 2 for part in parts)))
+    """The standard error of the account's Market Beta: weighted, what the lines of the positions leave of each day."""
+    leaves = np.zeros(WINDOW)
+    for symbol in ("ALDER", "BIRCH"):
+        part = told.factor(symbol, "Market Beta")
+        residuals = told.returns[symbol] - part["beta"] * told.returns["SPY"]
+        residuals = residuals[-WINDOW:] - residuals[-WINDOW:].mean()
+        leaves += part["weight"] * part["std_err"] * residuals / np.sqrt((residuals**2).sum())
+    return float(np.sqrt((leaves**2).sum()))
 
 
 def numbers(told: Told) -> Mapping[str, Any]:
@@ -164,6 +177,7 @@ def numbers(told: Told) -> Mapping[str, Any]:
         "Equity": told.portfolio["equity"],
         "Unpriced, DOGWOOD at its cost": newest["unpriced_value"],
         "Cash": newest["cash"],
+        "Leverage": told.data("overview")["values"]["gross_leverage"],
         "P&L since the start": newest["cumulative_pnl"],
         "Total return": performance["total_return"],
         "Total return of SPY": performance["benchmark"]["total_return"],
@@ -186,6 +200,7 @@ def numbers(told: Told) -> Mapping[str, Any]:
         "Third move": told.moves[2],
         "Volatility of 21 sessions": told.data("volatility")["realized_21"],
         "Correlation of ALDER and BIRCH": told.data("correlation-matrix")["matrix"][0][1],
+        "Diversification ratio": told.data("correlation-matrix")["diversification_ratio"],
         "Value at risk 95 %": risk["value_at_risk_95"]["dollars"],
         "Value at risk 95 %, of equity": risk["value_at_risk_95"]["share_of_equity"],
         "Expected shortfall 95 %": risk["expected_shortfall_95"]["dollars"],
@@ -193,6 +208,7 @@ def numbers(told: Told) -> Mapping[str, Any]:
         "Share of Utilities": told.sector("Utilities"),
         "Share of private assets": told.sector("Private"),
         "Effective positions": told.data("concentration")["effective_positions"],
+        "Herfindahl index": told.data("concentration")["herfindahl"],
         "Coverage": told.answers["concentration"]["coverage"],
     }
     for item in snapshots[1:]:
@@ -265,6 +281,28 @@ def test_every_reason_is_explained() -> None:
 def names_of(cell: str) -> list[str]:
     """The reasons that a cell is about."""
     return [name.strip().strip("`") for name in cell.split(",")]
+
+
+def test_the_error_of_the_account_is_that_of_the_answer(told: Told) -> None:
+    market = told.data("factor-exposures")["factors"][0]
+    assert market.get("std_err", spread(told)) == pytest.approx(spread(told), rel=1e-9)
+
+
+def test_the_effective_bets_of_the_text_are_those_of_the_answer(told: Told) -> None:
+    assert f"{told.data('correlation-matrix')['effective_bets']:.2f} effective bets" in TEXT
+
+
+def test_every_name_on_the_page_is_in_the_document() -> None:
+    scripts = Path(create_app.__code__.co_filename).parent / "page" / "js"
+    if not scripts.is_dir():
+        pytest.skip("there is no page in this checkout")
+    owners = [path.read_text(encoding="utf-8") for path in scripts.glob("*.js") if path.name != "ops.js"]
+    names = {name for text in owners for name in re.findall(r'\btile\("([^"]+)"', text)}
+    titles = {name for text in owners for name in re.findall(r'new Panel\({ id: "\w+", title: "([^"]+)"', text)}
+    assert len(names) > 10
+    assert len(titles) > 5
+    # A comma in a name is one of the list here.
+    assert [name for name in names | titles if name.replace(",", "") not in TEXT.replace(",", "")] == []
 
 
 def test_scenarios_of_the_market_alone_are_the_same_directly_and_correlated(told: Told) -> None:

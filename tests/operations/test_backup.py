@@ -120,6 +120,8 @@ def fill(database: Database) -> str:
         run_symbol_layer(database, SAVED[place : place + 1])
         run_portfolio_layer(database, day)
     with database.begin() as connection:
+        # In place of Dagster's own tables, which are in this schema.
+        connection.exec_driver_sql("CREATE TABLE dagster.kept AS SELECT 42 AS answer")
         return create_token(connection, "owner", expires_at=datetime.now(UTC) + timedelta(days=1))
 
 
@@ -157,6 +159,8 @@ def assert_nothing_is_lost(original: Original) -> None:
     machine = original.machine
     with machine.database() as database:
         assert contents(database) == original.rows
+        with database.begin() as connection:
+            assert connection.exec_driver_sql("SELECT answer FROM dagster.kept").scalar_one() == 42
         with database.begin() as connection:
             holder = find_holder(connection, original.token, now=datetime.now(UTC))
         assert holder is not None

@@ -1,6 +1,7 @@
 """The files of the operators' documents: systemd reads the units, and scripts and settings do what is said of them."""
 
 import json
+import re
 import subprocess
 import threading
 from datetime import date
@@ -12,7 +13,7 @@ import pytest
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.database import Database
 from tests.api.market import add_portfolio
-from tests.operator_files import FILES, environment, installed, program
+from tests.operator_files import FILES, PAGES, environment, installed, program
 from tests.orchestration.contents import execute
 
 UNITS = {path: body for path, body in FILES.items() if path.startswith("/etc/systemd/system/")}
@@ -33,6 +34,13 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
     done = subprocess.run([analyze, "verify", "--man=no", *written], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(written) >= 5
+
+
+def test_the_path_of_a_file_stands_above_it() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"^```\w+ (/\S+)$", text, flags=re.MULTILINE):
+            assert re.search(rf"^`{re.escape(path)}`:\n\n```\w+ {re.escape(path)}$", text, flags=re.MULTILINE), path
 
 
 def test_every_file_that_a_unit_names_is_in_the_documents() -> None:
