@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from sigmasight_api.components import Timing, build_components, build_stress_tests
+from sigmasight_api.documents import Documents
+from sigmasight_api.pages import Pages
 from sigmasight_api.request_limits import Limits
 from sigmasight_api.routes import (
     admin,
@@ -23,6 +25,7 @@ from sigmasight_api.routes import (
     factors,
     health,
     onboarding,
+    pages,
     portfolio_writes,
     portfolios,
     positions,
@@ -82,6 +85,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.pages, app.state.documents = Pages(), Documents()
     install_handlers(app)
     app.add_middleware(CsvPaths)
     # The last is the first to see a request.
@@ -91,5 +95,6 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
     # Not by a router of all of them: each level of routers has the paths compared once more, 70 us a request.
     for module in (*OWNERS, *OPERATORS):
         app.include_router(module.router, prefix=API_PREFIX, responses=anywhere)
+    app.include_router(pages.router)
     describe_problems(app)
     return app

@@ -149,6 +149,37 @@ class DataFreshness(Model):
     products: list[ProductFreshness] = Field(description="Their products")
 
 
+class ProductLack(Model):
+    """Symbols without a row of a product, for one reason."""
+
+    reason: str = Field(description="As of excluded symbols", examples=["short_history"])
+    symbols: int = Field(description="How many", examples=[3])
+    named: list[str] = Field(description="The first 20 of them by name", examples=[["NEWCO"]])
+
+
+class CoveredProduct(Model):
+    """A product at a session."""
+
+    product: str = Field(description="Product", examples=["market_beta"])
+    rows: int = Field(description="Rows there are: symbols, matrices or portfolios", examples=[505])
+    expected: int = Field(
+        description="Rows and symbols without one, but for those that do not trade; of snapshots, the portfolios that "
+        "had begun",
+        examples=[508],
+    )
+    share: float | None = Field(
+        description="rows / expected, dimensionless; null when nothing is expected", examples=[0.994]
+    )
+    lacks: list[ProductLack] = Field(description="What is missing, by reason")
+
+
+class CoveredSession(Model):
+    """How much of each product a session has."""
+
+    session: date = Field(description="Session", examples=["2025-07-31"])
+    products: list[CoveredProduct] = Field(description="In the order they are made in")
+
+
 class SessionState(Model):
     """A session from prices to snapshots."""
 
@@ -201,3 +232,6 @@ class OperationsStatus(Model):
     alerts_undelivered: int = Field(description="Alerts that the webhook has not taken", examples=[0])
     next_snapshots: str = Field(description="What the gate does next, in words")
     next_symbols: str = Field(description="What the symbol layer does next, in words")
+    orchestrator: str = Field(
+        description="Address of the Dagster UI; behind a proxy as SIGMASIGHT_UI_URL says", examples=["/dagster"]
+    )

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from sigmasight_api.onboarding_schemas import OnboardingStatus
 from sigmasight_api.operations_schemas import (
+    CoveredProduct,
+    CoveredSession,
     DataFreshness,
     FailureNow,
     HistoryStep,
@@ -22,16 +24,27 @@ from sigmasight_api.repository import Page, Repository
 from sigmasight_api.schemas import Listing
 from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.freshness import read_freshness
+from sigmasight_assets.operations.product_coverage import ProductCoverage, read_product_coverage
 from sigmasight_assets.operations.status import read_status
 from sigmasight_assets.storage.database import Database
 
 
 class Reports:
-    """Answers by the service's clock; ``pause`` is that between two attempts at a session."""
+    """Answers by the service's clock.
+
+    ``pause`` is that between two attempts at a session, ``orchestrator`` where people find the Dagster UI.
+    """
 
     def __init__(
-        self, repository: Repository, database: Database, *, clock: Callable[[], datetime], pause: timedelta
+        self,
+        repository: Repository,
+        database: Database,
+        *,
+        clock: Callable[[], datetime],
+        pause: timedelta,
+        orchestrator: str,
     ) -> None:
+        self._orchestrator = orchestrator
         self._repository = repository
         self._database = database
         self._clock = clock
@@ -41,7 +54,21 @@ class Reports:
         """What ``sigmasight status`` shows, with the newest ``sessions`` complete sessions."""
         found = read_status(self._database, clock=self._clock(), pause=self._pause, sessions=sessions)
         onboarding = [OnboardingStatus.model_validate(_named(item, OnboardingStatus)) for item in found.onboarding]
-        return OperationsStatus.model_validate({**asdict(found), "onboarding": onboarding})
+        own = {"onboarding": onboarding, "orchestrator": self._orchestrator}
+        return OperationsStatus.model_validate({**asdict(found), **own})
+
+    def coverage(self, sessions: int) -> Listing[CoveredSession]:
+        """How much of each product the newest complete ``sessions`` have, newest first."""
+        calendar = self._repository.read_calendar()
+        newest = calendar.last_complete(self._clock())
+        days = calendar.between(calendar.offset(newest, 1 - sessions), newest)[::-1]
+        with self._database.begin() as connection:
+            found = read_product_coverage(connection, days)
+        items = [
+            CoveredSession(session=day, products=[_covered(item) for item in found if item.session == day])
+            for day in days
+        ]
+        return Listing[CoveredSession](items=items, total=len(items))
 
     def freshness(self) -> DataFreshness:
         """How many sessions each layer and each product is behind."""
@@ -78,3 +105,8 @@ def _step(row: Any) -> HistoryStep:
     ended = row["finished_at"]
     seconds = None if ended is None else round((ended - row["started_at"]).total_seconds(), 3)
     return HistoryStep(**own, seconds=seconds, vendor_calls=(row["counts"] or {}).get("vendor_calls"))
+
+
+def _covered(item: ProductCoverage) -> CoveredProduct:
+    lacks = [asdict(lack) for lack in item.lacks]
+    return CoveredProduct.model_validate({**_named(item, CoveredProduct), "lacks": lacks})

@@ -22,6 +22,9 @@ class Settings(CommonSettings):
     dagster_graphql: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:3000/graphql"), description="GraphQL address of the Dagster webserver."
     )
+    ui_url: HttpUrl | None = Field(
+        None, description="Address at which operators reach the Dagster UI, for links; empty: that of dagster_graphql."
+    )
     scenarios: Path | None = Field(
         None, description="TOML file of stress scenarios beside the packaged ones (docs/scenarios.md)."
     )
@@ -31,6 +34,12 @@ class Settings(CommonSettings):
     rates_convexity: float = Field(
         370.0, ge=0.0, le=2000.0, allow_inf_nan=False, description="Convexity of TLT in stress tests, years squared."
     )
+
+    @property
+    def orchestrator(self) -> str:
+        """Address of the Dagster UI for people, without a slash at its end."""
+        chosen = self.ui_url or str(self.dagster_graphql).removesuffix("/graphql")
+        return str(chosen).rstrip("/")
 
 
 def load_settings() -> Settings:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from sigmasight_api.dependencies import BEARER, WHOLE, AdminsRoute, OperatorsService, PageQuery, ReportsService
 from sigmasight_api.operations_schemas import (
     CacheState,
+    CoveredSession,
     DataFreshness,
     FailureNow,
     HistoryStep,
@@ -19,6 +20,7 @@ from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import IsoDate, Listing
 
 MOST_SESSIONS = 1_000
+MOST_COVERED = 60
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=AdminsRoute, dependencies=[BEARER])
 
@@ -42,6 +44,15 @@ def get_cache_status(operators: OperatorsService) -> CacheState:
 def get_freshness(reports: ReportsService) -> DataFreshness:
     """How many sessions each layer and each product is behind."""
     return reports.freshness()
+
+
+@router.get("/data/coverage", responses=problem_responses(401, 403, 422, 503))
+def get_coverage(
+    reports: ReportsService,
+    sessions: Annotated[int, Query(ge=1, le=MOST_COVERED, description="How many sessions", examples=[10]), WHOLE] = 20,
+) -> Listing[CoveredSession]:
+    """How much of each product the newest sessions have, and what they lack by reason; newest first."""
+    return reports.coverage(sessions)
 
 
 @router.post("/symbol-batch/run", status_code=202, responses=problem_responses(401, 403, 422, 503))

@@ -151,12 +151,13 @@ def add_portfolio(
     *,
     name: str = "Main",
     equity: str = "100000",
+    as_of: date = SESSIONS[0],
 ) -> PortfolioRecord:
     """A portfolio of open lots, given as quantities by symbol or as lots."""
     if isinstance(lots, Mapping):
         lots = [NewLot(symbol, Decimal(quantity), Decimal(10), SESSIONS[0]) for symbol, quantity in lots.items()]
     with database.begin() as connection:
-        return create_portfolio(connection, user=user, name=name, equity=Decimal(equity), as_of=SESSIONS[0], lots=lots)
+        return create_portfolio(connection, user=user, name=name, equity=Decimal(equity), as_of=as_of, lots=lots)
 
 
 def add_lots(database: Database, portfolio: PortfolioRecord, *lots: Mapping[str, Any]) -> list[int]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from sigmasight_api.dependencies import AdminsRoute, CallersRoute
+from sigmasight_api.pages import Pages
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.metadata import METADATA
 from tests.api.conftest import bearer
@@ -22,7 +23,15 @@ from tests.api.conftest import bearer
 # The table whose public ids parameters and fields of this name hold.
 TABLES_OF_IDS = {"portfolio_id": "portfolios", "position_id": "positions", "flow_id": "capital_flows"}
 # What anybody may read.
-PUBLIC = {"/openapi.json", "/health/live", "/health/ready"}
+# Pages for people and what they are made of, none of which knows a caller: by its path, an address of each.
+PAGES = {
+    "/": "/",
+    "/ops": "/ops",
+    "/docs": "/docs",
+    "/docs/{address:path}": "/docs/formulas",
+    "/page/{digest}/{name:path}": f"/page/{Pages().digest}/page.css",
+}
+PUBLIC = {"/openapi.json", "/health/live", "/health/ready", *PAGES}
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class Operation:
     ) -> httpx.Response:
         """Send the example, with these values of path and query in the place of its own."""
         values = {**self.parameters("path"), **(path or {})}
-        target = self.path
+        target = PAGES.get(self.path, self.path)
         for name, value in values.items():
             target = target.replace(f"{{{name}}}", str(value))
         if not options.keys() & {"content", "json"} and self.media_type is not None:

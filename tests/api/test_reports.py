@@ -17,7 +17,9 @@ ALL = Page(100, 0)
 
 
 def reports(database: Database, clock: datetime = EVENING, pause: timedelta = timedelta(minutes=30)) -> Reports:
-    return Reports(Repository(database), database, clock=lambda: clock, pause=pause)
+    return Reports(
+        Repository(database), database, clock=lambda: clock, pause=pause, orchestrator="http://127.0.0.1:3000"
+    )
 
 
 def test_sessions_are_late_by_the_services_clock(database: Database) -> None:

@@ -217,6 +217,25 @@ def test_freshness_counts_sessions(api: Api, database: Database, admin: str) -> 
     }
 
 
+def test_coverage_tells_of_each_product_what_it_lacks(api: Api, database: Database, admin: str) -> None:
+    publish(
+        database, SESSIONS[-1], random_figures(["AAA"], seed=1), exclusions=[("BBB", "market_beta", "short_history")]
+    )
+    document = api.get("/api/v1/admin/data/coverage?sessions=2", admin).json()
+    assert [item["session"] for item in document["items"]] == [str(SESSIONS[-1]), str(SESSIONS[-2])]
+    newest, before = ({item["product"]: item for item in day["products"]} for day in document["items"])
+    assert newest["market_beta"] == {
+        "product": "market_beta",
+        "rows": 1,
+        "expected": 2,
+        "share": 0.5,
+        "lacks": [{"reason": "short_history", "symbols": 1, "named": ["BBB"]}],
+    }
+    assert (before["market_beta"]["rows"], before["market_beta"]["share"]) == (0, None)
+    for query in ("sessions=0", "sessions=61"):
+        assert api.get(f"/api/v1/admin/data/coverage?{query}", admin).status_code == 422
+
+
 @pytest.mark.parametrize("query", ["sessions=0", "sessions=1001", "sessions=all"])
 def test_a_wrong_number_of_sessions_is_refused(api: Api, admin: str, query: str) -> None:
     assert api.get(f"/api/v1/admin/status?{query}", admin).status_code == 422
