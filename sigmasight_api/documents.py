@@ -57,8 +57,9 @@ class Documents:
         for link in _links(tokens):
             link.attrs["href"] = self._target(name, str(link.attrs["href"]))
         body = cast("str", parser.renderer.render(tokens, parser.options, {}))
-        # A wide table scrolls by itself, and can be reached by keyboard for that.
-        body = body.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+        # What is wider than the page scrolls by itself, and can be reached by keyboard for that.
+        body = body.replace("<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>')
+        body = body.replace("<pre>", '<pre tabindex="0" role="group" aria-label="Example">')
         return html.escape(title or name), body.replace("</table>", "</table></div>")
 
     def _target(self, name: str, href: str) -> str:

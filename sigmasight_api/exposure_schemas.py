@@ -8,9 +8,11 @@ from pydantic import Field
 from sigmasight_api.factor_schemas import Collinearity
 from sigmasight_api.schemas import Model, Money
 
+StdErrReason = Literal["ridge", "no_exposure", "short_history"]
 
-class FactorExposure(Model):
-    """Exposure of a portfolio to one factor."""
+
+class ExposureNumbers(Model):
+    """Exposure of a portfolio to one factor, now or as it was recorded."""
 
     name: str = Field(description="Canonical factor name", examples=["Market Beta"])
     exposure: float | None = Field(
@@ -19,6 +21,26 @@ class FactorExposure(Model):
     dollars: Money | None = Field(description="Sum of signed market value x beta, USD")
     per_invested: float | None = Field(
         description="dollars / sum of |market value| with the beta, dimensionless", examples=[1.02]
+    )
+    coverage: float | None = Field(
+        description="Share of |market value| of PUBLIC positions with the beta, dimensionless; null without any value",
+        examples=[0.998],
+    )
+
+
+class FactorExposure(ExposureNumbers):
+    """Exposure of a portfolio as it is now to one factor, and how well it is known."""
+
+    std_err: float | None = Field(
+        description="Standard error of the exposure, dimensionless: the betas' own, as correlated as the residuals of "
+        "their symbols; the weights are taken as known",
+        examples=[0.03],
+    )
+    std_err_reason: StdErrReason | None = Field(
+        description="Why there is none. ridge: the joint regression of this factor gives betas without standard "
+        "errors; no_exposure: exposure is null; short_history: a position with the beta now has too few stored returns "
+        "to tell how its error moves with those of the others",
+        examples=[None],
     )
 
 
@@ -85,12 +107,8 @@ class PositionsExposures(Model):
     total: int = Field(description="How many there are in all", examples=[50])
 
 
-class RecordedExposure(FactorExposure):
+class RecordedExposure(ExposureNumbers):
     """Exposure of a portfolio to one factor at a past session."""
-
-    coverage: float | None = Field(
-        description="Share of |market value| of PUBLIC positions with the beta, dimensionless", examples=[0.998]
-    )
 
 
 class RecordedExposures(Model):

@@ -1,11 +1,14 @@
 """The answers about the factors themselves: definitions and a market view in, documents out. No database, no clock."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sigmasight_api.factor_schemas import Collinearity, Factor, Factors, FundInflation
 from sigmasight_api.formats import optional_number
 from sigmasight_api.per_view import PerView
 from sigmasight_api.view import MarketView
+from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.collinearity import RIDGE_FACTORS, WINDOW, CollinearityReason
 from sigmasight_assets.quant.collinearity import collinearity as measured
 from sigmasight_assets.quant.factors import FACTORS
@@ -40,12 +43,17 @@ def collinearity(view: MarketView) -> Collinearity:
     return _OF_VIEWS.of(view)
 
 
-def _collinearity(view: MarketView) -> Collinearity:
-    returns = np.full((view.returns.shape[1], len(FUNDS)), np.nan)
-    for place, fund in enumerate(FUNDS):
+def fund_returns(view: MarketView, funds: Sequence[str]) -> FloatArray:
+    """Daily returns (T, K) of these funds, NaN where one is missing."""
+    returns = np.full((view.returns.shape[1], len(funds)), np.nan)
+    for place, fund in enumerate(funds):
         if fund in view.rows:
             returns[:, place] = view.returns[view.rows[fund]]
-    found = measured(returns[-WINDOW:])
+    return returns
+
+
+def _collinearity(view: MarketView) -> Collinearity:
+    found = measured(fund_returns(view, FUNDS)[-WINDOW:])
     return Collinearity(
         as_of=view.as_of,
         window=WINDOW,

@@ -79,9 +79,9 @@ def estimate_exposures(
     """
     _require_consistent(returns, factor_returns, rows=rows, priced=priced, own=own)
     regressions = _Regressions(
-        single=_regression(factor_returns, [(factor,) for factor in SINGLE]),
-        ridge=_regression(factor_returns, [RIDGE]),
-        spread=_regression(factor_returns, [(factor,) for factor in SPREADS]),
+        single=regression_on(factor_returns, [(factor,) for factor in SINGLE]),
+        ridge=regression_on(factor_returns, [RIDGE]),
+        spread=regression_on(factor_returns, [(factor,) for factor in SPREADS]),
     )
     exposures = _unwritten((len(rows), returns.shape[1]))
 
@@ -143,8 +143,11 @@ def _block_exposures(
     return SymbolExposures(market, rates, ridge, (first, second, third, fourth))
 
 
-def _regression(factor_returns: FloatArray, groups: Sequence[tuple[FactorDefinition, ...]]) -> Regression:
-    """The regression of each group of factors, all of which share windows and limits."""
+def regression_on(factor_returns: FloatArray, groups: Sequence[tuple[FactorDefinition, ...]]) -> Regression:
+    """The regression of each group of factors, all of which share windows and limits.
+
+    ``factor_returns`` is (sessions, 8) in the order of ``FACTOR_ETFS``, not finite where missing.
+    """
     series = np.stack([[_proxy_return(factor_returns, factor) for factor in group] for group in groups], axis=1)
     present: BoolArray = np.all(np.isfinite(series), axis=0)
     limits = groups[0][0]

@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from sigmasight_assets.storage.database import Database
+from tests.api.error_oracle import expected_std_err
 
 PRODUCT_TABLES = {
     "Market Beta": "symbol_market_beta",
@@ -40,12 +41,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Expected:
-    """Numbers by factor, and of the vendor's betas: exposure, dollars, per_invested; and the shares of the answer."""
+    """Numbers by factor, and of the vendor's betas, by their names in answers; and the shares of the answer."""
 
     factors: dict[str, dict[str, float]]
+    std_errors: dict[str, float | None]
     coverage: float
     provider_beta: dict[str, float]
-    provider_coverage: float
     private_share: float
 
 
@@ -66,13 +67,20 @@ def expected_exposures(database: Database, portfolio: UUID, *, oldest: date, as_
         equity = Fraction(_newest_equity(connection, portfolio))
         betas = {factor: newest_betas(connection, factor, values, window) for factor in PRODUCT_TABLES}
         provider = _provider_betas(connection, values, window)
+        weights = {symbol: value / equity for symbol, value in values.items()}
+        std_errors = {
+            factor: expected_std_err(
+                connection, factor, {symbol: weights[symbol] for symbol in of_symbol}, oldest=oldest, as_of=as_of
+            )
+            for factor, of_symbol in betas.items()
+        }
     complete = set.intersection(*(set(of_symbol) for of_symbol in betas.values()))
     gross = _gross(values) + _gross(options) + private
     return Expected(
         factors={factor: _numbers(values, of_symbol, equity) for factor, of_symbol in betas.items()},
+        std_errors=std_errors,
         coverage=float(_gross(values, complete) / _gross(values)),
         provider_beta=_numbers(values, provider, equity),
-        provider_coverage=float(_gross(values, provider) / _gross(values)),
         private_share=float(private / gross),
     )
 
@@ -222,6 +230,7 @@ def _numbers(values: Mapping[str, Fraction], betas: Mapping[str, float], equity:
         "exposure": float(dollars / equity),
         "dollars": float(dollars),
         "per_invested": float(dollars / _gross(values, betas)),
+        "coverage": float(_gross(values, betas) / _gross(values)),
     }
 
 

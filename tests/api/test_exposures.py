@@ -10,8 +10,10 @@ import pytest
 
 from sigmasight_api.books import Book, holdings_of
 from sigmasight_api.exposure_schemas import FactorExposure
-from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures
-from tests.api.handmade import AS_OF, EARLIER, TODAY, holdings, lot, market, private, split_units
+from sigmasight_api.exposures import FACTOR_NAMES, factor_exposures, slope_errors
+from sigmasight_api.view import MarketView
+from sigmasight_assets.quant.arrays import FloatArray
+from tests.api.handmade import AS_OF, EARLIER, TODAY, holdings, lot, market, private, split_units, with_returns
 
 BOOK = Book(
     portfolio_id=1,
@@ -135,6 +137,97 @@ def test_without_positive_equity_ratios_are_null_with_the_reason_and_dollars_giv
     found = market_beta(answer.data.factors)
     assert (answer.equity, answer.ratios_reason) == (shown, reason)
     assert (found.exposure, found.dollars, found.per_invested) == (None, "15.00", 1.5)
+
+
+SPY = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / 100
+ONE, OTHER = np.array([2.0, -1.0, -2.0, -1.0, 2.0]) / 100, np.array([-1.0, 2.0, 0.0, -2.0, 1.0]) / 100
+
+
+def market_with_errors(**residuals: FloatArray) -> MarketView:
+    """SPY, and symbols with beta 1.5, a standard error of 0.25 and these residuals, all worth 10 dollars a share."""
+    betas = {"SPY": 1.0, **dict.fromkeys(residuals, 1.5)}
+    view = market(betas, dict.fromkeys(betas, 100_000))
+    returns = {"SPY": SPY, **{symbol: 1.5 * SPY + left for symbol, left in residuals.items()}}
+    std_errors = np.full(view.betas.shape, np.nan)
+    std_errors[:, [0, 1, *range(8, 12)]] = [[0.0 if symbol == "SPY" else 0.25] for symbol in view.symbols]
+    view = replace(view, std_errors=std_errors)
+    return with_returns(view, np.array([returns[symbol] for symbol in view.symbols]))
+
+
+@pytest.mark.parametrize(
+    ("aaa", "bbb", "expected"),
+    [
+        (ONE, 3 * ONE, 0.25 * (300 - 200)),
+        (ONE, -ONE, 0.25 * (300 + 200)),
+        (ONE, OTHER, 0.25 * np.hypot(300, 200)),
+    ],
+    ids=["alike", "opposed", "unrelated"],
+)
+def test_errors_of_long_and_short_add_up_as_their_residuals_move(
+    aaa: FloatArray, bbb: FloatArray, expected: float
+) -> None:
+    answer = factor_exposures(BOOK, holdings({"AAA": 30, "BBB": -20, "SPY": 9}), market_with_errors(AAA=aaa, BBB=bbb))
+    found = market_beta(answer.data.factors)
+    assert found.std_err == pytest.approx(expected / 1000.005, rel=1e-12)
+    assert found.std_err_reason is None
+
+
+def test_a_factor_without_its_fund_has_no_error_and_ridge_factors_never_have() -> None:
+    answer = factor_exposures(BOOK, holdings({"AAA": 30}), market_with_errors(AAA=ONE))
+    reasons = [None, "short_history", *["ridge"] * 6, *["short_history"] * 4]
+    assert [factor.std_err_reason for factor in answer.data.factors] == reasons
+    assert [factor.std_err is None for factor in answer.data.factors] == [reason is not None for reason in reasons]
+
+
+def test_a_position_without_the_beta_is_in_no_error_and_lowers_the_coverage_of_the_factor_alone() -> None:
+    view = market_with_errors(AAA=ONE, BBB=OTHER)
+    betas, std_errors = view.betas.copy(), view.std_errors.copy()
+    betas[1, 0] = std_errors[1, 0] = np.nan
+    found = factor_exposures(BOOK, holdings({"AAA": 30, "BBB": 10}), replace(view, betas=betas, std_errors=std_errors))
+    assert [factor.coverage for factor in found.data.factors] == [0.75, *[1.0] * 11]
+    assert market_beta(found.data.factors).std_err == pytest.approx(0.25 * 300 / 1000.005, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("equity", "held", "std_err", "coverage", "reason"),
+    [
+        (None, {"AAA": 1}, None, 1.0, "no_exposure"),
+        (Decimal(0), {"AAA": 1}, None, 1.0, "no_exposure"),
+        (Decimal(10), {"UNHEARD": 1}, None, None, "no_exposure"),
+        (Decimal(10), {"NEW": 1}, None, 0.0, "no_exposure"),
+        (Decimal(10), {"NEW": 1, "AAA": -3}, 0.75, 0.75, None),
+        (Decimal(10), {"SPY": 1}, 0.0, 1.0, None),
+        (Decimal(10), {}, 0.0, None, None),
+    ],
+)
+def test_where_there_is_no_exposure_there_is_no_error(
+    equity: Decimal | None, held: dict[str, int], std_err: float | None, coverage: float | None, reason: str | None
+) -> None:
+    view = market_with_errors(AAA=ONE, NEW=OTHER)
+    betas = view.betas.copy()
+    betas[view.rows["NEW"]] = np.nan
+    answer = factor_exposures(replace(BOOK, equity=equity), holdings(held), replace(view, betas=betas))
+    found = market_beta(answer.data.factors)
+    assert found.std_err == (None if std_err is None else pytest.approx(std_err, rel=1e-12))
+    assert (found.coverage, found.std_err_reason) == (coverage, reason)
+    assert (found.exposure is None) == (reason is not None)
+
+
+def test_a_book_and_its_mirror_have_no_error() -> None:
+    view = market_with_errors(AAA=ONE, BBB=OTHER)
+    both = [lot("AAA", "1.2345"), lot("BBB", -7), lot("BBB", 7), lot("AAA", "-1.2345")]
+    assert market_beta(factor_exposures(BOOK, holdings_of(both), view).data.factors).std_err == 0.0
+    one, mirror = (factor_exposures(BOOK, holdings({"AAA": sign * 3, "BBB": sign * 4}), view) for sign in (1, -1))
+    assert market_beta(one.data.factors).std_err == market_beta(mirror.data.factors).std_err
+
+
+def test_what_errors_are_made_of_is_prepared_once_a_view() -> None:
+    view = market_with_errors(AAA=ONE)
+    factor_exposures(BOOK, holdings({"AAA": 3}), view)
+    prepared = slope_errors(view)
+    factor_exposures(BOOK, holdings({"AAA": 4}), view)
+    assert slope_errors(view) is prepared
+    assert slope_errors(replace(view, generation=6)) is not prepared
 
 
 def test_shares_count_in_the_units_of_the_closes() -> None:

@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import PortfolioRecord, mark_edited
 from tests.api.conftest import Api, bearer, wait_until
 from tests.api.market import (
     SESSIONS,
     Figures,
+    add_bars,
     add_lots,
     add_portfolio,
     add_split,
@@ -41,7 +44,18 @@ def path_of(record: PortfolioRecord) -> str:
 
 
 def publish_uneven_market(database: Database) -> None:
-    """Figures of three sessions: some carried, some partly missing, one too old, one without a price."""
+    """Figures of three sessions: some carried, some partly missing, one too old, one without a price.
+
+    With bars of most of the window of the regressions; of one symbol a third, of another with holes.
+    """
+    random = np.random.default_rng(9)
+    names = [*FACTOR_ETFS, *SYMBOLS]
+    returns = random.normal(0.0, 0.01, (170, 1)) + random.normal(0.0, 0.01, (170, len(names)))
+    closes = np.asarray(50 * np.cumprod(1 + returns, axis=0), dtype=np.float64)
+    closes[:110, names.index("S07")] = np.nan
+    closes[[20, 90, 91, 130], names.index("S08")] = np.nan
+    closes[-3:, [names.index("S00"), names.index("S01")]] = np.nan
+    add_bars(database, {symbol: closes[:, place] for place, symbol in enumerate(names)})
     publish(database, SESSIONS[-7], random_figures(["OLD"], seed=1))
     earlier, today = random_figures(SYMBOLS, seed=2), random_figures(SYMBOLS[2:], seed=3)
     earlier.update({symbol: replace(earlier[symbol], provider_beta=1.5) for symbol in ("S00", "S04")})
@@ -49,7 +63,8 @@ def publish_uneven_market(database: Database) -> None:
     publish(database, SESSIONS[-4], earlier)
     today["S02"] = replace(today["S02"], betas=(*today["S02"].betas[:8], None, None, 0.5, None))
     today["S03"] = replace(today["S03"], products=frozenset({"market_beta", "symbol_daily_metrics"}))
-    publish(database, SESSIONS[-1], today, exclusions=[("S02", "spread_factors", "short_history")])
+    funds = random_figures(FACTOR_ETFS, seed=4)
+    publish(database, SESSIONS[-1], {**today, **funds}, exclusions=[("S02", "spread_factors", "short_history")])
 
 
 def test_every_number_is_that_of_a_plain_computation(api: Api, database: Database) -> None:
@@ -68,6 +83,7 @@ def test_every_number_is_that_of_a_plain_computation(api: Api, database: Databas
         str(SESSIONS[-1]),
     )
     assert_as_computed(document, database, record)
+    assert_has_errors_of_ols_factors(document, None)
     assert document["excluded"] == [{"symbol": "OLD", "reason": "no_price"}]
     assert [(item["symbol"], item["reason"]) for item in document["incomplete"]] == [("S02", "short_history")]
     carried = {item["symbol"]: (item["close_session"], item["factors_session"]) for item in document["carried"]}
@@ -83,14 +99,24 @@ def assert_as_computed(document: dict[str, Any], database: Database, record: Por
         wanted = expected.factors[factor["name"]]
         assert factor["exposure"] == pytest.approx(wanted["exposure"], rel=1e-12)
         assert factor["per_invested"] == pytest.approx(wanted["per_invested"], rel=1e-12)
+        assert factor["coverage"] == pytest.approx(wanted["coverage"], rel=1e-12)
+        std_err = expected.std_errors[factor["name"]]
+        assert factor["std_err"] == (None if std_err is None else pytest.approx(std_err, rel=1e-9))
         assert float(factor["dollars"]) == pytest.approx(wanted["dollars"], abs=0.0051)
     assert document["coverage"] == pytest.approx(expected.coverage, rel=1e-12)
     assert document["private_share"] == pytest.approx(expected.private_share, rel=1e-12)
     provider = document["data"]["provider_beta"]
     assert provider["exposure"] == pytest.approx(expected.provider_beta["exposure"], rel=1e-12)
     assert float(provider["dollars"]) == pytest.approx(expected.provider_beta["dollars"], abs=0.0051)
-    assert provider["coverage"] == pytest.approx(expected.provider_coverage, rel=1e-12)
+    assert provider["coverage"] == pytest.approx(expected.provider_beta["coverage"], rel=1e-12)
     assert provider["reason"] is None
+
+
+def assert_has_errors_of_ols_factors(document: dict[str, Any], reason: str | None) -> None:
+    """Those have a standard error, or all the same reason why not; the ridge factors have none."""
+    for factor, definition in zip(document["data"]["factors"], FACTORS, strict=True):
+        expected = "ridge" if definition.estimator == "ridge" else reason
+        assert (factor["std_err"] is None, factor["std_err_reason"]) == (expected is not None, expected)
 
 
 def publish_every_kind(database: Database) -> tuple[PortfolioRecord, int]:
@@ -128,6 +154,8 @@ def test_every_kind_of_position_is_as_in_a_plain_computation(api: Api, database:
     document = api.get(path_of(record), add_token(database, "ann")).json()
     assert document["generation"] == generation
     assert_as_computed(document, database, record)
+    # There are no bars.
+    assert_has_errors_of_ols_factors(document, "short_history")
     assert 0 < document["private_share"] < 1
     assert 0 < document["data"]["provider_beta"]["coverage"] < 1
     assert [(item["symbol"], item["reason"]) for item in document["excluded"]] == [

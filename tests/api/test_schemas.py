@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sigmasight_api.exposure_schemas import FactorExposure
+from sigmasight_api.exposure_schemas import ProviderBeta
 from sigmasight_api.operations_schemas import SessionRange
 
 
@@ -26,4 +26,4 @@ def test_unknown_fields_are_refused() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_no_document_can_hold_what_json_cannot(number: float) -> None:
     with pytest.raises(ValidationError, match="finite"):
-        FactorExposure(name="Value", exposure=number, dollars=None, per_invested=None)
+        ProviderBeta(exposure=number, dollars=None, coverage=None, reason=None)

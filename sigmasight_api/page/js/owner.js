@@ -139,7 +139,7 @@ class OwnersPage {
     const portfolio = this.#portfolio;
     if (!isRenewed) {
       // The first numbers, as soon as there are any; the others follow, all of one generation.
-      await this.glance.fill(async () => this.#glance(await this.#api.get(analyticPath(portfolio, "overview"), { signal })));
+      await this.glance.fill(async () => this.#glance(await this.#api.get(analyticPath(portfolio, "overview"), { signal })), () => this.#load());
       await painted();
     }
     loadLibrary().catch(() => {});

@@ -78,7 +78,8 @@ function exposuresPlot(colour, factors, value, isOfEquity) {
       text: factors.map((factor, place) => (values[place] === null ? "not known" : "") + note(factor)),
       textposition: "outside", textfont: { color: colour.soft, size: 11 },
       marker: { color: names.map((_, place) => (place < 2 ? colour.own : place < 8 ? colour.third : colour.other)) },
-      error_x: { type: "data", array: errors, color: colour.ink, thickness: 1.4, width: 4 },
+      // What is no number has no whisker; null would be one of length 0.
+      error_x: { type: "data", array: errors.map((error) => error ?? NaN), color: colour.ink, thickness: 1.4, width: 4 },
       customdata: errors.map((error) => (error === null ? "no interval" : `± ${ratio(error)}`)),
       hovertemplate: `%{y}: %{x:${isOfEquity ? ".4f" : ",.2f"}} (%{customdata})<extra></extra>`,
     }],
