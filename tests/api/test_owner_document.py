@@ -14,6 +14,7 @@ import pytest
 
 from sigmasight_api.app import create_app
 from sigmasight_api.books import RatiosReason
+from sigmasight_api.exposure_schemas import StdErrReason
 from sigmasight_api.risk_schemas import MissingReason
 from sigmasight_api.schemas import LotStatus
 from sigmasight_api.stress_schemas import ScenarioImpact
@@ -38,6 +39,7 @@ from tests.owners_market import BASE, CYCLES, FIRST, LAST, write_market
 TEXT = (DOCS / "owner.md").read_text(encoding="utf-8")
 SUMS = [read_sum(line) for block in blocks(TEXT) if block.info == "text" for line in block.body.splitlines() if line]
 WINDOW = 90
+STYLES = {"Value", "Growth", "Momentum", "Quality", "Size", "Low Volatility"}
 ANSWERS = "factor-exposures positions/factor-exposures stress-test correlation-matrix volatility sector-exposure "
 ANSWERS += "concentration risk performance overview"
 
@@ -189,9 +191,9 @@ def numbers(told: Told) -> Mapping[str, Any]:
         "Market Beta of the account": market["exposure"],
         "Market Beta in dollars": market["dollars"],
         "Standard error of a beta": errors,
-        "Standard error of the exposure": spread(told),
-        "Lower end of the interval": market["exposure"] - 1.96 * spread(told),
-        "Upper end of the interval": market["exposure"] + 1.96 * spread(told),
+        "Standard error of the exposure": market["std_err"],
+        "Lower end of the interval": market["exposure"] - 1.96 * market["std_err"],
+        "Upper end of the interval": market["exposure"] + 1.96 * market["std_err"],
         "Market down 10 %": told.scenario("market_down_10")["correlated"],
         "Market down 10 %, of equity": told.scenario("market_down_10")["share_of_equity"],
         "Market crash of 35 %": told.scenario("market_crash_35")["correlated"],
@@ -275,7 +277,8 @@ def test_every_reason_is_explained() -> None:
     explained = {name for row in tables(section(TEXT, "Why a number is missing"))[0][1:] for name in names_of(row[0])}
     scenario = get_args(get_args(ScenarioImpact.model_fields["reason"].annotation)[0])
     left_out = {"constant", "no_exposures", "options", "private", "no_valuation", "no_spy_betas"}
-    assert explained == {*get_args(MissingReason), *get_args(RatiosReason), *scenario, *left_out}
+    kinds = (MissingReason, RatiosReason, StdErrReason)
+    assert explained == {*(name for kind in kinds for name in get_args(kind)), *scenario, *left_out}
 
 
 def names_of(cell: str) -> list[str]:
@@ -283,9 +286,10 @@ def names_of(cell: str) -> list[str]:
     return [name.strip().strip("`") for name in cell.split(",")]
 
 
-def test_the_error_of_the_account_is_that_of_the_answer(told: Told) -> None:
-    market = told.data("factor-exposures")["factors"][0]
-    assert market.get("std_err", spread(told)) == pytest.approx(spread(told), rel=1e-9)
+def test_the_error_of_the_account_is_that_of_what_the_lines_leave(told: Told) -> None:
+    factors = told.data("factor-exposures")["factors"]
+    assert factors[0]["std_err"] == pytest.approx(spread(told), rel=1e-9)
+    assert {item["name"] for item in factors if item["std_err_reason"] == "ridge"} == STYLES
 
 
 def test_the_effective_bets_of_the_text_are_those_of_the_answer(told: Told) -> None:
