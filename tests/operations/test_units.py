@@ -32,7 +32,9 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
         unit.write_text(body)
         written.append(str(unit))
     done = subprocess.run([analyze, "verify", "--man=no", *written], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Of other units of the machine it may say something too.
+    assert [line for line in done.stderr.splitlines() if "sigmasight" in line] == []
+    assert done.returncode == 0
     assert len(written) >= 5
 
 
