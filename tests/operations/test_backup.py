@@ -20,6 +20,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.roles import ROLES, is_restricted
 from sigmasight_assets.storage.schema import migrate
 from sigmasight_assets.storage.tokens import create_token, find_holder
+from tests.conftest import VOLATILE
 from tests.contents import contents
 from tests.documents import DOCS, blocks
 from tests.night_books import enter_edits
@@ -65,8 +66,8 @@ class Machine:
         return done.stdout
 
     def server(self) -> EmbeddedPostgres:
-        """The server of the home, with the settings of real use."""
-        return EmbeddedPostgres(self.home)
+        """The server of the home; only what the documents start has the settings of real use."""
+        return EmbeddedPostgres(self.home, options=VOLATILE)
 
     @contextmanager
     def database(self, name: str = "sigmasight") -> Iterator[Database]:
@@ -137,7 +138,7 @@ def continued_copy(machine: Machine) -> Contents:
     with machine.database("postgres") as server:
         engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
-            connection.exec_driver_sql("CREATE DATABASE continued TEMPLATE sigmasight")
+            connection.exec_driver_sql("CREATE DATABASE continued TEMPLATE sigmasight STRATEGY file_copy")
         with machine.database("continued") as copy:
             found = live_on(copy)
         with engine.connect() as connection:
