@@ -1,8 +1,10 @@
 """The command ``sigmasight``: puts the commands together and turns our errors into one line and an exit code."""
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from sigmasight_assets.commands import (
     backfill,
@@ -17,10 +19,26 @@ from sigmasight_assets.commands import (
     tokens,
     universe,
 )
-from sigmasight_assets.commands.common import FAILED
+from sigmasight_assets.commands.common import FAILED, INTERRUPTED
+from sigmasight_assets.commands.output import patient_output, remark
 from sigmasight_assets.errors import SigmaSightError
 
+PROGRAM = "sigmasight"
+
+
+class _Commands(TyperGroup):
+    """The commands; one that is interrupted and has said nothing of it still ends with a word and 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            remark("Interrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     help="SigmaSight: nightly market data and risk figures, and the API that serves them.",
     pretty_exceptions_enable=False,
@@ -42,7 +60,8 @@ app.command()(stack.down)
 def main() -> None:
     """Run the command line; an error of ours is printed without a traceback."""
     try:
-        app()
+        with patient_output():
+            app(prog_name=PROGRAM)
     except SigmaSightError as error:
-        typer.echo(f"error: {error}", err=True)
+        remark(f"error: {error}")
         sys.exit(FAILED)

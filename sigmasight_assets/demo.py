@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sigmasight_assets.commands.backfill import run_backfill
+from sigmasight_assets.commands.backfill_run import run_backfill
 from sigmasight_assets.demo_books import OPTIONS, DemoBook, demo_books
 from sigmasight_assets.demo_market import read_demo_market, valid_closes
 from sigmasight_assets.errors import MarketDataError, PublicationError

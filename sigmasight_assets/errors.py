@@ -68,6 +68,10 @@ class ServiceError(SigmaSightError):
     """A process or service of this machine cannot be started, stopped or reached."""
 
 
+class StoppedError(ServiceError):
+    """Somebody ended a command before what it started was ready; nothing of it is left running."""
+
+
 class NotReadyError(SigmaSightError):
     """What a step builds on is not published yet."""
 

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from sigmasight_assets.errors import ConfigurationError
 
@@ -56,6 +54,10 @@ class CommonSettings(BaseSettings):
         """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
         if not value:
             return value
+        # Most settings hold no URL, and a shell that completes a word waits for this module.
+        from sqlalchemy.engine import make_url  # noqa: PLC0415
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
         scheme, _, rest = value.partition("://")
         if scheme not in ("postgresql", "postgres", "postgresql+psycopg2"):
             raise ValueError("must start with postgresql:// or postgresql+psycopg2://")

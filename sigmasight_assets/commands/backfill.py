@@ -1,84 +1,61 @@
-"""``sigmasight backfill``: one symbol layer run over a range, and the portfolio layer run that the gate starts."""
+"""``sigmasight backfill``: every product of a range, through Dagster."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sigmasight_assets.commands.common import (
-    CONSOLE,
-    DONE_WITH_GAPS,
-    FAILED,
-    Json,
-    open_database,
-    parse_date,
-    show_json,
-)
-from sigmasight_assets.errors import ServiceError, SessionError
-from sigmasight_assets.operations.gate import GateDecision, plan
-from sigmasight_assets.operations.gate_state import read_gate_state
-from sigmasight_assets.runs import FORCE_TAG, DagsterClient, RunSummary
-from sigmasight_assets.services.stack import dagster_services
-from sigmasight_assets.sessions import SessionCalendar
-from sigmasight_assets.settings import Settings, load_settings
-from sigmasight_assets.storage.calendar import read_calendar
-from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.figures import count_exclusions
-from sigmasight_assets.storage.operations import read_refused_sessions, read_run_errors
-from sigmasight_assets.storage.publications import read_symbol_generations
-from sigmasight_assets.storage.snapshots import count_snapshots, read_consumed
+from sigmasight_assets.commands import completion
+from sigmasight_assets.commands.common import Json, open_database, parse_date, told_if_interrupted
+from sigmasight_assets.commands.output import show_json
+from sigmasight_assets.commands.progress import progress
 
-POLL_SECONDS = 0.5
-# The gate ticks every few seconds; a run it starts takes minutes at most. Without any progress for so long, give up.
-GATE_PATIENCE_SECONDS = 300
-
-Report = Callable[[str], None]
-
-
-@dataclass
-class BackfillOutcome:
-    """What a backfill came to."""
-
-    sessions: int
-    sessions_published: int = 0
-    sessions_failed: list[str] = field(default_factory=list)
-    snapshots: int = 0
-    symbol_run: str = ""
-    symbol_run_status: str = ""
-    failure: str = ""
-    portfolio_layer: str = ""
-    portfolio_layer_failed: bool = False
-    without_value: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        """0 done, 1 nothing published, 3 done but for what is named."""
-        symbols_done = self.sessions_published == self.sessions and self.symbol_run_status == "SUCCESS"
-        if symbols_done and not self.portfolio_layer_failed:
-            return 0
-        return DONE_WITH_GAPS if self.sessions_published else FAILED
+if TYPE_CHECKING:
+    from sigmasight_assets.commands.backfill_run import BackfillOutcome
+    from sigmasight_assets.storage.database import Database
 
 
 def backfill(
-    first: Annotated[date, typer.Option("--from", parser=parse_date, metavar="DATE", help="First session.")],
-    last: Annotated[date, typer.Option("--to", parser=parse_date, metavar="DATE", help="Last session.")],
+    first: Annotated[
+        date,
+        typer.Option(
+            "--from", parser=parse_date, metavar="DATE", help="First session.", autocompletion=completion.sessions
+        ),
+    ],
+    last: Annotated[
+        date,
+        typer.Option(
+            "--to", parser=parse_date, metavar="DATE", help="Last session.", autocompletion=completion.sessions
+        ),
+    ],
     force: Annotated[bool, typer.Option("--force", help="Recompute and publish also what is fresh.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring every product of the sessions from --from to --to up to date, through Dagster."""
+    from sigmasight_assets.commands.backfill_run import (
+        BackfillOutcome,
+        print_outcome,
+        requested_sessions,
+        run_backfill,
+    )
+    from sigmasight_assets.services.home import Home
+    from sigmasight_assets.services.stack import dagster_services, running_graphql_url
+    from sigmasight_assets.settings import load_settings
+    from sigmasight_assets.storage.calendar import read_calendar
+
     settings = load_settings()
-    with open_database(settings) as database, _progress(quiet=as_json) as report:
+    with open_database(settings) as database:
         with database.begin() as connection:
             sessions = requested_sessions(read_calendar(connection), settings, first, last)
-        report("starting Dagster")
-        with dagster_services(settings, database.url, report=report) as graphql_url:
-            outcome = run_backfill(database, settings, graphql_url, sessions, force=force, report=report)
+        outcome = BackfillOutcome(sessions=len(sessions))
+        goes_on = running_graphql_url(Home.at(settings.home)) is not None
+        with (
+            told_if_interrupted(lambda: _interrupted(database, outcome, sessions, goes_on=goes_on)),
+            progress(as_json=as_json, stages=True) as report,
+        ):
+            report("using the Dagster that runs" if goes_on else "starting Dagster")
+            with dagster_services(settings, database.url, report=report) as graphql_url:
+                run_backfill(database, settings, graphql_url, sessions, force=force, report=report, outcome=outcome)
     if as_json:
         show_json(outcome.__dict__)
     else:
@@ -86,122 +63,17 @@ def backfill(
     raise typer.Exit(outcome.exit_code)
 
 
-def requested_sessions(calendar: SessionCalendar, settings: Settings, first: date, last: date) -> list[date]:
-    """The sessions of the range; ``SessionError`` when there is none or the last is not complete."""
-    if first > last:
-        raise SessionError(f"The range is reversed: --from {first} is after --to {last}")
-    sessions = calendar.between(first, last)
-    if not sessions:
-        raise SessionError(f"There is no session from {first} to {last}: the exchange was closed")
-    calendar.require_complete(sessions[-1], settings.clock())
-    if sessions[0] < settings.history_start:
-        raise SessionError(
-            f"{sessions[0]} is before SIGMASIGHT_HISTORY_START {settings.history_start}: set it earlier first"
-        )
-    return sessions
+def _interrupted(database: "Database", outcome: "BackfillOutcome", sessions: list[date], *, goes_on: bool) -> str:
+    """Where the run and its sessions are."""
+    from sigmasight_assets.storage.publications import read_symbol_generations
 
-
-def run_backfill(
-    database: Database,
-    settings: Settings,
-    graphql_url: str,
-    sessions: list[date],
-    *,
-    force: bool = False,
-    report: Report,
-) -> BackfillOutcome:
-    """Launch the symbol layer over the range, follow it, and wait until the gate has nothing left to start."""
-    started = time.monotonic()
-    client = DagsterClient(graphql_url)
-    outcome = BackfillOutcome(sessions=len(sessions))
-    tags = {FORCE_TAG: "true"} if force else {}
-    outcome.symbol_run = client.launch_range("symbol_layer", first=sessions[0], last=sessions[-1], tags=tags)
-    report(f"symbol layer: {len(sessions)} sessions, run {outcome.symbol_run}")
-    followed = _follow_run(client, outcome.symbol_run, report)
-    outcome.symbol_run, outcome.symbol_run_status = followed.run_id, followed.status
     with database.begin() as connection:
-        errors = read_run_errors(connection, outcome.symbol_run)
-        refused = read_refused_sessions(connection, outcome.symbol_run)
         published = read_symbol_generations(connection, since=sessions[0])
-        outcome.without_value = count_exclusions(connection, first=sessions[0], last=sessions[-1])
-    if outcome.symbol_run_status != "SUCCESS":
-        # A run that ended before its first step left nothing in our own records.
-        outcome.failure = "\n".join(errors) or client.failure_reason(outcome.symbol_run)
-    # A run that ended before it judged any session published nothing: what is there is of earlier runs.
-    ended_early = outcome.symbol_run_status != "SUCCESS" and refused is None
-    done = set() if ended_early else set(published) - (refused or set())
-    outcome.sessions_published = sum(day in done for day in sessions)
-    outcome.sessions_failed = [str(day) for day in sessions if day not in done]
-    report("portfolio layer: waiting for the gate")
-    decision = wait_for_gate(database, settings, client, report)
-    outcome.portfolio_layer = "; ".join(decision.reasons)
-    outcome.portfolio_layer_failed = decision.failed_run is not None
-    with database.begin() as connection:
-        outcome.snapshots = count_snapshots(connection, first=sessions[0], last=sessions[-1])
-    outcome.seconds = round(time.monotonic() - started, 1)
-    return outcome
-
-
-def print_outcome(outcome: BackfillOutcome) -> None:
-    """Tell people how it ended."""
-    CONSOLE.print(
-        f"{outcome.sessions_published} of {outcome.sessions} sessions published, {outcome.snapshots} portfolio "
-        f"snapshots, {outcome.seconds} s; symbol run {outcome.symbol_run} {outcome.symbol_run_status}"
-    )
-    for item in outcome.without_value:
-        names = ", ".join(item["symbols"])
-        CONSOLE.print(f"  without {item['product']}: {item['reason']}, {item['symbol_sessions']} rows: {names}")
-    CONSOLE.print(f"portfolio layer: {outcome.portfolio_layer}")
-    if outcome.failure:
-        CONSOLE.print(outcome.failure, markup=False)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Report]:
-    """A live line on a terminal, plain lines elsewhere, nothing with --json."""
-    if quiet:
-        yield lambda _: None
-    elif not CONSOLE.is_terminal:
-        yield lambda text: CONSOLE.print(text, markup=False)
+    done = sum(day in published for day in sessions)
+    if not outcome.symbol_run:
+        run = "no run was started"
+    elif goes_on:
+        run = f"run {outcome.symbol_run} goes on in Dagster; its UI cancels it"
     else:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=CONSOLE, transient=True) as progress:
-            task = progress.add_task("")
-            yield lambda text: progress.update(task, description=text)
-
-
-def _follow_run(client: DagsterClient, run_id: str, report: Report) -> RunSummary:
-    """Wait for the end of the run, or of the one that Dagster starts in its place when its worker is lost."""
-    while True:
-        summary = client.run(run_id)
-        if summary.retried_as is not None:
-            run_id = summary.retried_as
-            report(f"symbol layer: run {summary.run_id} was lost, run {run_id} takes its place")
-        elif summary.is_finished and not summary.will_be_retried:
-            return summary
-        time.sleep(POLL_SECONDS)
-
-
-def wait_for_gate(database: Database, settings: Settings, client: DagsterClient, report: Report) -> GateDecision:
-    """Wait until the planner has nothing to start, now or soon, and no run is under way; what the planner says then."""
-    last_change = time.monotonic()
-    seen: object = None
-    while True:
-        decision = plan(read_gate_state(database, now=settings.clock()))
-        unfinished = [run.run_id for run in client.runs("portfolio_layer") if not run.is_finished]
-        if decision.range is None and not decision.is_pending and not unfinished:
-            return decision
-        with database.begin() as connection:
-            progress = (decision.range, unfinished, len(read_consumed(connection)))
-        if progress != seen:
-            seen, last_change = progress, time.monotonic()
-            if decision.range is not None:
-                report(f"portfolio layer: {decision.range.first} to {decision.range.last}")
-        if time.monotonic() - last_change > GATE_PATIENCE_SECONDS:
-            due = f"a run for {decision.range.span}" if decision.range else "; ".join(decision.reasons)
-            waiting = f"runs {', '.join(unfinished)}" if unfinished else due
-            raise ServiceError(
-                f"The portfolio layer has made no progress for {GATE_PATIENCE_SECONDS} s, waiting for {waiting}: "
-                "see the sensor portfolio_gate and its runs in the Dagster UI"
-            )
-        time.sleep(POLL_SECONDS)
+        run = f"run {outcome.symbol_run} was ended with the Dagster of this command"
+    return f"{run}. {done} of {len(sessions)} sessions are published; the same command takes up the rest"

@@ -15,7 +15,7 @@ from sigmasight_assets.errors import DecisionError
 from sigmasight_assets.operations.gate_causes import SIGN_OF_LIFE
 from sigmasight_assets.operations.symbol_state import read_now
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
-from sigmasight_assets.storage.archives import ArchivedYear, find_gaps, write_archive
+from sigmasight_assets.storage.archives import ArchivedYear, FilesDone, find_gaps, ignore_progress, write_archive
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.closures import lock_layers
@@ -49,21 +49,33 @@ def list_partitions(database: Database) -> list[Partition]:
         return read_partitions(connection)
 
 
-def archive_years(database: Database, *, before: int, directory: Path) -> list[ArchivedYear]:
+def archive_years(
+    database: Database, *, before: int, directory: Path, progress: FilesDone = ignore_progress
+) -> list[ArchivedYear]:
     """Write the figures of all years before one into a directory, as of one moment.
 
-    Raises ``DecisionError`` when there is none, ``StorageError`` when the directory cannot be written.
+    ``progress`` is told of each file. Raises ``DecisionError`` when there is none, ``StorageError`` when the directory
+    cannot be written.
     """
     with database.begin() as connection:
         years = _years(connection, before)
     with database.bulk(read_only=True) as transaction:
-        return write_archive(transaction, years, directory)
+        return write_archive(transaction, years, directory, progress=progress)
 
 
-def drop_figures(database: Database, *, before: int, archive: Path | None, actor: str, reason: str) -> DroppedYears:
+def drop_figures(
+    database: Database,
+    *,
+    before: int,
+    archive: Path | None,
+    actor: str,
+    reason: str,
+    progress: FilesDone = ignore_progress,
+) -> DroppedYears:
     """Drop the figures of all years before one, in one transaction with its audit.
 
-    ``archive`` is the directory that holds them, None to drop them without one. Raises ``DecisionError`` when there is
+    ``archive`` is the directory that holds them, None to drop them without one; ``progress`` is told of each file of
+    it. Raises ``DecisionError`` when there is
     none, when something needs them or a run is under way, when nothing published would be left, or when the archive
     does not hold what is stored; ``StorageError`` when it is no archive.
     """
@@ -73,7 +85,7 @@ def drop_figures(database: Database, *, before: int, archive: Path | None, actor
         _require_no_run(connection)
         _require_unneeded(connection, before)
         if archive is not None:
-            _require_archived(database, years, archive)
+            _require_archived(database, years, archive, progress)
         going = [item for item in read_partitions(connection) if item.table in FIGURE_TABLES and item.year in years]
         freed = sum(item.bytes for item in going)
         details = {
@@ -141,9 +153,9 @@ def _first_kept(connection: sa.Connection, cut: date) -> date:
     return first
 
 
-def _require_archived(database: Database, years: Sequence[int], directory: Path) -> None:
+def _require_archived(database: Database, years: Sequence[int], directory: Path, progress: FilesDone) -> None:
     # The layers are locked: what another connection reads now is what is dropped.
     with database.bulk(read_only=True) as transaction:
-        gaps = find_gaps(transaction, years, directory)
+        gaps = find_gaps(transaction, years, directory, progress=progress)
     if gaps:
         raise DecisionError(f"The archive {directory} does not hold what is stored: {'; '.join(gaps)}")

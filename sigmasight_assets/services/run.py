@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from sigmasight_assets.errors import ServiceError
+from sigmasight_assets.errors import ServiceError, StoppedError
 from sigmasight_assets.services.home import Home, read_text, write_atomically
 from sigmasight_assets.services.locks import file_lock, lock_holder
 from sigmasight_assets.services.ports import LOOPBACK, require_free_ports
@@ -108,7 +108,7 @@ def run_foreground(
                     ignore_signals()
         except KeyboardInterrupt:
             if not run.is_ready:
-                raise ServiceError("Stopped before it was ready.") from None
+                raise StoppedError("Stopped before it was ready.") from None
             report("Stopped.")
 
 

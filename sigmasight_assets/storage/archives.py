@@ -6,7 +6,7 @@ Amounts are exact decimals. Rows pass through memory a batch at a time. What an 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -35,6 +35,8 @@ ARROW_TYPES = {
 }
 # Bytes that are read at once to hash a file.
 BLOCK = 1 << 20
+# Told how many of so many files are done.
+FilesDone = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,27 @@ class ArchivedYear:
     sha256: str
 
 
-def write_archive(transaction: BulkTransaction, years: Sequence[int], directory: Path) -> list[ArchivedYear]:
+def ignore_progress(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+def write_archive(
+    transaction: BulkTransaction, years: Sequence[int], directory: Path, *, progress: FilesDone = ignore_progress
+) -> list[ArchivedYear]:
     """Write every table of the years into a directory, read the files back, and name them in its manifest.
 
-    Files of other years that the manifest names already stay in it. Raises ``StorageError`` when the directory cannot
-    be written or a file holds other rows than the table.
+    Files of other years that the manifest names already stay in it. ``progress`` is told of each file. Raises
+    ``StorageError`` when the directory cannot be written or a file holds other rows than the table.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         known = {item.file: item for item in read_manifest(directory)} if (directory / MANIFEST).exists() else {}
-        written = [_write_year(transaction, table, year, directory) for year in years for table in ARCHIVED]
+        written: list[ArchivedYear] = []
+        wanted = [(table, year) for year in years for table in ARCHIVED]
+        for table, year in wanted:
+            progress(len(written), len(wanted))
+            written.append(_write_year(transaction, table, year, directory))
+        progress(len(written), len(wanted))
         known |= {item.file: item for item in written}
         text = json.dumps({"files": [asdict(item) for item in known.values()]}, indent=1) + "\n"
         # A manifest that is there is whole.
@@ -79,20 +92,24 @@ def read_manifest(directory: Path) -> list[ArchivedYear]:
         raise StorageError(f"{directory} is no archive: {MANIFEST} cannot be read ({error})") from error
 
 
-def find_gaps(transaction: BulkTransaction, years: Sequence[int], directory: Path) -> list[str]:
+def find_gaps(
+    transaction: BulkTransaction, years: Sequence[int], directory: Path, *, progress: FilesDone = ignore_progress
+) -> list[str]:
     """Why an archive does not hold what is stored of the years: files that are missing, changed or outdated."""
     known = {(item.table, item.year): item for item in read_manifest(directory)}
     gaps = []
-    for year in years:
-        for table in ARCHIVED:
-            stored = _count(transaction, table, year)
-            item = known.get((table, year))
-            if item is None:
-                gaps.append(f"{table} of {year} is not in it")
-            elif (item.rows, item.generation) != stored:
-                gaps.append(f"{table} of {year} has changed since")
-            elif not _is_intact(directory / item.file, item):
-                gaps.append(f"{item.file} is missing or was changed")
+    wanted = [(table, year) for year in years for table in ARCHIVED]
+    for done, (table, year) in enumerate(wanted):
+        progress(done, len(wanted))
+        stored = _count(transaction, table, year)
+        item = known.get((table, year))
+        if item is None:
+            gaps.append(f"{table} of {year} is not in it")
+        elif (item.rows, item.generation) != stored:
+            gaps.append(f"{table} of {year} has changed since")
+        elif not _is_intact(directory / item.file, item):
+            gaps.append(f"{item.file} is missing or was changed")
+    progress(len(wanted), len(wanted))
     return gaps
 
 

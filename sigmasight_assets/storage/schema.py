@@ -3,6 +3,7 @@
 Importing this module registers every table in ``METADATA``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -31,14 +32,17 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def migrate(url: str) -> str:
-    """Bring the schema to the newest version, and the rights of the API's roles to it; returns its revision."""
+def migrate(url: str, *, progress: Callable[[int, int], None] | None = None) -> str:
+    """Bring the schema to the newest version, and the rights of the API's roles to it; returns its revision.
+
+    ``progress`` is told how many of so many migrations are made.
+    """
     with readable_errors(url):
         engine = create_engine(url)
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
-            _upgrade(url)
+            _upgrade(url, progress)
             with engine.begin() as connection:
                 ensure_roles(connection)
         finally:
@@ -46,9 +50,12 @@ def migrate(url: str) -> str:
     return newest_revision()
 
 
-def _upgrade(url: str) -> None:
+def _upgrade(url: str, progress: Callable[[int, int], None] | None) -> None:
+    config = alembic_config(url)
+    # The environment of the migrations calls it.
+    config.attributes["progress"] = progress
     try:
-        command.upgrade(alembic_config(url), "head")
+        command.upgrade(config, "head")
     except CommandError as error:
         raise StorageError(
             f"The database {without_password(url)} cannot be migrated: {error}. "

@@ -1,6 +1,6 @@
 """The tracked symbols: what is known of each, and which of them a session needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,6 +14,7 @@ from sigmasight_assets.storage.publications import LOCKS
 from sigmasight_assets.storage.tables import symbol_universe
 
 DESCRIPTION = ("name", "asset_type", "sector", "industry")
+IMPORTED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,13 @@ class ImportCounts:
     unchanged: int
 
 
-def import_listings(connection: sa.Connection, listings: Sequence[Listing]) -> ImportCounts:
+def import_listings(
+    connection: sa.Connection, listings: Sequence[Listing], *, progress: Callable[[int, int], None] | None = None
+) -> ImportCounts:
     """Add the listed symbols and update the descriptions of those already tracked; nothing is removed.
 
-    When there is something to write, it waits for the slice or batch that holds the prices.
+    When there is something to write, it waits for the slice or batch that holds the prices. ``progress`` is told how
+    many of so many rows are written.
     """
     known = {item.symbol: item for item in read_universe(connection)}
     added = [item for item in listings if item.symbol not in known]
@@ -63,7 +67,11 @@ def import_listings(connection: sa.Connection, listings: Sequence[Listing]) -> I
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCKS["prices"])))
         statement = insert(symbol_universe)
         update = {name: statement.excluded[name] for name in DESCRIPTION}
-        connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=update), rows)
+        statement = statement.on_conflict_do_update(index_elements=["symbol"], set_=update)
+        for first in range(0, len(rows), IMPORTED_AT_ONCE):
+            if progress is not None:
+                progress(first, len(rows))
+            connection.execute(statement, rows[first : first + IMPORTED_AT_ONCE])
     return ImportCounts(len(added), len(changed), len(listings) - len(rows))
 
 

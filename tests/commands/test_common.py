@@ -1,57 +1,14 @@
-"""Tests of what commands share: output for people that loses nothing, output for programs that parses."""
+"""Tests of what commands share: arguments that are refused, the database, and what Ctrl-C leaves."""
 
-import json
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from uuid import UUID
+from datetime import date
 
 import pytest
 import typer
 
-from sigmasight_assets.commands.common import open_database, parse_date, parse_name, show, show_json
+from sigmasight_assets.commands.common import open_database, parse_date, parse_name, told_if_interrupted
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.settings import load_settings
 from tests.commands.conftest import NO_SERVER
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    amount: Decimal
-    day: date | None = None
-
-
-class TestTables:
-    @pytest.mark.parametrize("name", ["[/]", "[red]x[/red]", ":smile:", "a [b] c", "\\[x]", "Estée", "x" * 300])
-    def test_values_are_shown_as_they_are(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
-        show([Row(name, Decimal("1.50"))], title="Rows", as_json=False)
-        shown = capsys.readouterr().out
-        assert name in "".join(line.split("│")[1].strip() if "│" in line else "" for line in shown.splitlines())
-        assert "1.50" in shown
-        assert "None" not in shown
-
-    def test_no_rows_are_said_so(self, capsys: pytest.CaptureFixture[str]) -> None:
-        show([], title="Rows [/]", as_json=False)
-        assert capsys.readouterr().out == "Rows [/]: none\n"
-
-
-class TestJson:
-    def test_lists_have_their_total(self, capsys: pytest.CaptureFixture[str]) -> None:
-        rows = [Row("é", Decimal("0.00000001"), date(2025, 7, 31)), {"name": "b", "amount": None}]
-        show(rows, title="Rows", as_json=True)
-        assert json.loads(capsys.readouterr().out) == {
-            "items": [{"name": "é", "amount": "0.00000001", "day": "2025-07-31"}, {"name": "b", "amount": None}],
-            "total": 2,
-        }
-        show([], title="Rows", as_json=True)
-        assert json.loads(capsys.readouterr().out) == {"items": [], "total": 0}
-
-    def test_values_without_a_json_type_are_text(self, capsys: pytest.CaptureFixture[str]) -> None:
-        key = UUID(int=7)
-        show_json({"key": key, "at": datetime(2025, 7, 31, 22, tzinfo=UTC), "share": 0.5})
-        expected = {"key": str(key), "at": "2025-07-31T22:00:00+00:00", "share": 0.5}
-        assert json.loads(capsys.readouterr().out) == expected
 
 
 class TestArguments:
@@ -80,3 +37,10 @@ def test_a_database_that_is_away_is_an_error_of_ours(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SIGMASIGHT_DATABASE_URL", NO_SERVER)
     with pytest.raises(StorageError, match="does not answer"), open_database(load_settings()):
         pass
+
+
+def test_an_interruption_ends_with_130_and_the_state_of_things(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, told_if_interrupted(lambda: "half of it is there"):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr() == ("", "Interrupted: half of it is there\n")

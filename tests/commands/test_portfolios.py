@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sigmasight_assets.commands.portfolios import parse_equity
+from sigmasight_assets.commands.amounts import parse_equity
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import read_lots, read_portfolios
 from sigmasight_assets.storage.publications import (

@@ -39,8 +39,9 @@ def consume(database: Database, generations: dict[date, int]) -> None:
 
 def status(sigmasight: Sigmasight, *arguments: str) -> dict[str, Any]:
     outcome = sigmasight("status", "--json", *arguments)
-    assert outcome.code == 0
     answer: dict[str, Any] = json.loads(outcome.out)
+    assert outcome.code == (3 if answer["verdict"]["has_gaps"] else 0)
+    assert outcome.err == ""
     assert answer["total"] == len(answer["items"])
     return answer
 
@@ -55,7 +56,7 @@ def test_without_anything_it_names_the_newest_sessions(sigmasight: Sigmasight) -
         *("2025-07-31", "2025-07-30", "2025-07-29", "2025-07-28", "2025-07-25"),
         *("2025-07-24", "2025-07-23", "2025-07-22", "2025-07-21", "2025-07-18"),
     ]
-    nothing = {
+    nothing: dict[str, Any] = {
         "state": "not_published",
         "coverage": None,
         "symbol_generation": None,
@@ -66,6 +67,7 @@ def test_without_anything_it_names_the_newest_sessions(sigmasight: Sigmasight) -
         "waived": None,
         "closed": None,
         "next_step": None,
+        "products": [],
     }
     assert set(map(str, by_session(answer).values())) == {str(nothing)}
     assert answer["next"] == "no portfolio needs a snapshot"
@@ -73,6 +75,13 @@ def test_without_anything_it_names_the_newest_sessions(sigmasight: Sigmasight) -
     lists = ("running", "runs", "failed_now", "onboarding")
     assert [answer[name] for name in lists] == [[], [], [], []]
     assert answer["alerts_undelivered"] == 0
+    assert answer["verdict"] == {
+        "state": "empty",
+        "sentence": "nothing is published yet",
+        "next_step": answer["next_symbols"],
+        "has_gaps": False,
+    }
+    assert answer["services"] == {"dagster": None, "api": None, "reason": None}
 
 
 def test_sessions_are_those_that_are_complete(sigmasight: Sigmasight, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +107,8 @@ def test_it_follows_a_session_from_prices_to_snapshots(sigmasight: Sigmasight, d
     rows = by_session(answer)
     assert published.items() <= rows[MONDAY].items()
     assert published.items() <= rows[TUESDAY].items()
+    assert rows[MONDAY]["products"] == sorted(SYMBOL_PRODUCTS)
+    assert rows[WEDNESDAY]["products"] == sorted(SYMBOL_PRODUCTS[:3])
     assert (rows[MONDAY]["state"], rows[MONDAY]["next_step"]) == ("published", "the gate starts its snapshots")
     assert rows[WEDNESDAY]["failed"] == "symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]"
     assert [item["subject"] for item in answer["failed_now"]] == ["2025-07-30"]
@@ -123,10 +134,23 @@ def test_people_read_the_same(sigmasight: Sigmasight, database: Database) -> Non
     generation = publish(database, THURSDAY)
     outcome = sigmasight("status", "--sessions", "1")
     assert outcome.code == 0
-    assert f"2025-07-31 │ 98.77% │ {generation} │ none │ published │" in " ".join(outcome.out.split())
-    assert max(map(len, outcome.out.splitlines())) <= 80
+    assert outcome.out.startswith("CURRENT  all current: 2025-07-31 is published, ")
+    row = next(line for line in outcome.out.splitlines() if line.startswith("2025-07-31"))
+    assert row.split()[:-2] == [
+        "2025-07-31",
+        "█████████░",
+        "98.77%",
+        "6",
+        "of",
+        "6",
+        str(generation),
+        "none",
+        "published",
+    ]
+    assert max(map(len, outcome.out.splitlines())) <= 120
     assert "Failed right now:\n  nothing\n" in outcome.out
-    assert outcome.out.endswith("next: no portfolio needs a snapshot\n")
+    assert outcome.out.endswith("next snapshots: no portfolio needs a snapshot\n")
+    assert "\x1b" not in outcome.out
 
 
 def test_people_read_what_failed_and_what_ran(sigmasight: Sigmasight, database: Database) -> None:
@@ -143,15 +167,20 @@ def test_people_read_what_failed_and_what_ran(sigmasight: Sigmasight, database: 
             "INSERT INTO alerts (alert_key, severity, payload, attempts) VALUES ('run:r1', 'critical', '{}', 2)"
         )
     outcome = sigmasight("status", "--sessions", "2")
-    assert outcome.code == 0
+    assert outcome.code == 3
     text = outcome.out
+    first, second, *_ = text.splitlines()
+    assert first == "FAILING  2025-07-30 is not published; 1 warning"
+    assert second == "next: run r2 is under way; at once: `sigmasight retry`"
+    cause = "✗ critical: session_not_published 2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]"
+    assert f"  {cause}\n    → run r2 is under way; at once: `sigmasight retry`; " in text
+    assert "  ! warning: alert_not_delivered run:r1: not taken yet\n    → it is sent again by itself; check " in text
     assert "Under way:\n  r2 symbol 2025-07-30 to 2025-07-31 running, " in text
     assert "  r1 symbol 2025-07-30 failed, " in text
     assert "by nightly_symbols (computed 7, fresh 1, failed 0, vendor calls 3): [/] not published\n" in text
-    assert "  2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: AAA, [/]; run r2 is under way\n" in text
-    assert "  critical: session_not_published 2025-07-30: symbol_daily_metrics, check coverage: 0.5 < 0.98: " in text
     assert "Onboarding:\n  NEW: waiting to be onboarded\n" in text
-    assert "alerts that the webhook has not taken: 1\n" in text
+    assert "alerts: 1 that the webhook has not taken\n" in text
+    assert "services: Dagster of this home is down, so nothing runs by itself until `make run`; the API is down" in text
     assert "next symbol run: run r2 of the symbol layer is under way\n" in text
 
 

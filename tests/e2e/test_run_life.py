@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sigmasight_assets.commands.backfill import _follow_run
+from sigmasight_assets.commands.backfill_run import _follow_run
 from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS
 from sigmasight_assets.runs import DagsterClient

@@ -91,7 +91,26 @@ def figures_before(database: Database, year: int) -> dict[str, int]:
 
 
 def drop(database: Database, archive: Path | None, *, before: int = 2025) -> None:
-    drop_figures(database, before=before, archive=archive, **WHY)
+    drop_figures(database, before=before, archive=archive, actor=WHY["actor"], reason=WHY["reason"])
+
+
+def test_each_file_of_an_archive_is_told_of_as_it_is_written_and_compared(stored: Database, tmp_path: Path) -> None:
+    written: list[tuple[int, int]] = []
+    files = archive_years(
+        stored, before=2025, directory=tmp_path, progress=lambda done, total: written.append((done, total))
+    )
+    expected = [(done, len(files)) for done in range(len(files) + 1)]
+    assert written == expected
+    compared: list[tuple[int, int]] = []
+    drop_figures(
+        stored,
+        before=2025,
+        archive=tmp_path,
+        actor="ann",
+        reason="disk is full",
+        progress=lambda done, total: compared.append((done, total)),
+    )
+    assert compared == expected
 
 
 def test_an_archive_holds_every_row_exactly(stored: Database, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
@@ -102,6 +103,15 @@ class TestMigrations:
         before = catalogue(database.url)
         assert schema.migrate(database.url) == schema.newest_revision()
         assert catalogue(database.url) == before
+
+    def test_each_one_is_told_of(self, database_url: str) -> None:
+        told: list[tuple[int, int]] = []
+        schema.migrate(database_url, progress=lambda done, total: told.append((done, total)))
+        versions = len(list(ScriptDirectory.from_config(schema.alembic_config(database_url)).walk_revisions()))
+        assert told == [(done, versions) for done in range(versions + 1)]
+        told.clear()
+        schema.migrate(database_url, progress=lambda done, total: told.append((done, total)))
+        assert told == [(0, 0)]
 
     def test_the_orchestrators_schema_is_there_and_its_own(self, database: Database) -> None:
         found = "SELECT nspname FROM pg_namespace WHERE nspname = 'dagster'"

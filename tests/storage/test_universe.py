@@ -249,3 +249,14 @@ class TestProgress:
             "BRK-B": {"last_factor_date": None},
             "SPY": {"last_factor_date": JUNE},
         }
+
+
+def test_an_import_of_thousands_tells_how_far_it_is(database: Database) -> None:
+    listings = [Listing(f"S{number}", "A stock", "equity", None, None) for number in range(2500)]
+    told: list[tuple[int, int]] = []
+    with database.begin() as connection:
+        counts = import_listings(connection, listings, progress=lambda done, total: told.append((done, total)))
+    assert counts == ImportCounts(2500, 0, 0)
+    assert told == [(0, 2500), (1000, 2500), (2000, 2500)]
+    with database.begin() as connection:
+        assert len(read_universe(connection)) == 2500

@@ -6,7 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from sigmasight_assets.commands.backfill import BackfillOutcome, print_outcome, requested_sessions, wait_for_gate
+from sigmasight_assets.commands.backfill_run import (
+    BackfillOutcome,
+    RunProgress,
+    print_outcome,
+    requested_sessions,
+    wait_for_gate,
+)
+from sigmasight_assets.commands.progress import Progress
 from sigmasight_assets.errors import SessionError
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.settings import Settings
@@ -104,3 +111,30 @@ def test_a_run_that_only_our_own_records_know_is_waited_for(settings: Settings, 
         decision = wait_for_gate(database, settings, dagster.client, lambda _: None)
     later.join()
     assert decision.reasons == ("snapshots are current up to 2025-07-30",)
+
+
+def test_a_run_is_counted_by_what_it_has_stored(database: Database) -> None:
+    """Prices by symbols, products and snapshots by sessions; what leaves no trace is not counted."""
+    told: list[tuple[str, int, int, str]] = []
+
+    class Recorder(Progress):
+        def count(self, what: str, done: int, total: int, unit: str) -> None:
+            told.append((what, done, total, unit))
+
+    shown = RunProgress(database, Recorder(lambda _: None))
+    first, last = date(2025, 7, 3), date(2025, 7, 8)
+    execute(
+        database,
+        "INSERT INTO symbol_universe (symbol, name, asset_type, last_price_date) "
+        "VALUES ('AAA', 'A', 'equity', '2025-07-08'), ('BBB', 'B', 'equity', NULL)",
+    )
+    shown.look("r1")
+    for number, kind in enumerate(("company_profiles", "symbol_prices", "symbol_products", "portfolio_products")):
+        run_step(database, f"r{number}", first, last, kind=kind, ended_ago=None)
+        shown.look(f"r{number}")
+    assert told == [
+        ("symbol layer, prices", 1, 2, "symbols"),
+        # The exchange is closed on the Fourth of July.
+        ("symbol layer", 0, 3, "sessions"),
+        ("portfolio layer", 0, 3, "sessions"),
+    ]
