@@ -158,7 +158,8 @@ def parse(line: str) -> None:
     words = shlex.split(line.replace("[", " ").replace("]", " ").replace("...", ""))
     command = _group()
     context = typer.Context(command, info_name=words.pop(0))
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+    # COMMAND stands for any of them.
+    while hasattr(command, "commands") and words and not (words[0].startswith("-") or words[0].isupper()):
         name, command, _ = command.resolve_command(context, [words.pop(0)])
         context = typer.Context(command, info_name=name, parent=context)
     if hasattr(command, "commands"):

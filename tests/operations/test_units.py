@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sigmasight_assets.commands.common import DONE_WITH_GAPS
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.database import Database
-from tests.api.market import add_portfolio
+from tests.api.market import publish, random_figures
 from tests.operator_files import FILES, PAGES, environment, installed, program
-from tests.orchestration.contents import execute
 
 UNITS = {path: body for path, body in FILES.items() if path.startswith("/etc/systemd/system/")}
 
@@ -66,16 +66,11 @@ def test_the_watch_tells_of_an_api_that_is_not_itself(
     assert ("the API" in done.stderr) == (end == 1)
 
 
-def test_the_watch_tells_what_is_failed_right_now(database: Database, tmp_path: Path) -> None:
-    add_portfolio(database, "ann", {"NEWCO": "1"})
-    execute(
-        database,
-        "INSERT INTO symbol_onboarding_queue (symbol, status, priority, attempts, requested_by, error, finished_at) "
-        "VALUES ('NEWCO', 'failed', 0, 3, 'owner', 'no answer', now())",
-    )
+def test_the_watch_tells_what_is_late(database: Database, tmp_path: Path) -> None:
+    publish(database, date(2025, 7, 28), random_figures(["SPY"], 1))
     done = watched(database, tmp_path, mode="cache", status=200)
-    assert done.returncode == 1
-    assert "onboarding_failed: NEWCO" in done.stdout
+    assert done.returncode == DONE_WITH_GAPS
+    assert "2025-07-30" in done.stdout
 
 
 def watched(database: Database, root: Path, *, mode: str, status: int) -> "subprocess.CompletedProcess[str]":
