@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,22 +18,29 @@ from sigmasight_assets.errors import NotFoundError
 
 DOCUMENT_DIRECTORY = Path(__file__).resolve().parents[1] / "docs"
 INDEX = "README"
+PROJECT = "project"
 SUFFIX = ".md"
 
 
 class Documents:
-    """Documents by their address below ``/docs``: the path of the file without its suffix."""
+    """Documents by their address below ``/docs``: the path of the file without its suffix.
+
+    The README of the whole project, above the folder of documents, has the address ``project``.
+    """
 
     def __init__(self, directory: Path = DOCUMENT_DIRECTORY) -> None:
         files = sorted(directory.rglob(f"*{SUFFIX}"))
         self._files = {str(path.relative_to(directory).with_suffix("").as_posix()): path for path in files}
+        readme = directory.parent / f"{INDEX}{SUFFIX}"
+        if files and readme.is_file():
+            self._files[PROJECT] = readme
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 
     def address(self, name: str) -> str:
         """Where the document of this name is served."""
-        return "/".join((DOCUMENTS, *PurePosixPath(name).parts)).removesuffix(f"/{INDEX}")
+        return f"{DOCUMENTS}/{name}".removesuffix(f"/{INDEX}")
 
     def render(self, address: str) -> tuple[str, str]:
         """Title and body of a document as HTML; ``NotFoundError`` when there is none of this address."""
@@ -68,7 +76,10 @@ class Documents:
         path = f"{parts.path}{INDEX}{SUFFIX}" if parts.path.endswith("/") else parts.path
         if parts.scheme or not path.endswith(SUFFIX):
             return href
-        target = _normal(PurePosixPath(name).parent / path).removesuffix(SUFFIX)
+        # Links are between files: the README's begin above the folder.
+        place = PurePosixPath("docs") / name if name != PROJECT else PurePosixPath(INDEX)
+        found = normpath(place.parent / path).removesuffix(SUFFIX)
+        target = PROJECT if found == INDEX else found.removeprefix("docs/")
         anchor = f"#{parts.fragment}" if parts.fragment else ""
         return f"{self.address(target)}{anchor}" if target in self._files else f"{DOCUMENTS}{anchor}"
 
@@ -90,15 +101,3 @@ def _anchor_headings(tokens: list[Any]) -> str:
         heading.attrs["id"] = f"{slug}-{seen[slug]}" if seen[slug] else slug
         title = title or text
     return title
-
-
-def _normal(path: PurePosixPath) -> str:
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            if not parts:
-                return ""
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)

@@ -219,10 +219,25 @@ class RunState(Model):
     error: str | None = Field(description="Why it failed", examples=[None])
 
 
+class StatusVerdict(Model):
+    """How things stand, in a sentence."""
+
+    state: Literal["current", "due", "empty", "late", "failing"] = Field(
+        description="current: everything is published that should be; due: a session is to be published, in time; "
+        "empty: nothing ever was; late: snapshots are missing; failing: a session failed or is late, or something else "
+        "is critical",
+        examples=["current"],
+    )
+    sentence: str = Field(description="What is so, in words", examples=["all current: 2025-07-31 is published"])
+    next_step: str | None = Field(description="What happens next; null when nothing is to come", examples=[None])
+    has_gaps: bool = Field(description="Whether somebody should look", examples=[False])
+
+
 class OperationsStatus(Model):
     """What `sigmasight status` shows, newest first in every list."""
 
     clock: datetime = Field(description="Instant that says which sessions are complete, UTC")
+    verdict: StatusVerdict = Field(description="All of the following in a sentence")
     sessions: list[SessionState] = Field(description="The newest complete sessions")
     running: list[RunState] = Field(description="Runs under way")
     runs: list[RunState] = Field(description="The last runs")

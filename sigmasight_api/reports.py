@@ -26,6 +26,7 @@ from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.freshness import read_freshness
 from sigmasight_assets.operations.product_coverage import ProductCoverage, read_product_coverage
 from sigmasight_assets.operations.status import read_status
+from sigmasight_assets.operations.verdict import judge
 from sigmasight_assets.storage.database import Database
 
 
@@ -54,7 +55,12 @@ class Reports:
         """What ``sigmasight status`` shows, with the newest ``sessions`` complete sessions."""
         found = read_status(self._database, clock=self._clock(), pause=self._pause, sessions=sessions)
         onboarding = [OnboardingStatus.model_validate(_named(item, OnboardingStatus)) for item in found.onboarding]
-        own = {"onboarding": onboarding, "orchestrator": self._orchestrator}
+        verdict = judge(found)
+        own = {
+            "verdict": {**asdict(verdict), "has_gaps": verdict.has_gaps},
+            "onboarding": onboarding,
+            "orchestrator": self._orchestrator,
+        }
         return OperationsStatus.model_validate({**asdict(found), **own})
 
     def coverage(self, sessions: int) -> Listing[CoveredSession]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sigmasight_api.documents import Documents
 from sigmasight_api.pages import FILES, KEPT, PAGE_DIRECTORY, PLOTTING, REVALIDATED, Pages
 from sigmasight_assets.errors import NotFoundError
 
@@ -37,6 +38,17 @@ def test_every_module_that_a_script_imports_exists_and_names_are_exported(script
                 name,
             )
             assert len(re.findall(rf"\b{name}\b", source)) > 1, f"{script} imports {name} and does not use it"
+
+
+def test_what_explains_a_panel_exists() -> None:
+    documents = Documents()
+    pages = "".join(
+        (PAGE_DIRECTORY / name).read_text(encoding="utf-8") for name in OWN if name.endswith((".js", ".html"))
+    )
+    explained = re.findall(r'help: "([^"]+)"|href[:=] ?"/docs/([^"]+)"', pages)
+    assert len(explained) > 8
+    for address, _, anchor in ((panel or link).partition("#") for panel, link in explained):
+        assert not anchor or f'id="{anchor}"' in documents.render(address)[1], (address, anchor)
 
 
 @pytest.mark.parametrize("name", ["index", "ops"])

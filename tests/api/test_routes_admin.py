@@ -259,6 +259,8 @@ def test_the_status_is_that_of_the_command(api: Api, database: Database, admin: 
     printed = json.loads(json.dumps(as_document(found), default=str))
     assert document["next_snapshots"] == printed["next"]
     assert document["next_symbols"] == printed["next_symbols"]
+    assert document["verdict"] == printed["verdict"]
+    assert document["verdict"]["state"] == "failing"
     for theirs, ours in (("failures", "failed_now"), ("freshness", "freshness"), ("runs", "runs")):
         assert len(document[theirs]) == len(printed[ours])
         for left, right in zip(document[theirs], printed[ours], strict=True):

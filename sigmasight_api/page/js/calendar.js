@@ -35,7 +35,7 @@ export function calendar(status, coverage, chosen, choose) {
   }, SHORT.format(new Date(`${item.session}T00:00:00Z`)))));
   return scrolling("Calendar of coverage", h("table", { class: "calendar" },
     h("caption", { class: "unseen" }, "Coverage by product and session, oldest session first"),
-    h("thead", null, h("tr", null, h("td"), heads)),
+    h("thead", null, h("tr", null, h("td", { class: "corner" }), heads)),
     h("tbody", null, rows.map(([title, cells]) => h("tr", null, h("th", { scope: "row" }, title), cells.map((shown) => h("td", null, shown)))))));
 }
 

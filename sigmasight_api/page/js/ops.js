@@ -11,6 +11,10 @@ import { themeChoice } from "./tools.js";
 const SESSIONS = 20;
 const EVERY_MS = 15_000;
 const UNPUBLISHED = ["failed", "late", "missed"];
+// Sessions are New York's, and so is the night that operators watch.
+const EVENING = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "America/New_York",
+});
 
 const main = document.getElementById("main");
 const tools = document.getElementById("tools");
@@ -68,7 +72,7 @@ class OperatorsPage {
   }
 
   #calendar(panel, status, coverage) {
-    document.getElementById("clock").textContent = `By the service's clock it is ${moment(status.clock)}`;
+    document.getElementById("clock").textContent = `By the service's clock it is ${evening(status.clock)}`;
     document.getElementById("dagster").replaceChildren(...dagsterLinks(status.orchestrator));
     this.#tellVerdict(status);
     if (status.sessions.length === 0) {
@@ -92,17 +96,15 @@ class OperatorsPage {
   }
 
   #tellVerdict(status) {
-    const late = status.sessions.filter((item) => UNPUBLISHED.includes(item.state));
-    const stale = status.freshness.filter((item) => item.product === null && item.severity !== "ok");
-    const kind = late.length || stale.some((item) => item.severity === "critical") ? "error" : status.failures.length || stale.length ? "warn" : "good";
-    const said = late.length ? `${counted(late.length, "session")} not published: ${late.map((item) => `${day(item.session)} (${item.state})`).join(", ")}.`
-      : stale.length ? stale.map((item) => `The ${item.layer} layer is ${counted(item.behind ?? 0, "session")} behind${item.reason ? `: ${item.reason}` : ""}.`).join(" ")
-        : `Everything is current. ${status.failures.length ? `${counted(status.failures.length, "thing")} to look at below.` : "Nothing is failed."}`;
-    const next = [`Symbols: ${status.next_symbols}.`, `Portfolios: ${status.next_snapshots}.`];
-    if (status.alerts_undelivered) next.push(`${counted(status.alerts_undelivered, "alert")} that the webhook has not taken.`);
-    this.verdict.replaceChildren(h("div", { class: `notice notice-${kind}` }, h("p", null, h("strong", null, said)), next.map((text) => h("p", null, text))));
-    if (this.#verdict !== null && this.#verdict !== said) announce(said);
-    this.#verdict = said;
+    const { state, sentence, next_step: next } = status.verdict;
+    const kind = { current: status.failures.length ? "warn" : "good", due: "calm", empty: "calm", late: "error", failing: "error" }[state];
+    const lines = [next, `Symbols: ${status.next_symbols}`, `Portfolios: ${status.next_snapshots}`];
+    if (status.alerts_undelivered) lines.push(`${counted(status.alerts_undelivered, "alert")} that the webhook has not taken`);
+    this.verdict.replaceChildren(h("div", { class: `notice notice-${kind}`, "data-verdict": state },
+      h("p", null, h("strong", null, `${state.charAt(0).toUpperCase()}${state.slice(1)}: `), sentence.replace(/^all current: /, "")),
+      lines.filter(Boolean).map((text) => h("p", null, ...withCode(text)))));
+    if (this.#verdict !== null && this.#verdict !== sentence) announce(sentence);
+    this.#verdict = sentence;
   }
 
   #failures(panel, status) {
@@ -130,12 +132,16 @@ class OperatorsPage {
       columns: [{ label: "Run" }, { label: "Layer" }, { label: "Sessions" }, { label: "Status" }, { label: "Began" }, { label: "Seconds", numeric: true },
         { label: "Computed", numeric: true }, { label: "Fresh", numeric: true }, { label: "Without value", numeric: true }, { label: "Calls", numeric: true }, { label: "By" }],
       rows: runs.map((run) => [h("a", { href: `${status.orchestrator}/runs/${run.run_id}` }, run.run_id.slice(0, 8)), run.layer,
-        run.first_session === run.last_session ? day(run.first_session) : `${day(run.first_session)} to ${day(run.last_session)}`,
+        h("span", { class: "one-line" }, run.first_session === run.last_session ? day(run.first_session) : `${day(run.first_session)} to ${day(run.last_session)}`),
         h("span", null, h("span", { class: `badge badge-${{ succeeded: "good", failed: "bad", running: "calm" }[run.status]}` }, run.status),
           run.error ? h("span", { class: "run-error" }, ` ${run.error}`) : null),
-        moment(run.started_at), run.seconds.toFixed(1), count(run.computed), count(run.fresh), count(run.failed), count(run.vendor_calls), run.started_by]),
+        h("span", { class: "one-line" }, moment(run.started_at)), run.seconds.toFixed(1), count(run.computed), count(run.fresh), count(run.failed), count(run.vendor_calls), run.started_by]),
     })));
   }
+}
+
+function evening(text) {
+  return `${EVENING.format(new Date(text))} in New York`;
 }
 
 function dagsterLinks(address) {

@@ -90,14 +90,14 @@ class OwnersPage {
     this.connection = h("p", { class: "notice notice-warn connection", role: "status", hidden: true });
     this.glance = new Panel({ id: "glance", title: "At a glance", isPlain: true });
     this.panels = {
-      series: new Panel({ id: "series", title: "Value, P&L and drawdown", help: "formulas/account-performance", wide: true }),
-      exposures: new Panel({ id: "exposures", title: "Factor exposures", help: "formulas/portfolio-exposures" }),
-      stress: new Panel({ id: "stress", title: "Stress scenarios", help: "formulas/stress-tests" }),
-      risk: new Panel({ id: "risk", title: "Volatility and tail risk", help: "formulas/tail-risk" }),
-      correlation: new Panel({ id: "correlation", title: "Correlations", help: "formulas/correlation" }),
-      sectors: new Panel({ id: "sectors", title: "Sectors", help: "formulas/sector-exposure" }),
-      concentration: new Panel({ id: "concentration", title: "Concentration", help: "formulas/sector-exposure" }),
-      positions: new Panel({ id: "positions", title: "Positions", help: "formulas/positions-and-equity", wide: true }),
+      series: new Panel({ id: "series", title: "Value, P&L and drawdown", help: "owner#value", wide: true }),
+      exposures: new Panel({ id: "exposures", title: "Factor exposures", help: "owner#the-twelve-exposures" }),
+      stress: new Panel({ id: "stress", title: "Stress scenarios", help: "owner#stress-scenarios" }),
+      risk: new Panel({ id: "risk", title: "Volatility and tail risk", help: "owner#volatility" }),
+      correlation: new Panel({ id: "correlation", title: "Correlations", help: "owner#correlation" }),
+      sectors: new Panel({ id: "sectors", title: "Sectors", help: "owner#sectors-and-concentration" }),
+      concentration: new Panel({ id: "concentration", title: "Concentration", help: "owner#sectors-and-concentration" }),
+      positions: new Panel({ id: "positions", title: "Positions", help: "owner#status-of-a-position", wide: true }),
     };
     this.panels.series.tools.append(this.#spans());
     main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, this.#portfolio.name), this.day), this.connection, this.notices,

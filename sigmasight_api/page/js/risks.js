@@ -14,6 +14,7 @@ const ROOM = 56;
 const BESIDE = { l: 8, r: 46, t: 8, b: 8 };
 // Past this many symbols a number in each cell of the heatmap cannot be read.
 const MOST_LABELLED = 12;
+const MOST_NAMED = 30;
 
 function noneHeld(answer) {
   return answer.coverage === null && answer.excluded.length === 0;
@@ -203,7 +204,7 @@ export async function drawCorrelations(panel, answer) {
   }
   const size = data.symbols.length;
   const shown = figure({
-    id: "plot-correlation", height: Math.min(640, Math.max(320, size * 17 + 110)),
+    id: "plot-correlation", height: Math.min(700, Math.max(320, size * 17 + 110)),
     describe: `Heatmap of the correlations of ${size} symbols over ${data.sessions} sessions; mean ${ratio(data.mean_correlation)}.`,
     plot: (colour) => correlationPlot(colour, data),
     figures: () => correlationFigures(data),
@@ -218,7 +219,9 @@ export async function drawCorrelations(panel, answer) {
 }
 
 function correlationPlot(colour, data) {
-  const small = data.symbols.length <= MOST_LABELLED;
+  const size = data.symbols.length;
+  const small = size <= MOST_LABELLED;
+  const names = size > MOST_NAMED || isNarrow() ? 7 : 9;
   return {
     data: [{
       type: "heatmap", x: data.symbols, y: data.symbols, z: data.matrix, zmin: -1, zmax: 1, xgap: 1, ygap: 1, hoverongaps: false,
@@ -228,8 +231,8 @@ function correlationPlot(colour, data) {
       hovertemplate: "%{x} and %{y}: %{z:.4f}<extra></extra>",
     }],
     layout: {
-      xaxis: { side: "top", tickangle: -60, tickfont: { color: colour.soft, size: small ? 11 : 9 }, type: "category", dtick: 1, showgrid: false },
-      yaxis: { autorange: "reversed", tickfont: { color: colour.soft, size: small ? 11 : 9 }, type: "category", dtick: 1, showgrid: false, ticksuffix: " " },
+      xaxis: { side: "top", tickangle: size > MOST_NAMED ? -90 : -60, tickfont: { color: colour.soft, size: small ? 11 : names }, type: "category", dtick: 1, showgrid: false },
+      yaxis: { autorange: "reversed", tickfont: { color: colour.soft, size: small ? 11 : names }, type: "category", dtick: 1, showgrid: false, ticksuffix: " " },
     },
   };
 }

@@ -1,0 +1,214 @@
+"""``docs/operator/backup.md`` works as it is written: a real server is saved, destroyed, and brought back whole."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from sigmasight_assets.services.postgres import EmbeddedPostgres
+from sigmasight_assets.services.privileges import server_user
+from sigmasight_assets.services.stack import CHECKOUT
+from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.roles import ROLES, is_restricted
+from sigmasight_assets.storage.schema import migrate
+from sigmasight_assets.storage.tokens import create_token, find_holder
+from tests.conftest import VOLATILE
+from tests.contents import contents
+from tests.documents import DOCS, blocks
+from tests.night_books import enter_edits
+from tests.night_contents import differences, results
+from tests.nights import DAYS, market_as_of, run_portfolio_layer, run_symbol_layer
+from tests.orchestration.contents import Contents
+
+PAGE = (DOCS / "operator" / "backup.md").read_text(encoding="utf-8")
+PATHS = ("/etc/sigmasight", "/var/lib/sigmasight", "/var/backups/sigmasight")
+SAVED, NEXT = DAYS[:1], DAYS[1]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The paths of the document, below a directory of the test."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        """``SIGMASIGHT_HOME``."""
+        return self.root / "var/lib/sigmasight"
+
+    @property
+    def backups(self) -> Path:
+        """Where backups go."""
+        return self.root / "var/backups/sigmasight"
+
+    def written(self, name: str) -> str:
+        """The block of this name, with the paths of the test."""
+        (found,) = (block.body for block in blocks(PAGE) if block.info == f"sh {name}")
+        for path in PATHS:
+            found = found.replace(path, f"{self.root}{path}")
+        return found.replace("/opt/sigmasight", str(CHECKOUT))
+
+    def run(self, name: str, **variables: str) -> str:
+        """Run a block in a shell of its own; what it printed."""
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("SIGMASIGHT_", "PG"))}
+        own = {"PYTHONPATH": str(CHECKOUT), "SIGMASIGHT_HOME": str(self.home), **variables}
+        command = ["sh", "-eu", "-c", self.written(name)]
+        done = subprocess.run(command, env=clean | own, cwd=self.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def server(self) -> EmbeddedPostgres:
+        """The server of the home; only what the documents start has the settings of real use."""
+        return EmbeddedPostgres(self.home, options=VOLATILE)
+
+    @contextmanager
+    def database(self, name: str = "sigmasight") -> Iterator[Database]:
+        """A database of the server, which is started when it does not run."""
+        server = self.server()
+        server.start()
+        database = Database(server.url(name))
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@dataclass(frozen=True)
+class Original:
+    """A machine whose backups were made, what its database held, and what the next evening makes of that."""
+
+    machine: Machine
+    token: str
+    rows: list[tuple[str, str]]
+    next_evening: Contents
+    dump: Path
+
+
+@pytest.fixture(scope="module")
+def original(open_directory: Path) -> Iterator[Original]:
+    machine = Machine(open_directory / "machine")
+    for path in PATHS:
+        (machine.root / path.lstrip("/")).mkdir(parents=True)
+    for directory in (machine.root, *machine.root.rglob("*")):
+        directory.chmod(0o711)
+    (machine.root / "etc/sigmasight/database.sh").write_text(machine.written("/etc/sigmasight/database.sh"))
+    try:
+        with machine.database() as database:
+            token = fill(database)
+            rows = contents(database)
+        next_evening = continued_copy(machine)
+        dump = Path(machine.run("/usr/local/sbin/sigmasight-backup").strip())
+        machine.run("base")
+        yield Original(machine, token, rows, next_evening, dump)
+    finally:
+        machine.server().stop()
+        shutil.rmtree(machine.root)
+
+
+def fill(database: Database) -> str:
+    """Evenings with owners' books, as they are published; a token of an owner."""
+    migrate(database.url)
+    for place, day in enumerate(SAVED):
+        enter_edits(database, market_as_of(day), DAYS, day)
+        run_symbol_layer(database, SAVED[place : place + 1])
+        run_portfolio_layer(database, day)
+    with database.begin() as connection:
+        # In place of Dagster's own tables, which are in this schema.
+        connection.exec_driver_sql("CREATE TABLE dagster.kept AS SELECT 42 AS answer")
+        return create_token(connection, "owner", expires_at=datetime.now(UTC) + timedelta(days=1))
+
+
+def live_on(database: Database) -> Contents:
+    """What the next evening comes to."""
+    run_symbol_layer(database, [NEXT])
+    assert [span.last for span in run_portfolio_layer(database, NEXT)] == [NEXT]
+    return results(database)
+
+
+def continued_copy(machine: Machine) -> Contents:
+    """What the next evening makes of the original, on a copy of it."""
+    with machine.database("postgres") as server:
+        engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("CREATE DATABASE continued TEMPLATE sigmasight STRATEGY file_copy")
+        with machine.database("continued") as copy:
+            found = live_on(copy)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE continued")
+    return found
+
+
+def destroy(machine: Machine) -> None:
+    """Stop the server and leave nothing readable of its files; the documents move the directory aside."""
+    data = machine.server().status().data_directory
+    machine.server().stop()
+    assert data is not None
+    shutil.rmtree(data)
+    shutil.rmtree(machine.home / "postgres.old", ignore_errors=True)
+
+
+def assert_nothing_is_lost(original: Original) -> None:
+    """Every row of every table is there, tokens are valid, and the roles have their rights and no more."""
+    machine = original.machine
+    with machine.database() as database:
+        assert contents(database) == original.rows
+        with database.begin() as connection:
+            assert connection.exec_driver_sql("SELECT answer FROM dagster.kept").scalar_one() == 42
+        with database.begin() as connection:
+            holder = find_holder(connection, original.token, now=datetime.now(UTC))
+        assert holder is not None
+        assert holder.user_name == "owner"
+        for role in ROLES:
+            restricted = Database(machine.server().url_as(role))
+            with restricted.begin() as connection:
+                assert is_restricted(connection)
+                assert connection.exec_driver_sql("SELECT count(*) FROM portfolios").scalar_one() > 0
+            restricted.close()
+
+
+def test_a_dump_brings_everything_back_and_the_next_session_goes_on_from_it(original: Original) -> None:
+    machine = original.machine
+    assert [path.suffix for path in machine.backups.glob("sigmasight-*")] == [".dump"]
+    assert original.dump.stat().st_mode & 0o077 == 0
+    destroy(machine)
+    machine.run("restore", DUMP=str(original.dump))
+    assert not machine.server().status().running
+    assert_nothing_is_lost(original)
+    with machine.database() as database:
+        assert differences(live_on(database), original.next_evening) == []
+
+
+def test_a_copy_of_the_files_brings_everything_back_with_its_passwords(original: Original) -> None:
+    machine = original.machine
+    password = (machine.backups / "password").read_text()
+    destroy(machine)
+    if os.geteuid() == 0:
+        # Who restores as root gives the files to the server's user, as the document says.
+        user = server_user(Path("/absent"))
+        for path in (machine.backups / "base", *(machine.backups / "base").rglob("*")):
+            user.give(path)
+    machine.run("restore-base")
+    if os.geteuid() == 0:
+        (machine.home / "postgres").chmod(0o711)
+    assert_nothing_is_lost(original)
+    assert make_url(machine.server().url()).password == password
+
+
+def test_old_dumps_go_and_the_others_stay(original: Original) -> None:
+    machine = original.machine
+    with machine.database():
+        old, recent = (machine.backups / f"sigmasight-{name}.dump" for name in ("old", "recent"))
+        for path, days in ((old, 16), (recent, 13)):
+            path.write_bytes(b"")
+            moment = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+            os.utime(path, (moment, moment))
+        newest = Path(machine.run("/usr/local/sbin/sigmasight-backup").strip())
+    assert set(machine.backups.glob("*.dump")) == {original.dump, recent, newest}
