@@ -107,7 +107,7 @@ def _visit(browser: Browser, demo: Demo, case: Case) -> Visit:
     page = context.new_page()
     for _ in range(2 if case.is_known else 1):
         page.goto("/")
-        page.wait_for_function("window.clock.drawn > 0")
+        wait_until(lambda: bool(page.evaluate("window.clock.drawn")), "everything to be drawn")
     found = page.evaluate(TIMES)
     context.close()
     return Visit(**found)

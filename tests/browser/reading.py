@@ -15,7 +15,7 @@ STATES = (
     "Object.fromEntries([...document.querySelectorAll('[data-state]')].map((item) => [item.id, item.dataset.state]))"
 )
 
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.05
 # Of a value in a message.
 LONGEST = 300
 
@@ -58,7 +58,8 @@ def wait_drawn(page: Page) -> None:
     """Until no panel is busy and every plot has its data."""
     expect(page.locator("[data-state]").first).to_be_visible()
     expect(page.locator("[data-state][aria-busy='true'], [data-state='loading']")).to_have_count(0)
-    page.wait_for_function(ARE_PLOTTED)
+    # Not by playwright's own waiting for a function, which the pages' security policy does not let evaluate text.
+    wait_until(lambda: bool(page.evaluate(ARE_PLOTTED)), "the plots")
 
 
 def states(page: Page) -> dict[str, str]:
