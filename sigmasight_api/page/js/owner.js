@@ -39,7 +39,14 @@ class OwnersPage {
 
   /** Show the portfolio that the address names, else the first. */
   async start() {
-    addEventListener("hashchange", () => this.#choose());
+    addEventListener("hashchange", () => {
+      if (namedPortfolio()) this.#choose();
+    });
+    // The address names the portfolio, so the link to the figures must not name them instead.
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      main.focus();
+    });
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && this.#portfolio) this.#look();
     });
@@ -47,8 +54,7 @@ class OwnersPage {
   }
 
   async #choose() {
-    const named = new URLSearchParams(location.hash.slice(1)).get("portfolio");
-    this.#portfolio = this.#portfolios.find((item) => item.portfolio_id === named) ?? this.#portfolios[0] ?? null;
+    this.#portfolio = this.#portfolios.find((item) => item.portfolio_id === namedPortfolio()) ?? this.#portfolios[0] ?? null;
     this.#months = null;
     this.#positions = [];
     this.#table = new PositionsTable();
@@ -244,6 +250,10 @@ class OwnersPage {
     if (location.hash === address) await this.#choose();
     else location.hash = address;
   }
+}
+
+function namedPortfolio() {
+  return new URLSearchParams(location.hash.slice(1)).get("portfolio");
 }
 
 function signOut() {

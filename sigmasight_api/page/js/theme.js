@@ -1,5 +1,12 @@
-// Applies the chosen colours before anything is painted; without a choice the page follows the system.
+// Chooses the colours before anything is painted: those that were chosen, or else the system's.
 (() => {
-  const chosen = localStorage.getItem("sigmasight.theme");
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    const chosen = localStorage.getItem("sigmasight.theme");
+    const isDark = chosen ? chosen === "dark" : dark.matches;
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  };
+  dark.addEventListener("change", apply);
+  addEventListener("themechosen", apply);
+  apply();
 })();

@@ -8,9 +8,8 @@ const KEY = "sigmasight.theme";
 export function themeChoice(changed) {
   const chosen = localStorage.getItem(KEY) ?? "";
   const select = h("select", { id: "theme", "aria-label": "Colours", change: () => {
-    if (select.value) document.documentElement.dataset.theme = select.value;
-    else delete document.documentElement.dataset.theme;
     localStorage.setItem(KEY, select.value);
+    dispatchEvent(new Event("themechosen"));
     changed();
   } }, [["", "System colours"], ["light", "Light"], ["dark", "Dark"]].map(([value, label]) => h("option", { value }, label)));
   select.value = chosen;
