@@ -97,7 +97,7 @@ def open_page(browser: Browser, demo: Demo, watches: dict[BrowserContext, Watch]
     """A function that opens pages; the test fails when one of them did what it should not."""
 
     def opened(size: tuple[int, int] = DESKTOP, /, **settings: Any) -> Page:
-        context = _context(browser, demo, size, **settings)
+        context = new_context(browser, demo, size, **settings)
         watches[context] = Watch(context, demo.api_url)
         return context.new_page()
 
@@ -117,7 +117,7 @@ def page(open_page: OpenPage) -> Page:
 @pytest.fixture(scope="session")
 def demo_page(browser: Browser, demo: Demo) -> Iterator[tuple[Page, Watch]]:
     """One page for all tests that only look at the demo: loading the plotting library anew takes seconds."""
-    context = _context(browser, demo, DESKTOP)
+    context = new_context(browser, demo)
     watch = Watch(context, demo.api_url)
     page = context.new_page()
     sign_in(page, demo.token)
@@ -138,13 +138,23 @@ def owner(demo_page: tuple[Page, Watch]) -> Iterator[Page]:
     assert not problems, "\n".join(problems)
 
 
-def _context(browser: Browser, demo: Demo, size: tuple[int, int], **settings: Any) -> BrowserContext:
+def new_context(browser: Browser, demo: Demo, size: tuple[int, int] = DESKTOP, **settings: Any) -> BrowserContext:
     """A browser context with nothing in it; ``settings`` are those of playwright."""
     width, height = size
     given = {"locale": "en-US", "timezone_id": TIME_ZONE, "base_url": demo.api_url, **settings}
     context = browser.new_context(viewport={"width": width, "height": height}, **given)
     context.set_default_timeout(WAIT_MILLISECONDS)
     return context
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait for the services take their turn before or after the others."""
+
+    def turn(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("turn")
+        return int(marker.args[0]) if marker else 0
+
+    items.sort(key=turn)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

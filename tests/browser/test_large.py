@@ -22,6 +22,7 @@ new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map
 """
 
 
+@pytest.mark.turn(1)
 def test_a_page_of_five_hundred_positions(open_page: OpenPage, demo: Demo, books: Books, screenshots: Path) -> None:
     with demo.client(books.large) as api:
         wait_until(lambda: read_answers(api, LARGE_NAME).portfolio["stale_from"] is None, "its snapshots")

@@ -69,6 +69,7 @@ def test_returns_that_cannot_be_measured_are_absent_with_their_reason(owner: Pag
     assert drawn["1 USD became: account"][1:] == [None] * 59
 
 
+@pytest.mark.turn(1)
 def test_an_account_that_owes_more_than_it_holds_has_dollars_and_no_shares(
     open_page: OpenPage, demo: Demo, books: Books
 ) -> None:

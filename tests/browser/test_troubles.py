@@ -73,6 +73,8 @@ def test_what_is_slow_is_shown_as_loading(open_page: OpenPage, demo: Demo, pause
     assert set(states(page).values()) == {"drawn"}
 
 
+# After all others, whose pages would miss it too.
+@pytest.mark.turn(2)
 def test_an_api_that_is_away_is_told_and_found_again(
     open_page: OpenPage, demo: Demo, watches: dict[BrowserContext, Watch]
 ) -> None:

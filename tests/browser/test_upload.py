@@ -1,13 +1,14 @@
 """Uploading a file: a report by line, nothing stored before all is right, new symbols that get ready by themselves."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.accessibility import violations
-from tests.browser.answers import read_answers
-from tests.browser.conftest import OpenPage
+from tests.browser.answers import read, read_answers
+from tests.browser.conftest import OpenPage, new_context
 from tests.browser.demo import Demo
 from tests.browser.layout import text_on_text
 from tests.browser.reading import NONE, positions, shown_money, sign_in, table, tile, wait_drawn
@@ -27,6 +28,10 @@ def _dialog(page: Page, file: Path) -> None:
     page.get_by_label("File of positions (CSV)").set_input_files(file)
 
 
+def _row(page: Page, symbol: str) -> Locator:
+    return page.locator(f"#positions tr:has(th:text('{symbol}'))")
+
+
 def _value(page: Page, symbol: str) -> str:
     (row,) = (row for row in positions(page) if row["symbol"].split(" | ")[0] == symbol)
     return row["market_value"]
@@ -36,9 +41,30 @@ def _check(page: Page) -> None:
     page.get_by_role("button", name="Check the file").click()
 
 
-def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo, tmp_path: Path) -> None:
-    page, token, symbol = open_page(), demo.new_owner(), demo.unknown_symbol()
-    sign_in(page, token)
+@dataclass
+class Uploaded:
+    """A page on which a file with a new symbol was stored, and whose it is."""
+
+    page: Page
+    watch: Watch
+    token: str
+    symbol: str
+
+
+@pytest.fixture(scope="session")
+def uploads() -> list[Uploaded]:
+    """What the first test has stored, for the last."""
+    return []
+
+
+@pytest.mark.turn(-1)
+def test_a_file_is_checked_mended_and_stored(
+    browser: Browser, demo: Demo, tmp_path: Path, uploads: list[Uploaded]
+) -> None:
+    context = new_context(browser, demo)
+    upload = Uploaded(context.new_page(), Watch(context, demo.api_url), demo.new_owner(), demo.unknown_symbol())
+    page, symbol = upload.page, upload.symbol
+    sign_in(page, upload.token)
     expect(page.get_by_role("heading", name="No portfolio yet")).to_be_visible()
     wrong, right = tmp_path / "wrong.csv", tmp_path / "right.csv"
     wrong.write_text(WRONG, encoding="utf-8")
@@ -56,38 +82,48 @@ def test_a_new_symbol_goes_from_pending_to_ready(open_page: OpenPage, demo: Demo
     expect(page.get_by_role("button", name="Store it")).to_be_disabled()
     assert violations(page) == []
     assert text_on_text(page) == []
-    with demo.client(token) as api:
-        assert api.get("portfolios").json()["total"] == 0
+    with demo.client(upload.token) as api:
+        assert read(api, "portfolios")["total"] == 0
 
     page.get_by_label("File of positions (CSV)").set_input_files(right)
     expect(page.locator("dialog table")).to_have_count(0)
     _check(page)
     expect(page.get_by_role("dialog")).to_contain_text("2 positions can be stored. 1 symbol without figures yet")
-    with demo.client(token) as api:
-        assert api.get("portfolios").json()["total"] == 0
+    with demo.client(upload.token) as api:
+        assert read(api, "portfolios")["total"] == 0
     page.evaluate("window.isTheSamePage = true")
     page.get_by_role("button", name="Store it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    row = page.locator(f"#positions tr:has(th:text('{symbol}'))")
+    row = _row(page, symbol)
     expect(row).to_have_attribute("data-status", "pending")
     expect(row).to_contain_text("being brought in")
     assert _value(page, symbol) == NONE
+    expect(page.locator("#glance [data-tile='equity']")).to_contain_text("no snapshot yet")
+    assert upload.watch.problems() == []
+    uploads.append(upload)
 
+
+@pytest.mark.turn(1)
+def test_its_new_symbol_has_become_ready_by_itself(demo: Demo, uploads: list[Uploaded]) -> None:
+    """On the page of before, which was not touched since: others were looked at in the meantime."""
+    (upload,) = uploads
+    page, row = upload.page, _row(upload.page, upload.symbol)
     expect(row).to_have_attribute("data-status", "priced", timeout=ONBOARDING_MILLISECONDS)
     expect(row.locator(".badge")).to_have_text("ready")
-    # The same page, without a reload, goes on to show the first snapshots.
-    expect(page.locator("#glance [data-tile='equity'] .remark")).to_contain_text(
-        "30 Jun 2026", timeout=ONBOARDING_MILLISECONDS
-    )
+    equity = page.locator("#glance [data-tile='equity'] .remark")
+    expect(equity).to_contain_text("30 Jun 2026", timeout=ONBOARDING_MILLISECONDS)
     wait_drawn(page)
     assert page.evaluate("window.isTheSamePage")
-    with demo.client(token) as api:
+    with demo.client(upload.token) as api:
         answers = read_answers(api, NAME)
-    (position,) = (item for item in answers.positions if item["symbol"] == symbol)
-    assert _value(page, symbol) == shown_money(position["market_value"])
-    assert tile(page, "glance", "equity") == shown_money(answers.portfolio["equity"])
+    (position,) = (item for item in answers.positions if item["symbol"] == upload.symbol)
+    assert position["market_value"] is not None
+    assert _value(page, upload.symbol) == shown_money(position["market_value"])
     assert answers.portfolio["equity"] is not None
-    assert set(answers.data("correlation-matrix")["symbols"]) == {"HIFO", symbol}
+    assert tile(page, "glance", "equity") == shown_money(answers.portfolio["equity"])
+    assert set(answers.data("correlation-matrix")["symbols"]) == {"HIFO", upload.symbol}
+    assert upload.watch.problems() == []
+    page.context.close()
 
 
 def test_positions_are_added_to_a_portfolio(open_page: OpenPage, demo: Demo, tmp_path: Path) -> None:
@@ -104,7 +140,7 @@ def test_positions_are_added_to_a_portfolio(open_page: OpenPage, demo: Demo, tmp
     expect(page.get_by_role("dialog")).to_contain_text("1 position can be stored")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.locator("#positions tr:has(th:text('RUXI'))")).to_have_attribute("data-status", "priced")
+    expect(_row(page, "RUXI")).to_have_attribute("data-status", "priced")
     with demo.client(token) as api:
         assert [item["symbol"] for item in read_answers(api, "Small").positions] == ["RUXI"]
 
