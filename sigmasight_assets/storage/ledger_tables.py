@@ -50,7 +50,12 @@ portfolio_snapshots = sa.Table(
     column("cash", MONEY, "equity - net - unpriced_value, USD; may be negative"),
     column("unpriced_value", MONEY, "Last value of lots without a usable price, USD"),
     column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
-    column("daily_return", sa.Double, "daily_pnl / (previous equity + flows), dimensionless; null when not positive", null=True),
+    column(
+        "daily_return",
+        sa.Double,
+        "daily_pnl / (previous equity + flows), dimensionless; null when not positive",
+        null=True,
+    ),
     column("cumulative_pnl", MONEY, "P&L since the first snapshot, USD"),
     column("realized_pnl", MONEY, "(exit - entry) x quantity of lots closed since the previous snapshot, USD"),
     column("unrealized_pnl", MONEY, "(price - entry) x quantity of lots held, USD"),
@@ -63,9 +68,16 @@ portfolio_snapshots = sa.Table(
     column("excluded_count", sa.Integer, "Lots without a usable price, count"),
     column("is_partial", sa.Boolean, "Whether a lot is stale or unpriced"),
     column("missing_symbols", ARRAY(sa.Text), "Symbols of those lots"),
-    column("priced_share", sa.Double, "Share of gross priced by the session's own closes or valuations, dimensionless", null=True),
+    column(
+        "priced_share",
+        sa.Double,
+        "Share of gross priced by the session's own closes or valuations, dimensionless",
+        null=True,
+    ),
     column("provider_beta", sa.Double, "Vendor's betas weighted by value over equity, dimensionless", null=True),
-    column("provider_beta_coverage", sa.Double, "Share of PUBLIC |value| whose symbol has one, dimensionless", null=True),
+    column(
+        "provider_beta_coverage", sa.Double, "Share of PUBLIC |value| whose symbol has one, dimensionless", null=True
+    ),
     column("fingerprint", sa.BigInteger, "Fingerprint of the row's content and method version"),
     column("generation", sa.BigInteger, "Generation that published the row"),
     sa.CheckConstraint("gross = long_value - short_value AND net = long_value + short_value", name="values_add_up"),

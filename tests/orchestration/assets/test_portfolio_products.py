@@ -1,13 +1,15 @@
 """The portfolio products through real runs."""
 
+from typing import Any
+
 import pytest
 
 from sigmasight_assets.orchestration import portfolio_slices
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
-from sigmasight_assets.runs import INPUT_HASH_TAG
+from sigmasight_assets.runs import FORCE_TAG, INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
-from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
+from tests.orchestration.contents import PORTFOLIO_TABLES, Contents, contents, execute, published_generations, rows_of
 from tests.orchestration.deployments import Deploy, Deployment
 from tests.orchestration.portfolio_runs import forget_symbols, violations, waive
 
@@ -75,6 +77,36 @@ def test_a_second_run_finds_everything_fresh(deployment: Deployment, books: Data
     assert (metadata["portfolios"], metadata["portfolios_computed"]) == (len(EXPECTED_PORTFOLIOS), 0)
     assert "generation" not in metadata
     assert contents(books, PORTFOLIO_TABLES) == before
+
+
+def without_generations(database: Database) -> Contents:
+    """What is published, whenever that was."""
+    tables = {name: key for name, key in PORTFOLIO_TABLES.items() if name != "publications"}
+    return contents(database, tables, ignoring=["generation"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tags": {FORCE_TAG: "true"}},
+        {"run_config": {"ops": {"portfolio_products": {"config": {"force": True}}}}},
+    ],
+    ids=["by tag", "in the launchpad"],
+)
+def test_a_forced_run_computes_every_portfolio_and_puts_right_what_differs(
+    deployment: Deployment, books: Database, asked: dict[str, Any]
+) -> None:
+    deployment.run(JOB, KEYS[0], KEYS[-1])
+    before = without_generations(books)
+    # As nobody should: the fingerprint stays, so nobody looks.
+    execute(books, "UPDATE portfolio_snapshots SET daily_pnl = daily_pnl + 1 WHERE session = :day", day=DAYS[4])
+    unforced = deployment.run(JOB, KEYS[0], KEYS[-1]).metadata("portfolio_snapshots")
+    assert (unforced["computed"], unforced["portfolios_computed"]) == (0, 0)
+    assert without_generations(books) != before
+    forced = deployment.run(JOB, KEYS[0], KEYS[-1], **asked).metadata("portfolio_snapshots")
+    assert (forced["fresh"], forced["portfolios_computed"]) == (0, len(EXPECTED_PORTFOLIOS))
+    assert published_generations(books, "portfolio") == dict.fromkeys(DAYS, forced["generation"])
+    assert without_generations(books) == before
 
 
 def test_a_session_before_its_predecessors_is_refused_and_not_tried_again(
