@@ -165,18 +165,6 @@ def failed_sessions_text(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(f"{item.session} {item.check}: {item.detail}" for item in verdicts)
 
 
-def materializations(
-    metadata: Mapping[str, Mapping[str, Any]], sessions: Sequence[date]
-) -> Iterator[dg.AssetMaterialization]:
-    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost.
-
-    ``metadata`` is by asset.
-    """
-    for session in sessions:
-        for asset, values in metadata.items():
-            yield dg.AssetMaterialization(asset, partition=str(session), metadata=values)
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A small table for people, at most 50 rows and a line that tells how many more there are."""
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]

@@ -9,7 +9,9 @@ from sigmasight_assets.errors import PublicationError
 from sigmasight_assets.orchestration.catalog import described
 from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
 from sigmasight_assets.orchestration.check_results import check_results
+from sigmasight_assets.orchestration.drawings import draw_portfolios
 from sigmasight_assets.orchestration.launchpad import PortfolioProductsOptions, is_forced
+from sigmasight_assets.orchestration.materialized import materializations, results
 from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, publish_portfolio_products
 from sigmasight_assets.orchestration.portfolio_slices import LEDGER_IDENTITY, PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
@@ -18,7 +20,6 @@ from sigmasight_assets.orchestration.steps import (
     Step,
     failed_sessions_text,
     markdown_table,
-    materializations,
     recorded_step,
 )
 
@@ -70,12 +71,13 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: s
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             metadata = _metadata(outcome, step)
+            pictures = draw_portfolios(step.database, outcome.published)
+            by_product = dict.fromkeys(PRODUCTS, metadata)
             if outcome.failed:
-                yield from materializations(dict.fromkeys(PRODUCTS, metadata), outcome.published)
+                yield from materializations(by_product, outcome.published, pictures)
                 failures = [item for item in outcome.verdicts if not item.passed]
                 raise PublicationError(f"Snapshots were not published:\n{failed_sessions_text(failures)}")
-            for product in PRODUCTS:
-                yield dg.MaterializeResult(asset_key=product, metadata=metadata)
+            yield from results(context, by_product, pictures)
 
     return portfolio_products
 

@@ -1,6 +1,6 @@
 """Assets of the derived symbol products: six tables, computed, judged and published by one subsettable step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,19 +10,21 @@ from sigmasight_assets.operations.check_assets import CHECK_ASSETS
 from sigmasight_assets.orchestration.catalog import described
 from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
 from sigmasight_assets.orchestration.check_results import check_results
+from sigmasight_assets.orchestration.drawings import Drawn, draw_betas, draw_covariances, draw_coverage
 from sigmasight_assets.orchestration.launchpad import SymbolProductsOptions, is_forced
+from sigmasight_assets.orchestration.materialized import materializations, results
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
     Step,
     failed_sessions_text,
     markdown_table,
-    materializations,
     recorded_step,
 )
 from sigmasight_assets.orchestration.symbol_checks import named
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
+from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
 PRICES = "symbol_prices"
@@ -70,13 +72,25 @@ def build_symbol_products(partitions: dg.PartitionsDefinition, api_address: str)
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             metadata = {product: _metadata(product, outcome, step) for product in chosen}
+            pictures = _pictures(step.database, chosen, outcome, needed=pipeline.settings.min_coverage)
             if outcome.failed or outcome.unsettled:
-                yield from materializations(metadata, outcome.published)
+                yield from materializations(metadata, outcome.published, pictures)
                 raise PublicationError(_failure_text(outcome))
-            for product in chosen:
-                yield dg.MaterializeResult(asset_key=product, metadata=metadata[product])
+            yield from results(context, metadata, pictures)
 
     return symbol_products
+
+
+def _pictures(
+    database: Database, chosen: Sequence[str], outcome: SymbolPublication, *, needed: float
+) -> dict[str, Drawn]:
+    symbols = max(outcome.active.values(), default=0)
+    drawn = draw_betas(database, chosen, outcome.published, symbols=symbols)
+    if "factor_covariances" in chosen:
+        drawn["factor_covariances"] = draw_covariances(database, outcome.published)
+    if "symbol_daily_metrics" in chosen:
+        drawn["symbol_daily_metrics"] = draw_coverage(outcome.active, outcome.present, needed=needed)
+    return drawn
 
 
 def _failure_text(outcome: SymbolPublication) -> str:
