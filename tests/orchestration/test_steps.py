@@ -21,7 +21,6 @@ from sigmasight_assets.orchestration.assets import market as market_assets
 from sigmasight_assets.orchestration.steps import (
     failed_sessions_text,
     markdown_table,
-    materializations,
     started_by,
 )
 from sigmasight_assets.storage import signs_of_life
@@ -302,14 +301,6 @@ def test_failed_sessions_text_is_a_line_per_verdict() -> None:
     assert failed_sessions_text(verdicts) == (
         "2025-06-02 coverage: coverage of 02 June\n2025-06-03 bars_valid: bars_valid of 03 June"
     )
-
-
-def test_materializations_are_one_per_asset_and_session_with_metadata() -> None:
-    metadata = {"a": {"rows": 1}, "b": {"rows": 2}}
-    items = list(materializations(metadata, [MON, TUE]))
-    assert [item.metadata["rows"].value for item in items] == [1, 2, 1, 2]
-    found = [(item.asset_key.to_user_string(), item.partition) for item in items]
-    assert found == [("a", "2025-06-02"), ("b", "2025-06-02"), ("a", "2025-06-03"), ("b", "2025-06-03")]
 
 
 def test_markdown_table_is_cut_at_fifty_rows() -> None:

@@ -50,7 +50,7 @@ def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
     run = deployment.run(JOB, KEYS[0], KEYS[-1])
     stored = rows_of(books, "SELECT is_partial FROM portfolio_snapshots")
     for product in PRODUCTS:
-        metadata = run.metadata(product)
+        metadata = {name: value for name, value in run.metadata(product).items() if "data:image" not in str(value)}
         assert metadata.pop("seconds") > 0
         assert metadata == {
             "sessions": 12,
