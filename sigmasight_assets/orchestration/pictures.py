@@ -73,7 +73,9 @@ def coverage_bars(session: date, active: int, present: Mapping[str, int]) -> str
     """How many of the active symbols have a row in each product."""
     rows = [(name, count / max(1, active)) for name, count in present.items()]
     counts = ", ".join(f"{name} {count}" for name, count in present.items())
-    return svg.markdown(svg.bars(rows), f"Of {active} symbols active at {session} have a value: {counts}", counts)
+    return svg.markdown(
+        svg.bars(rows), f"Of {active} symbols active at {session} have a value: {counts}", f"Of {active}: {counts}"
+    )
 
 
 def coverage_strip(coverage: Mapping[date, Mapping[str, float]], needed: float) -> str:

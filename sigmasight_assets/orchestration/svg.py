@@ -21,6 +21,8 @@ NOW, BEFORE = "steelblue", "darkorange"
 # From bad to good: below the first limit of a strip, then from each limit on.
 LEVELS = ("crimson", "orange", "lightblue", "steelblue")
 WIDTH, LEFT, ROW = 440, 140, 16
+# What a column of the UI's tables holds on a window of 1,400 pixels.
+SHOWN_WIDTH = 420
 # What an address in pointed brackets can hold as it is; & would begin an entity.
 PLAIN = " /:;,.=+-_~!*'()$@?"
 
@@ -110,7 +112,7 @@ def grid(values: FloatArray, limits: Sequence[tuple[float, str]]) -> str:
 def _svg(height: int, parts: Sequence[str]) -> str:
     # Words begin and lines end a little inside of the edges.
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='-9 -4 {WIDTH + 18} {height + 4}' width='{WIDTH + 18}' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='-9 -4 {WIDTH + 18} {height + 4}' width='{SHOWN_WIDTH}' "
         f"style='background:white;font:12px sans-serif'>{''.join(parts)}</svg>"
     )
 

@@ -93,7 +93,7 @@ def test_checks_are_recorded_for_people_and_per_session(deployment: Deployment, 
     assert {name: value.value for name, value in coverage.metadata.items()} == {
         "sessions": 12,
         "failed_sessions": 0,
-        "limit": CHECK_FACTS["coverage"].limit,
+        "limit": CHECK_FACTS["coverage"].limit.replace("`", ""),
         DAYS[-1]: "73 of 73 active symbols have a bar (100.00%), 98.00% needed; tracked but without any data: GHOST",
     }
     judged = rows_of(priced, "SELECT * FROM data_quality_results")
