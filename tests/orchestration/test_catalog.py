@@ -118,7 +118,12 @@ def test_every_job_schedule_and_sensor_is_described_and_owned() -> None:
     jobs = [item for item in repository.get_all_jobs() if not item.name.startswith("__")]
     assert len(jobs) == 3
     assert (len(repository.schedule_defs), len(repository.sensor_defs)) == (1, 5)
-    for item in (*jobs, *repository.schedule_defs, *repository.sensor_defs):
+    everything: list[dg.JobDefinition | dg.ScheduleDefinition | dg.SensorDefinition] = [
+        *jobs,
+        *repository.schedule_defs,
+        *repository.sensor_defs,
+    ]
+    for item in everything:
         assert len(item.description or "") > 60, item.name
         assert list(item.owners or ()) == ["team:operations"], item.name
         assert item.tags, item.name
