@@ -10,7 +10,7 @@ from sigmasight_assets.runs import FORCE_TAG, INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
 from tests.orchestration.contents import PORTFOLIO_TABLES, Contents, contents, execute, published_generations, rows_of
-from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.deployments import Deploy, Deployment, rows_of_table
 from tests.orchestration.portfolio_runs import forget_symbols, violations, waive
 
 JOB = "portfolio_layer"
@@ -175,6 +175,11 @@ def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
     offence = f"{KEYS[2]} ledger_identity: broken for 1 portfolios: [{number}]"
     assert run.failure == f"Snapshots were not published:\n{offence}"
     assert not run.checks["ledger_identity"].passed
+    ((session, who, why, numbers),) = rows_of_table(run.checks["ledger_identity"].metadata["offenders"])
+    assert (session, who) == (KEYS[2], f"portfolio {number}")
+    assert why == "an identity of its ledger does not hold to the last unit"
+    assert numbers.startswith("USD: equity ")
+    assert "daily_pnl " in numbers
     assert set(published_generations(books, "portfolio")) == set(DAYS[:2])
     (batch,) = rows_of(books, "SELECT * FROM batch_runs")
     assert (batch["status"], batch["counts"]["sessions_failed"]) == ("failed", 10)
