@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 help:
 	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
 	@echo 'make bench [SUBJECTS="engine store"]  measure, and write benchmarks/results.json'
-	@echo 'make e2e [ALL=1]  whole nights with the real services'
+	@echo 'make e2e [ALL=1]  whole nights with the real services, and the pages in Chromium'
 
 setup: $(STAMP)
 
@@ -57,9 +57,13 @@ test: check
 	wait $$nights; of_nights=$$?; cat $(VENV)/nights.log; \
 	test $$rest -eq 0 && test $$of_api -eq 0 && test $$of_nights -eq 0
 
-# Minutes, not seconds: every scenario waits for the real daemon. All of them take ten.
+# Minutes, not seconds: every scenario waits for the real daemon. All of them take ten. The pages beside them, in a
+# browser and on a demo of their own; Ctrl-C waits until both have stopped their services.
 e2e: setup
-	$(BIN)/pytest -m '$(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)' tests/e2e
+	@trap : INT; $(PYTEST) -m e2e tests/browser > $(VENV)/browser.log 2>&1 & browser=$$!; \
+	$(PYTEST) -m '$(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)' tests/e2e; of_nights=$$?; \
+	wait $$browser; of_pages=$$?; cat $(VENV)/browser.log; \
+	test $$of_nights -eq 0 && test $$of_pages -eq 0
 
 # What is compared with lives apart from what is used.
 CONTENDERS := $(VENV)/contenders
