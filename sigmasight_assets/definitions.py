@@ -1,12 +1,11 @@
 """The code location: everything Dagster loads. Nothing is read or connected to at import."""
 
-import warnings
 from collections.abc import Mapping
 
 import dagster as dg
 
 from sigmasight_assets.orchestration.assets.market import build_market_assets
-from sigmasight_assets.orchestration.assets.onboarding import onboarded_symbols
+from sigmasight_assets.orchestration.assets.onboarding import build_onboarded_symbols
 from sigmasight_assets.orchestration.assets.portfolio_products import build_portfolio_products
 from sigmasight_assets.orchestration.assets.symbol_products import build_symbol_products
 from sigmasight_assets.orchestration.jobs import JOBS
@@ -24,19 +23,16 @@ from sigmasight_assets.settings import load_settings
 
 def build_definitions(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions; tests replace resources by name."""
-    partitions = session_partitions(load_settings().history_start)
+    settings = load_settings()
+    partitions, api_address = session_partitions(settings.history_start), settings.api_address
     resources = {"pipeline": Pipeline(database_url=dg.EnvVar("SIGMASIGHT_DATABASE_URL")), **(resource_overrides or {})}
-    with warnings.catch_warnings():
-        # A range in one run rests on this parameter, which Dagster calls beta; other warnings are to be seen.
-        warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
-        assets = [
-            *build_market_assets(partitions),
-            build_symbol_products(partitions),
-            build_portfolio_products(partitions),
-            onboarded_symbols,
-        ]
     return dg.Definitions(
-        assets=assets,
+        assets=[
+            *build_market_assets(partitions, api_address),
+            build_symbol_products(partitions, api_address),
+            build_portfolio_products(partitions, api_address),
+            build_onboarded_symbols(api_address),
+        ],
         asset_checks=build_standing_checks(),
         jobs=JOBS,
         schedules=[nightly_symbols],

@@ -121,13 +121,30 @@ class Settings(CommonSettings):
         "", repr=False, description="SQLAlchemy URL of the role of operators' decisions there; empty: database_url."
     )
     api_port: Port = Field(8000, description="Port of the API on loopback.")
+    api_url: str = Field(
+        "",
+        description="Address at which people reach the API and its pages, for links; empty: loopback and "
+        "SIGMASIGHT_API_PORT.",
+    )
     ui_port: Port = Field(3000, description="Port of the Dagster UI on loopback.")
 
-    @field_validator("yahoo_url", "polygon_url")
+    @property
+    def api_address(self) -> str:
+        """Where people reach the API and its pages, without a trailing slash."""
+        return self.api_url or f"http://127.0.0.1:{self.api_port}"
+
+    @field_validator("yahoo_url", "polygon_url", "api_url")
     @classmethod
     def _base_address(cls, value: str) -> str:
         """Without a trailing slash, to which paths are added."""
         return cls._web_address(value).rstrip("/")
+
+    @field_validator("api_url")
+    @classmethod
+    def _takes_paths(cls, value: str) -> str:
+        if "?" in value or "#" in value:
+            raise ValueError("must be an address that paths can be added to, without ? and #")
+        return value
 
     @field_validator("webhook_url")
     @classmethod

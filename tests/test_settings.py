@@ -185,6 +185,28 @@ class TestWebhook:
         assert PASSWORD not in repr(load_settings())
 
 
+class TestApiAddress:
+    def test_is_the_port_on_loopback_unless_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SIGMASIGHT_API_PORT", "8123")
+        assert load_settings().api_address == "http://127.0.0.1:8123"
+        monkeypatch.setenv("SIGMASIGHT_API_URL", "https://risk.example.com/sigma/")
+        assert load_settings().api_address == "https://risk.example.com/sigma"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "risk.example.com",
+            "ftp://risk.example.com",
+            "https://a b/",
+            "https://me:secret@host",
+            "https://h/?a=1",
+            "https://h/#a",
+        ],
+    )
+    def test_a_wrong_one_is_named(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        assert "SIGMASIGHT_API_URL: Value error, must be an address" in problem_with(monkeypatch, API_URL=url)
+
+
 class TestClock:
     def test_a_fixed_clock_stands_still_in_utc(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SIGMASIGHT_NOW", "2025-07-31T22:00:00-04:00")

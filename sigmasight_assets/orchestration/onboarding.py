@@ -25,6 +25,7 @@ from sigmasight_assets.orchestration.symbol_tracking import track_symbols, under
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.invalidations import MARK_SCHEMA, mark_invalid
+from sigmasight_assets.storage.onboarding import requeue
 from sigmasight_assets.storage.onboarding_claims import (
     LEASE_SECONDS,
     Claim,
@@ -93,9 +94,16 @@ def claims_of(tags: Mapping[str, str]) -> dict[int, int] | None:
     return {int(request): int(attempt) for request, attempt in pairs}
 
 
-def onboard_requests(run: OnboardingRun, attempts: Mapping[int, int] | None = None) -> Onboarding:
-    """Work off requests: those claimed for this run, by request and number of the attempt, or else what is due."""
+def onboard_requests(
+    run: OnboardingRun, attempts: Mapping[int, int] | None = None, *, asked: Collection[str] = ()
+) -> Onboarding:
+    """Work off requests: those claimed for this run, by request and number of the attempt, or else what is due.
+
+    Symbols that were ``asked`` for are requested first, in the transaction that claims: nobody else takes them up.
+    """
     with run.database.begin() as connection:
+        for symbol in asked:
+            requeue(connection, symbol, requested_by=f"run {run.run_id}")
         claims = (
             claim(connection, limit=BATCH_REQUESTS, run_id=run.run_id)
             if attempts is None

@@ -1,7 +1,7 @@
 """What snapshots of some sessions are made from, whether all of it is there, and how a range is cut into slices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
@@ -42,6 +42,11 @@ class Inputs:
         known = {day: symbols for day, symbols in self.changed.items() if symbols is not None}
         is_known = len(known) == len(self.changed) and self.consumed.keys() >= self.generations.keys()
         return known if is_known else None
+
+    @property
+    def in_doubt(self) -> "Inputs":
+        """The same, as if any symbol might differ at every session."""
+        return replace(self, changed=dict.fromkeys(self.generations))
 
     def before(self, day: date) -> date | None:
         """The last session before a day that has snapshots."""

@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from sigmasight_assets.orchestration.part_times import PartTimes
-from sigmasight_assets.orchestration.portfolio_inputs import parts, read_inputs, without_waived
+from sigmasight_assets.orchestration.portfolio_inputs import Inputs, parts, read_inputs, without_waived
 from sigmasight_assets.orchestration.portfolio_selection import select_portfolios
 from sigmasight_assets.orchestration.portfolio_slices import (
     BrokenIdentityError,
@@ -71,16 +71,17 @@ class PortfolioPublication:
 
 
 def publish_portfolio_products(
-    database: Database, calendar: SessionCalendar, *, sessions: Sequence[date], run_id: str
+    database: Database, calendar: SessionCalendar, *, sessions: Sequence[date], run_id: str, force: bool = False
 ) -> PortfolioPublication:
     """Bring snapshots and exposures of the sessions up to date, in order; the first wrong session ends the range.
 
-    Of sessions that have snapshots only those portfolios are computed that are edited or hold a symbol that changed.
+    Of sessions that have snapshots only those portfolios are computed that are edited or hold a symbol that changed;
+    with ``force`` all are, and written whether or not they differ.
     Raises ``NotReadyError`` when a session's symbol products or the snapshots before it are missing; sessions without
     symbol products that are waived are left out.
     """
     outcome = PortfolioPublication()
-    run = PortfolioRun(database, calendar, run_id, outcome.times)
+    run = PortfolioRun(database, calendar, run_id, outcome.times, force)
     with database.begin() as connection:
         sessions, outcome.waived = without_waived(connection, sessions)
     for slice_sessions in _slices(run, sessions):
@@ -97,8 +98,7 @@ def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPubl
         with run.transaction() as transaction:
             require_calendar(transaction, run.calendar)
             # Under the lock: the run it waited for may have written the snapshots that these build on.
-            with run.database.begin() as connection:
-                inputs = read_inputs(connection, sessions)
+            inputs = _read_inputs(run, sessions)
             inputs.require_earlier()
             done = publish_slice(transaction, run, inputs)
             outcome.add(transaction, done)
@@ -112,6 +112,12 @@ def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPubl
         return list(sessions[len(sound) :])
     _record(run, done.verdicts)
     return []
+
+
+def _read_inputs(run: PortfolioRun, sessions: Sequence[date]) -> Inputs:
+    with run.database.begin() as connection:
+        inputs = read_inputs(connection, sessions)
+    return inputs.in_doubt if run.force else inputs
 
 
 def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
@@ -133,8 +139,7 @@ def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[list[date]]
 
 def _count_due(run: PortfolioRun, sessions: Sequence[date]) -> int:
     """How many portfolios the sessions would compute as things are now."""
-    with run.database.begin() as connection:
-        inputs = read_inputs(connection, sessions)
+    inputs = _read_inputs(run, sessions)
     with run.database.bulk() as transaction:
         selection = select_portfolios(transaction, run.calendar, inputs)
         return len(read_due(transaction, last=sessions[-1], only=selection.portfolio_ids))

@@ -21,6 +21,7 @@ from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
 from sigmasight_assets.quant.ledger_identity import identity_violations
 from sigmasight_assets.quant.lots import LedgerState
+from sigmasight_assets.quant.money import MONEY_DIGITS, from_units
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.books import Books, KeyRange, read_books, read_ledger_state
 from sigmasight_assets.storage.bulk import BulkTransaction
@@ -28,7 +29,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.holders import read_due, read_priced_names
 from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, naming_portfolios
-from sigmasight_assets.storage.operations import Verdict
+from sigmasight_assets.storage.operations import Offender, Verdict
 from sigmasight_assets.storage.publications import (
     Publication,
     lock_layer,
@@ -64,12 +65,16 @@ class BrokenIdentityError(Exception):
 
 @dataclass(frozen=True)
 class PortfolioRun:
-    """What every transaction of one publication shares, and how long its parts took."""
+    """What every transaction of one publication shares, and how long its parts took.
+
+    With ``force`` every portfolio is computed and written, whether or not anything has changed.
+    """
 
     database: Database
     calendar: SessionCalendar
     run_id: str
     times: PartTimes = field(default_factory=PartTimes)
+    force: bool = False
 
     def transaction(self) -> AbstractContextManager[BulkTransaction]:
         """A transaction that may write snapshots."""
@@ -86,14 +91,15 @@ def _lock(transaction: BulkTransaction) -> None:
 class PublishedSlice:
     """A slice of T sessions as its chunks add up: portfolios computed, and by session (T,) snapshots and changes.
 
-    ``offenders`` are the portfolios, by session, whose ledger does not add up. ``generation`` is None when nothing
-    differed.
+    ``offenders`` are the portfolios, by session, whose ledger does not add up, and ``named`` the first of them with
+    their figures. ``generation`` is None when nothing differed.
     """
 
     sessions: list[date]
     exists: IntArray
     changed: IntArray
     offenders: list[list[int]]
+    named: list[list[Offender]]
     portfolio_ids: IntArray
     generation: int | None = None
 
@@ -101,7 +107,7 @@ class PublishedSlice:
     def empty(cls, sessions: Sequence[date]) -> "PublishedSlice":
         """Before the first chunk."""
         none = np.zeros(len(sessions), dtype=np.int64)
-        return cls(list(sessions), none, none.copy(), [[] for _ in sessions], none[:0])
+        return cls(list(sessions), none, none.copy(), [[] for _ in sessions], [[] for _ in sessions], none[:0])
 
     @property
     def is_broken(self) -> bool:
@@ -118,8 +124,10 @@ class PublishedSlice:
                 day,
                 not wrong,
                 f"broken for {len(wrong)} portfolios: {wrong[:NAMED_OFFENDERS]}" if wrong else total,
+                offenders=tuple(named[:NAMED_OFFENDERS]),
+                offender_count=len(wrong),
             )
-            for day, wrong in zip(self.sessions, self.offenders, strict=True)
+            for day, wrong, named in zip(self.sessions, self.offenders, self.named, strict=True)
         ]
 
     @property
@@ -164,7 +172,7 @@ def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Input
             )
         with run.times.part("checking"):
             _judge(rows, state, done)
-            change = find_changed_snapshots(transaction, rows)
+            change = find_changed_snapshots(transaction, rows, force=run.force)
         if done.is_broken:
             continue
         with run.times.part("writing"):
@@ -226,10 +234,23 @@ def _judge(rows: PortfolioRows, state: LedgerState, done: PublishedSlice) -> Non
     offenders = identity_violations(
         books.lots, books.portfolios, books.flows, state, rows.ledger, dividends=books.dividends
     )
-    for of_session, wrong in zip(done.offenders, offenders, strict=True):
-        of_session.extend(books.portfolio_ids[wrong].tolist())
+    for row, wrong in enumerate(offenders):
+        done.offenders[row].extend(books.portfolio_ids[wrong].tolist())
+        done.named[row].extend(_broken(rows, row, each) for each in wrong[:NAMED_OFFENDERS].tolist())
     done.portfolio_ids = np.concatenate([done.portfolio_ids, books.portfolio_ids])
     done.exists += rows.ledger.snapshots.exists.sum(axis=1)
+
+
+def _broken(rows: PortfolioRows, row: int, portfolio: int) -> Offender:
+    """A portfolio whose ledger does not add up, with what has to add up."""
+    snapshots = rows.ledger.snapshots.at(row)
+    names = ("equity", "cash", "net", "unpriced_value", "daily_pnl", "capital_flow")
+    figures = (f"{name} {from_units(int(getattr(snapshots, name)[portfolio]), MONEY_DIGITS):f}" for name in names)
+    return Offender(
+        f"portfolio {rows.books.portfolio_ids[portfolio]}",
+        "an identity of its ledger does not hold to the last unit",
+        f"USD: {', '.join(figures)}",
+    )
 
 
 def _write(transaction: BulkTransaction, done: PublishedSlice, rows: PortfolioRows, change: SnapshotChange) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 
 import dagster as dg
+from pydantic import Field
 
 from sigmasight_assets.errors import SessionError
 from sigmasight_assets.market_data.protocol import MarketSource
@@ -21,7 +22,9 @@ from sigmasight_assets.storage.precedence import precedence
 class Pipeline(dg.ConfigurableResource[None]):
     """The pipeline's surroundings; the database URL is a secret and comes from the environment alone."""
 
-    database_url: str
+    database_url: str = Field(
+        description="Leave it as it is: the name of the variable that the database's address is in."
+    )
 
     @contextmanager
     def yield_for_execution(  # type: ignore[override]  # it yields itself, as its base does

@@ -8,6 +8,7 @@ from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.symbol_plan import due_ranges
 from sigmasight_assets.operations.symbol_state import read_symbol_state
 from sigmasight_assets.orchestration.jobs import SYMBOL_LAYER
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS, range_request
 from sigmasight_assets.sessions import COMPLETE_AT, NEW_YORK
@@ -23,7 +24,11 @@ Answer = list[dg.RunRequest] | dg.SkipReason
     cron_schedule=f"{COMPLETE_AT.minute} {COMPLETE_AT.hour} * * *",
     execution_timezone=NEW_YORK.key,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Runs the symbol layer for the session that has just completed, and for what was missed before it.",
+    description="Runs the symbol layer for the session that has just completed, and for what was missed "
+    "before it, as one "
+    "range. On days without a session it skips with the reason. What fails is taken up by the sensor `late_sessions`.",
+    tags={"sigmasight/layer": "symbol"},
+    owners=[OPERATIONS],
 )
 def nightly_symbols(context: dg.ScheduleEvaluationContext, pipeline: Pipeline) -> Answer:
     """Request the run of the evening's session, once, in one range with the missed ones; else skip with the reason."""

@@ -14,8 +14,9 @@ from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.freshness import Freshness, read_freshness
+from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
+from sigmasight_assets.orchestration.check_results import inline_table
 from sigmasight_assets.orchestration.resources import Pipeline
-from sigmasight_assets.orchestration.steps import markdown_table
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import Layer
@@ -29,10 +30,6 @@ SESSIONS_CURRENT = {
 }
 NOTHING_FAILED = dg.AssetCheckKey(dg.AssetKey("symbol_daily_metrics"), "nothing_failed_now")
 STANDING_CHECKS = (*SESSIONS_CURRENT.values(), NOTHING_FAILED)
-DESCRIPTIONS = {
-    **dict.fromkeys(SESSIONS_CURRENT.values(), "One session behind is a warning, two or more are critical"),
-    NOTHING_FAILED: "Lists what is failed right now, and is empty as soon as its causes are gone",
-}
 SEVERITIES = {"warning": dg.AssetCheckSeverity.WARN, "critical": dg.AssetCheckSeverity.ERROR}
 
 
@@ -73,7 +70,7 @@ def judge_freshness(layer: Layer, found: Sequence[Freshness]) -> Judgement:
     rows = [(item.product, item.newest or "", item.behind if item.behind is not None else "") for item in products]
     text = of_layer.reason or f"current up to {of_layer.newest}"
     severity = None if of_layer.severity == "ok" else of_layer.severity
-    table = markdown_table(("product", "newest session", "sessions behind"), rows)
+    table = inline_table(("product", "newest session", "sessions behind"), rows)
     return Judgement(SESSIONS_CURRENT[layer], severity, text, {"products": table})
 
 
@@ -87,7 +84,7 @@ def judge_failures(found: Sequence[Failure]) -> Judgement:
         NOTHING_FAILED,
         "critical" if critical else "warning",
         f"{len(found)} failed right now, {critical} of them critical",
-        {"failed_now": markdown_table(("kind", "subject", "cause", "next step"), rows)},
+        {"failed_now": inline_table(("kind", "subject", "cause", "next step"), rows)},
     )
 
 
@@ -106,7 +103,7 @@ def build_standing_checks() -> list[dg.AssetChecksDefinition]:
 
 
 def _build_check(key: dg.AssetCheckKey) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=key.asset_key, name=key.name, description=DESCRIPTIONS[key])
+    @dg.asset_check(asset=key.asset_key, name=key.name, description=CHECK_FACTS[key.name].description)
     def standing_check(pipeline: Pipeline) -> dg.AssetCheckResult:
         try:
             with closing(pipeline.database()) as database:

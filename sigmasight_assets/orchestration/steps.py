@@ -165,45 +165,6 @@ def failed_sessions_text(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(f"{item.session} {item.check}: {item.detail}" for item in verdicts)
 
 
-def check_results(
-    verdicts: Sequence[Verdict], assets: Mapping[str, str], *, selected: frozenset[dg.AssetCheckKey]
-) -> Iterator[dg.AssetCheckResult]:
-    """One result per check for the whole range; the metadata names the sessions that failed and their offenders.
-
-    ``assets`` maps each check to the asset it is shown on.
-    """
-    for check, asset in assets.items():
-        if dg.AssetCheckKey(dg.AssetKey(asset), check) not in selected:
-            continue
-        of_check = [item for item in verdicts if item.check == check]
-        failed = [item for item in of_check if not item.passed]
-        only_warnings = bool(failed) and not any(item.is_blocking for item in failed)
-        details = failed or of_check[-1:]
-        yield dg.AssetCheckResult(
-            passed=not failed,
-            check_name=check,
-            asset_key=asset,
-            severity=dg.AssetCheckSeverity.WARN if only_warnings else dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "sessions": len(of_check),
-                "failed_sessions": len(failed),
-                **{str(item.session): item.detail for item in details[:SHOWN]},
-            },
-        )
-
-
-def materializations(
-    metadata: Mapping[str, Mapping[str, Any]], sessions: Sequence[date]
-) -> Iterator[dg.AssetMaterialization]:
-    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost.
-
-    ``metadata`` is by asset.
-    """
-    for session in sessions:
-        for asset, values in metadata.items():
-            yield dg.AssetMaterialization(asset, partition=str(session), metadata=values)
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A small table for people, at most 50 rows and a line that tells how many more there are."""
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]

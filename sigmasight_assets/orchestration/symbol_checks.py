@@ -9,12 +9,19 @@ from datetime import date
 import numpy as np
 
 from sigmasight_assets.operations.check_assets import BARS_VALID, BETA_STABLE, BETAS_FINITE, COVERAGE, FACTOR_FUNDS
+from sigmasight_assets.orchestration.offenders import (
+    invalid_bars,
+    large_moves,
+    unsound_estimates,
+    without_bar,
+    without_data,
+)
 from sigmasight_assets.orchestration.symbol_window import SymbolWindow
 from sigmasight_assets.orchestration.symbol_work import SymbolWork
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray
 from sigmasight_assets.quant.factors import BETA_CAP, FACTOR_ETFS, Reason
 from sigmasight_assets.quant.regression import SymbolExposures
-from sigmasight_assets.storage.operations import Verdict
+from sigmasight_assets.storage.operations import NAMED_OFFENDERS, Verdict
 
 CHECKS = {
     COVERAGE: "Enough of the symbols active at the session have a bar",
@@ -28,7 +35,6 @@ LARGEST_MEDIAN_MOVE = 0.25
 NOTABLE_MEDIAN_MOVE = 0.10
 LARGE_MOVE = 1.0
 LARGEST_SHARE_OF_LARGE_MOVES = 0.01
-NAMED_OFFENDERS = 20
 FRESH = "fresh: no beta was computed"
 
 
@@ -58,7 +64,7 @@ def judge_sessions(
         if is_fresh[row]:
             of_session += [Verdict(check, session, passed=True, detail=FRESH) for check in (BETAS_FINITE, BETA_STABLE)]
         else:
-            of_session.append(_betas_finite(work.window, betas[row], unsound[row], session))
+            of_session.append(_betas_finite(work, row, betas[row], unsound[row]))
             of_session.append(_beta_stable(work.window, betas[row], reference, session))
         verdicts += of_session
         if all(item.passed or not item.is_blocking for item in of_session):
@@ -72,7 +78,7 @@ def judge_symbols(work: SymbolWork) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for row, session in enumerate(work.window.targets.sessions.tolist()):
         verdicts.append(_bars_valid(work, row, session))
-        verdicts.append(_betas_finite(work.window, betas[row], unsound[row], session))
+        verdicts.append(_betas_finite(work, row, betas[row], unsound[row]))
     return [item for item in verdicts if not item.passed]
 
 
@@ -86,11 +92,11 @@ def unsound_betas(work: SymbolWork) -> BoolArray:
     """Cells (T, S) that were computed and hold a beta or standard error that must not be published."""
     unsound = np.zeros(work.shape, dtype=np.bool_)
     for part in work.parts:
-        unsound[part.block.cells] = unsound_estimates(part.figures.exposures)
+        unsound[part.block.cells] = unsound_cells(part.figures.exposures)
     return unsound
 
 
-def unsound_estimates(exposures: SymbolExposures) -> BoolArray:
+def unsound_cells(exposures: SymbolExposures) -> BoolArray:
     """Where (sessions, symbols) an estimate that has a value is not finite or beyond its bound."""
     unsound = np.zeros(exposures.market.beta.shape, dtype=np.bool_)
     for estimates in (exposures.market, exposures.rates, *exposures.spreads):
@@ -126,20 +132,24 @@ def _coverage(work: SymbolWork, row: int, session: date, needed: float, refused:
     detail += f", {needed:.2%} needed"
     # A source that has lost part of the market must not pass because it says so itself; what owners mistype, and the
     # source has refused when it was asked for, tells nothing of the source.
-    without_data = _names(work.window, states.without_data)
-    unknown = [symbol for symbol in without_data if symbol not in refused]
+    unheard = _names(work.window, states.without_data)
+    unknown = [symbol for symbol in unheard if symbol not in refused]
     detail += f"; tracked but without any data: {named(unknown)}" if unknown else ""
     detail += f"; without: {named(missing)}" if missing else ""
-    tracked = int(states.counted.sum()) - (len(without_data) - len(unknown))
+    tracked = int(states.counted.sum()) - (len(unheard) - len(unknown))
     # One mistyped ticker must not stop a small universe.
     enough = share >= needed and (len(unknown) <= 1 or (tracked - len(unknown)) / tracked >= needed)
-    return Verdict(COVERAGE, session, enough, detail)
+    is_unknown = np.isin(work.window.grid.symbols, unknown)
+    offenders = (*without_bar(work.window, active & ~priced), *without_data(work.window, is_unknown))
+    return Verdict(COVERAGE, session, enough, detail, offenders=offenders, offender_count=len(missing) + len(unknown))
 
 
 def _factor_funds(work: SymbolWork, row: int, session: date) -> Verdict:
-    missing = _names(work.window, (work.window.own >= 0) & ~work.states.priced[row])
+    unpriced = (work.window.own >= 0) & ~work.states.priced[row]
+    missing = _names(work.window, unpriced)
     detail = f"no bar of {', '.join(missing)}" if missing else f"all of {', '.join(FACTOR_ETFS)}"
-    return Verdict(FACTOR_FUNDS, session, not missing, detail)
+    offenders = without_bar(work.window, unpriced)
+    return Verdict(FACTOR_FUNDS, session, not missing, detail, offenders=offenders, offender_count=len(missing))
 
 
 def _bars_valid(work: SymbolWork, row: int, session: date) -> Verdict:
@@ -149,14 +159,16 @@ def _bars_valid(work: SymbolWork, row: int, session: date) -> Verdict:
     wrong = priced & ~(np.isfinite(adj_close) & (adj_close > 0) & (volume >= 0))
     offenders = _names(window, wrong)
     detail = f"invalid: {named(offenders)}" if offenders else f"{int(priced.sum())} bars"
-    return Verdict(BARS_VALID, session, not offenders, detail)
+    found = invalid_bars(window, int(position), wrong)
+    return Verdict(BARS_VALID, session, not offenders, detail, offenders=found, offender_count=len(offenders))
 
 
-def _betas_finite(window: SymbolWindow, betas: FloatArray, unsound: BoolArray, session: date) -> Verdict:
-    offenders = _names(window, unsound)
+def _betas_finite(work: SymbolWork, row: int, betas: FloatArray, unsound: BoolArray) -> Verdict:
+    session, offenders = work.window.targets.sessions[row].item(), _names(work.window, unsound)
     published = int(np.isfinite(betas).sum())
     detail = f"not finite or beyond +-{BETA_CAP:g}: {named(offenders)}" if offenders else f"{published} symbols"
-    return Verdict(BETAS_FINITE, session, not offenders, detail)
+    found = unsound_estimates(work, row, unsound)
+    return Verdict(BETAS_FINITE, session, not offenders, detail, offenders=found, offender_count=len(offenders))
 
 
 def _beta_stable(window: SymbolWindow, betas: FloatArray, reference: FloatArray | None, session: date) -> Verdict:
@@ -177,4 +189,6 @@ def _beta_stable(window: SymbolWindow, betas: FloatArray, reference: FloatArray 
         + (f": {named(offenders)}" if offenders else ""),
         # A notable move is a warning: the session is published.
         is_blocking=not sound or median <= NOTABLE_MEDIAN_MOVE,
+        offenders=large_moves(window, reference, betas, large) if reference is not None else (),
+        offender_count=len(offenders),
     )

@@ -11,7 +11,8 @@ from sigmasight_assets.orchestration.part_times import PartTimes
 from sigmasight_assets.orchestration.symbol_checks import coverage
 from sigmasight_assets.orchestration.symbol_slices import PublishedSlice
 from sigmasight_assets.orchestration.symbol_states import EXCLUSION_LABELS, NOT_TRADED
-from sigmasight_assets.quant.arrays import IntArray
+from sigmasight_assets.orchestration.symbol_work import SymbolWork
+from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.storage.operations import Verdict
 
 
@@ -19,6 +20,7 @@ from sigmasight_assets.storage.operations import Verdict
 class SymbolPublication:
     """Of the asked sessions: rows are those of published sessions, computed or fresh, and exclusions by reason.
 
+    ``active`` and ``present`` have the symbols active at each published session, and the rows of each product of them.
     ``rows_computed`` counts by product the rows that are new or changed, ``cells_computed`` the cells (session,
     symbol) whose figures were computed at all. ``republished_sessions``, ``republished_symbols`` and
     ``rows_republished`` tell what was done because facts behind published sessions had changed; ``unsettled`` are the
@@ -33,6 +35,8 @@ class SymbolPublication:
     cells_computed: int = 0
     exclusions: dict[str, Counter[str]] = field(default_factory=dict)
     coverage: list[float] = field(default_factory=list)
+    active: dict[date, int] = field(default_factory=dict)
+    present: dict[date, dict[str, int]] = field(default_factory=dict)
     generation: int | None = None
     republished_sessions: set[date] = field(default_factory=set)
     republished_symbols: set[str] = field(default_factory=set)
@@ -59,9 +63,10 @@ class SymbolPublication:
         for row, session in enumerate(work.window.targets.sessions.tolist()):
             (self.published if good[row] else self.failed).append(session)
             self.coverage.append(coverage(work, row))
+        self._count_active(work, good)
         for name, counts in judged.changes.computed.items():
             self.rows_computed[name] += int(counts.sum())
-            self.rows_present[name] += int(work.present(name)[good].sum())
+            self._count_present(name, work, good)
             codes = work.exclusions(name)[good]
             counter = self.exclusions.setdefault(name, Counter())
             for code in np.unique(codes[codes > 0]).tolist():
@@ -69,6 +74,19 @@ class SymbolPublication:
         if judged.covariances is not None:
             self.rows_computed["factor_covariances"] += int((judged.covariances.written & good).sum())
             self.rows_present["factor_covariances"] += int((judged.covariances.present & good).sum())
+
+    def _count_active(self, work: SymbolWork, good: BoolArray) -> None:
+        sessions, active = work.window.targets.sessions, work.states.active.sum(axis=1)
+        for day, count in zip(sessions[good].tolist(), active[good].tolist(), strict=True):
+            self.active[day], self.present[day] = count, {}
+
+    def _count_present(self, name: str, work: SymbolWork, good: BoolArray) -> None:
+        """Rows of a product; of active symbols by session, which are those that coverage is about."""
+        present = work.present(name)
+        self.rows_present[name] += int(present[good].sum())
+        counts = (present & work.states.active).sum(axis=1)
+        for day, count in zip(work.window.targets.sessions[good].tolist(), counts[good].tolist(), strict=True):
+            self.present[day][name] = count
 
     def add_republished(
         self, generation: int, sessions: Iterable[date], *, symbols: Iterable[str], rows: Mapping[str, IntArray]

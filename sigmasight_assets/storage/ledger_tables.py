@@ -23,8 +23,8 @@ LAYERS = "('symbol', 'portfolio')"
 EXPOSURE_NUMBERS = {
     "exposure": "Sum of weight x beta, dimensionless; null when equity <= 0",
     "dollars": "Sum of value x beta, USD",
-    "per_invested": "Sum of value x beta over sum of |value| with the beta",
-    "coverage": "Share of |value| whose symbol has the beta",
+    "per_invested": "Sum of value x beta over sum of |value| with the beta, dimensionless",
+    "coverage": "Share of |value| whose symbol has the beta, dimensionless",
 }
 # Type and content of the lists. Codes are those of ``quant.snapshots.LotStatus``.
 LOT_LISTS = {
@@ -50,22 +50,34 @@ portfolio_snapshots = sa.Table(
     column("cash", MONEY, "equity - net - unpriced_value, USD; may be negative"),
     column("unpriced_value", MONEY, "Last value of lots without a usable price, USD"),
     column("daily_pnl", MONEY, "P&L since the previous snapshot, USD"),
-    column("daily_return", sa.Double, "daily_pnl / (previous equity + flows); null when not positive", null=True),
+    column(
+        "daily_return",
+        sa.Double,
+        "daily_pnl / (previous equity + flows), dimensionless; null when not positive",
+        null=True,
+    ),
     column("cumulative_pnl", MONEY, "P&L since the first snapshot, USD"),
     column("realized_pnl", MONEY, "(exit - entry) x quantity of lots closed since the previous snapshot, USD"),
     column("unrealized_pnl", MONEY, "(price - entry) x quantity of lots held, USD"),
     column("capital_flow", MONEY, "Flows since the previous snapshot, USD"),
     column("dividends", MONEY, "Dividends since the previous snapshot, USD"),
-    column("positions_count", sa.Integer, "Lots held"),
-    column("long_count", sa.Integer, "Long lots held"),
-    column("short_count", sa.Integer, "Short lots held"),
-    column("stale_count", sa.Integer, "Lots valued at a carried price"),
-    column("excluded_count", sa.Integer, "Lots without a usable price"),
+    column("positions_count", sa.Integer, "Lots held, count"),
+    column("long_count", sa.Integer, "Long lots held, count"),
+    column("short_count", sa.Integer, "Short lots held, count"),
+    column("stale_count", sa.Integer, "Lots valued at a carried price, count"),
+    column("excluded_count", sa.Integer, "Lots without a usable price, count"),
     column("is_partial", sa.Boolean, "Whether a lot is stale or unpriced"),
     column("missing_symbols", ARRAY(sa.Text), "Symbols of those lots"),
-    column("priced_share", sa.Double, "Share of gross priced by the session's own closes or valuations", null=True),
+    column(
+        "priced_share",
+        sa.Double,
+        "Share of gross priced by the session's own closes or valuations, dimensionless",
+        null=True,
+    ),
     column("provider_beta", sa.Double, "Vendor's betas weighted by value over equity, dimensionless", null=True),
-    column("provider_beta_coverage", sa.Double, "Share of PUBLIC |value| whose symbol has one", null=True),
+    column(
+        "provider_beta_coverage", sa.Double, "Share of PUBLIC |value| whose symbol has one, dimensionless", null=True
+    ),
     column("fingerprint", sa.BigInteger, "Fingerprint of the row's content and method version"),
     column("generation", sa.BigInteger, "Generation that published the row"),
     sa.CheckConstraint("gross = long_value - short_value AND net = long_value + short_value", name="values_add_up"),

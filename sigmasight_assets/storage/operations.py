@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -12,16 +12,34 @@ from sqlalchemy.dialects.postgresql import insert
 from sigmasight_assets.storage.ledger_tables import batch_runs, data_quality_results
 from sigmasight_assets.storage.publications import Layer
 
+# Offenders of a session that are kept with their reasons; the others are counted.
+NAMED_OFFENDERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """A symbol or portfolio that keeps a check from passing: why, and the numbers with their units, in words."""
+
+    name: str
+    reason: str
+    measured: str
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One check's judgement of one session; ``detail`` holds the measured value and names the offenders."""
+    """One check's judgement of one session; ``detail`` holds the measured value and names the offenders.
+
+    ``offenders`` are the first of them one by one and ``offender_count`` is how many there are: for
+    whoever looks at the run, and not stored.
+    """
 
     check: str
     session: date
     passed: bool
     detail: str
     is_blocking: bool = True
+    offenders: tuple[Offender, ...] = field(default=(), compare=False)
+    offender_count: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,8 @@ class SnapshotChange:
     delete: BoolArray
 
 
-def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) -> SnapshotChange:
-    """What differs from what is stored."""
+def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows, *, force: bool = False) -> SnapshotChange:
+    """What differs from what is stored; everything with ``force``."""
     stored = transaction.read(
         "SELECT session, portfolio_id, fingerprint FROM portfolio_snapshots "
         "WHERE session BETWEEN $1 AND $2 AND portfolio_id = ANY($3)",
@@ -115,7 +115,7 @@ def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows) ->
     row, place = row[inside], place[inside]
     is_stored[row, place] = True
     same[row, place] = rows.fingerprint[row, place] == numpy_column(stored, "fingerprint")[inside]
-    changed = exists & ~same
+    changed = exists & (~same | force)
     return SnapshotChange(write=changed, delete=changed & is_stored)
 
 

@@ -90,9 +90,10 @@ price_quarantine = sa.Table(
     column("symbol", sa.Text, "Ticker as sent"),
     column("price_date", sa.Date, "Date as sent", null=True),
     *(
-        column(name, sa.Double, "As sent", null=True)
-        for name in ("open_price", "high_price", "low_price", "close_price", "adj_close_price", "volume")
+        column(name, sa.Double, "As sent, USD", null=True)
+        for name in ("open_price", "high_price", "low_price", "close_price", "adj_close_price")
     ),
+    column("volume", sa.Double, "As sent, shares", null=True),
     column("reason", sa.Text, "Rule the bar breaks"),
     written_at("seen_at", "When the bar was first rejected"),
     # A bar is kept once however often it is sent; conflicting duplicates differ in their values and are all kept.
@@ -231,11 +232,11 @@ def _ols_columns(prefix: str = "", *, null: bool = False) -> Iterator[Any]:
     yield column(f"{prefix}beta", sa.Double, "Slope, dimensionless, within +-5", null=null)
     yield column(f"{prefix}raw_beta", sa.Double, "Slope before the cap, dimensionless", null=null)
     yield column(f"{prefix}is_capped", sa.Boolean, "Whether |raw_beta| > 5", null=null)
-    yield column(f"{prefix}alpha", sa.Double, "Intercept, daily return", null=null)
+    yield column(f"{prefix}alpha", sa.Double, "Intercept, daily return, dimensionless", null=null)
     yield column(f"{prefix}r_squared", sa.Double, "In-sample R2, dimensionless", null=null)
     yield column(f"{prefix}std_err", sa.Double, "Standard error of the slope, dimensionless", null=null)
-    yield column(f"{prefix}p_value", sa.Double, "Two-sided p-value of the slope", null=null)
-    yield column(f"{prefix}n_obs", sa.SmallInteger, "Rows used", null=null)
+    yield column(f"{prefix}p_value", sa.Double, "Two-sided p-value of the slope, dimensionless", null=null)
+    yield column(f"{prefix}n_obs", sa.SmallInteger, "Rows used, count", null=null)
     yield column(f"{prefix}quality", sa.Text, "full, limited or suspect", null=null)
     # PostgreSQL sorts NaN above every number, infinity included: these checks keep both out.
     yield sa.CheckConstraint(f"{prefix}beta BETWEEN -5 AND 5", name=f"{prefix}beta_range")
@@ -279,7 +280,7 @@ symbol_ridge_factors = sa.Table(
         )
     ),
     column("r_squared", sa.Double, "In-sample R2 of the joint regression, dimensionless"),
-    column("n_obs", sa.SmallInteger, "Rows used"),
+    column("n_obs", sa.SmallInteger, "Rows used, count"),
     column("quality", sa.Text, "full, limited or suspect"),
     *_version_columns(),
     sa.CheckConstraint("r_squared BETWEEN -1e-9 AND 1.000000001", name="r_squared_range"),
@@ -311,8 +312,8 @@ symbol_daily_metrics = sa.Table(
     *_key_columns("metrics_date"),
     column("close_price", PRICE, "Published close, USD: what positions are valued at"),
     *(column(name, sa.Double, "Total return to the session, dimensionless", null=True) for name in RETURN_COLUMNS),
-    column("volatility_21d", sa.Double, "Realised volatility of 21 returns, annualised", null=True),
-    column("volatility_63d", sa.Double, "Realised volatility of 63 returns, annualised", null=True),
+    column("volatility_21d", sa.Double, "Realised volatility of 21 returns, annualised, dimensionless", null=True),
+    column("volatility_63d", sa.Double, "Realised volatility of 63 returns, annualised, dimensionless", null=True),
     column("high_52w", PRICE, "Highest close of 252 sessions, USD"),
     column("low_52w", PRICE, "Lowest close of 252 sessions, USD"),
     column("dollar_volume_21d", sa.Double, "Mean close x volume of 21 sessions, USD", null=True),
@@ -324,7 +325,7 @@ symbol_daily_metrics = sa.Table(
     column("forward_pe", sa.Double, "Forward price to earnings, dimensionless", null=True),
     column("dividend_yield", sa.Double, "Yearly dividends over price, dimensionless", null=True),
     column("provider_beta", sa.Double, "The vendor's own beta of that profile, dimensionless", null=True),
-    column("data_quality_score", sa.SmallInteger, "0 to 100"),
+    column("data_quality_score", sa.SmallInteger, "0 to 100, dimensionless"),
     *_version_columns(),
     sa.CheckConstraint("close_price > 0 AND close_price < 'NaN'", name="close_positive"),
     sa.CheckConstraint(" AND ".join(f"abs({name}) < 'Infinity'" for name in METRIC_COLUMNS), name="figures_finite"),
@@ -349,8 +350,8 @@ factor_covariances = sa.Table(
     METADATA,
     required_key("session", sa.Date, "Session the matrix is as of"),
     column("factors", ARRAY(sa.Text), "The eight factor ETFs, in the order of rows and columns"),
-    column("covariance", ARRAY(sa.Double), "8 x 8 daily return covariances, row by row"),
-    column("n_obs", sa.SmallInteger, "Joint rows used, of 252"),
+    column("covariance", ARRAY(sa.Double), "8 x 8 daily return covariances, row by row, dimensionless"),
+    column("n_obs", sa.SmallInteger, "Joint rows used, of 252, count"),
     *_version_columns(),
     comment="Exponentially weighted covariance of the factor ETFs' returns",
 )

@@ -137,8 +137,8 @@ def test_a_session_shows_its_newest_publication(repository: Repository, database
 
 
 def test_a_check_has_failed_when_its_newest_judgement_did(repository: Repository, database: Database) -> None:
-    def judge(passed: bool, **options: bool) -> None:
-        verdict = Verdict("coverage", SESSIONS[-1], passed=passed, detail="97 %", **options)
+    def judge(passed: bool, *, is_blocking: bool = True) -> None:
+        verdict = Verdict("coverage", SESSIONS[-1], passed=passed, detail="97 %", is_blocking=is_blocking)
         with database.begin() as connection:
             record_verdicts(connection, [verdict], layer="symbol", run_id="night")
 

@@ -81,6 +81,7 @@ class Deployment:
         *,
         assets: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
+        run_config: Mapping[str, Any] | None = None,
     ) -> Run:
         """Run a job for one partition, for a range, or for none, on all or some of its assets."""
         partition = {}
@@ -90,10 +91,17 @@ class Deployment:
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             tags={**partition, **(tags or {})},
+            run_config=run_config,
             asset_selection=None if assets is None else [dg.AssetKey(asset) for asset in assets],
             raise_on_error=False,
         )
         return Run(result)
+
+
+def rows_of_table(value: dg.MetadataValue[Any]) -> list[list[Any]]:
+    """The cells of a table in metadata, row by row."""
+    assert isinstance(value, dg.TableMetadataValue)
+    return [list(record.data.values()) for record in value.records]
 
 
 class Deploy(Protocol):

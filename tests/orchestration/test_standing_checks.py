@@ -23,7 +23,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.operations.ledger_rows import publish, run_step
 from tests.orchestration.conftest import TARGETS
-from tests.orchestration.deployments import Deploy, Deployment, Run
+from tests.orchestration.deployments import Deploy, Deployment, Run, rows_of_table
 
 DAY = date(2025, 7, 25)
 
@@ -46,9 +46,7 @@ def test_lateness_is_shown_by_its_severity(severity: str, passed: bool, shown: d
     evaluation = judge_freshness("symbol", found).evaluation
     assert (evaluation.passed, evaluation.severity) == (passed, shown)
     assert evaluation.description == ("late" if severity != "ok" else "current up to 2025-07-25")
-    table = evaluation.metadata["products"].value
-    assert "| market_beta | 2025-07-25 | 7 |" in str(table)
-    assert "| ir_beta |  |  |" in str(table)
+    assert rows_of_table(evaluation.metadata["products"]) == [["market_beta", "2025-07-25", "7"], ["ir_beta", "", ""]]
 
 
 def test_failures_are_critical_when_one_of_them_is() -> None:
@@ -60,8 +58,9 @@ def test_failures_are_critical_when_one_of_them_is() -> None:
     both = judge_failures([critical, warning]).evaluation
     assert both.severity == dg.AssetCheckSeverity.ERROR
     assert both.description == "2 failed right now, 1 of them critical"
-    table = str(both.metadata["failed_now"].value)
-    assert "| session_not_published | 2025-07-25 | no \\| answer | next attempt at 22:00 |" in table
+    first, second = rows_of_table(both.metadata["failed_now"])
+    assert first == ["session_not_published", "2025-07-25", "no | answer", "next attempt at 22:00"]
+    assert second == ["suspect_bar", "AAA", "moved by half", "accept or reject it"]
 
 
 @pytest.mark.parametrize("job", [SYMBOL_LAYER, PORTFOLIO_LAYER])
@@ -93,7 +92,7 @@ def test_people_can_execute_them(deploy: Deploy, database: Database) -> None:
     assert found["portfolio_snapshots:sessions_current"].passed
     failed = found["symbol_daily_metrics:nothing_failed_now"]
     assert failed.description == "1 failed right now, 1 of them critical"
-    assert "no answer" in str(failed.metadata["failed_now"].value)
+    assert "no answer" in rows_of_table(failed.metadata["failed_now"])[0][2]
 
 
 def test_a_check_without_database_fails_with_the_reason(deploy: Deploy) -> None:

@@ -16,13 +16,11 @@ from sigmasight_assets.errors import (
     TransientStorageError,
 )
 from sigmasight_assets.market_data.protocol import BarRequest, FetchResult
-from sigmasight_assets.orchestration import step_retries, steps
+from sigmasight_assets.orchestration import step_retries
 from sigmasight_assets.orchestration.assets import market as market_assets
 from sigmasight_assets.orchestration.steps import (
-    check_results,
     failed_sessions_text,
     markdown_table,
-    materializations,
     started_by,
 )
 from sigmasight_assets.storage import signs_of_life
@@ -303,59 +301,6 @@ def test_failed_sessions_text_is_a_line_per_verdict() -> None:
     assert failed_sessions_text(verdicts) == (
         "2025-06-02 coverage: coverage of 02 June\n2025-06-03 bars_valid: bars_valid of 03 June"
     )
-
-
-def results(verdicts: Sequence[Verdict], selected: Sequence[str]) -> list[dg.AssetCheckResult]:
-    assets = {"coverage": "metrics", "bars_valid": "betas"}
-    keys = frozenset(dg.AssetCheckKey(dg.AssetKey(assets[name]), name) for name in selected)
-    return list(check_results(verdicts, assets, selected=keys))
-
-
-def shown(result: dg.AssetCheckResult) -> dict[str, object]:
-    """The metadata as plain values."""
-    return {name: value.value for name, value in (result.metadata or {}).items()}
-
-
-def test_check_result_names_the_failed_sessions() -> None:
-    verdicts = [verdict(MON, passed=True), verdict(TUE, passed=False), verdict(TUE, "bars_valid", passed=True)]
-    coverage, valid = results(verdicts, ["coverage", "bars_valid"])
-    assert (coverage.passed, coverage.check_name, coverage.asset_key) == (False, "coverage", dg.AssetKey("metrics"))
-    assert coverage.severity == dg.AssetCheckSeverity.ERROR
-    assert shown(coverage) == {
-        "sessions": 2,
-        "failed_sessions": 1,
-        "2025-06-03": "coverage of 03 June",
-    }
-    assert valid.passed
-
-
-def test_check_result_of_good_sessions_shows_the_newest() -> None:
-    (coverage,) = results([verdict(MON, passed=True), verdict(TUE, passed=True)], ["coverage"])
-    assert shown(coverage) == {"sessions": 2, "failed_sessions": 0, "2025-06-03": "coverage of 03 June"}
-
-
-def test_severity_tells_warnings_from_what_blocks() -> None:
-    warning = Verdict("coverage", MON, passed=False, detail="notable", is_blocking=False)
-    (noted,) = results([warning, verdict(TUE, passed=True)], ["coverage"])
-    assert (noted.passed, noted.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert shown(noted)["2025-06-02"] == "notable"
-    (blocked,) = results([warning, verdict(TUE, passed=False)], ["coverage"])
-    assert blocked.severity == dg.AssetCheckSeverity.ERROR
-
-
-def test_check_result_shows_at_most_fifty_sessions() -> None:
-    days = [date.fromordinal(MON.toordinal() + offset) for offset in range(60)]
-    (coverage,) = results([verdict(day, passed=False) for day in days], ["coverage"])
-    assert len(shown(coverage)) == 2 + steps.SHOWN
-    assert shown(coverage)["failed_sessions"] == 60
-
-
-def test_materializations_are_one_per_asset_and_session_with_metadata() -> None:
-    metadata = {"a": {"rows": 1}, "b": {"rows": 2}}
-    items = list(materializations(metadata, [MON, TUE]))
-    assert [item.metadata["rows"].value for item in items] == [1, 2, 1, 2]
-    found = [(item.asset_key.to_user_string(), item.partition) for item in items]
-    assert found == [("a", "2025-06-02"), ("b", "2025-06-02"), ("a", "2025-06-03"), ("b", "2025-06-03")]
 
 
 def test_markdown_table_is_cut_at_fifty_rows() -> None:

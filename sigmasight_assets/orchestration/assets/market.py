@@ -1,11 +1,14 @@
 """Assets that bring the market in: the tracked universe, company profiles, daily prices and corporate actions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration.catalog import described
+from sigmasight_assets.orchestration.drawings import draw_prices
+from sigmasight_assets.orchestration.materialized import results
 from sigmasight_assets.orchestration.price_counts import PriceUpdate
 from sigmasight_assets.orchestration.price_progress import PriceProgress
 from sigmasight_assets.orchestration.price_update import update_prices
@@ -24,47 +27,43 @@ NO_CORPORATE_ACTIONS = "not supplied by this market: its prices are taken as the
 Result = dg.MaterializeResult[None]
 
 
-def build_market_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The three assets on the given session partitions."""
+def build_market_assets(partitions: dg.PartitionsDefinition, api_address: str) -> list[dg.AssetsDefinition]:
+    """The three assets on the given session partitions; the API serves the documents they link to."""
     single_run = dg.BackfillPolicy.single_run()
 
     @dg.asset(
-        group_name="symbol_layer",
+        **described("symbol_universe", api_address),
         partitions_def=partitions,
         backfill_policy=single_run,
         freshness_policy=BACKSTOP,
-        kinds={"postgres"},
-        description="Tracked symbols: imported ones, those portfolios hold or have options on, the factor ETFs.",
     )
     def symbol_universe(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "symbol_universe") as step:
             return _track_symbols(step, pipeline)
 
     @dg.asset(
-        group_name="symbol_layer",
+        **described("company_profiles", api_address),
         partitions_def=partitions,
         backfill_policy=single_run,
         freshness_policy=BACKSTOP,
         deps=[symbol_universe],
-        kinds={"postgres"},
-        description="What the market says of each company and fund, dated: once a week.",
     )
     def company_profiles(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
         with recorded_step(context, pipeline, "company_profiles") as step:
             return _capture_profiles(step, pipeline)
 
     @dg.asset(
-        group_name="symbol_layer",
+        **described("symbol_prices", api_address),
         partitions_def=partitions,
         backfill_policy=single_run,
         freshness_policy=BACKSTOP,
         deps=[symbol_universe],
-        kinds={"postgres"},
-        description="Daily bars, splits and dividends: what each tracked symbol lacks, and the newest sessions again.",
     )
-    def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Result:
+    def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Result]:
         with recorded_step(context, pipeline, "symbol_prices") as step:
-            return _store_prices(step, pipeline, context.log.info)
+            metadata = _store_prices(step, pipeline, context.log.info)
+            moves = draw_prices(step.database, pipeline.calendar, step.sessions, symbols=_tracked(step))
+            yield from results(context, {"symbol_prices": metadata}, {"symbol_prices": moves})
 
     return [symbol_universe, company_profiles, symbol_prices]
 
@@ -117,7 +116,7 @@ def _capture_profiles(step: Step, pipeline: Pipeline) -> Result:
     )
 
 
-def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) -> Result:
+def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) -> dict[str, Any]:
     market = _market(step, pipeline)
     update = update_prices(
         step.database,
@@ -130,7 +129,12 @@ def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) ->
         progress=PriceProgress(market, say),
     )
     step.counts = _price_counts(update)
-    return dg.MaterializeResult(metadata=_price_metadata(update, step, market))
+    return _price_metadata(update, step, market)
+
+
+def _tracked(step: Step) -> int:
+    with step.database.begin() as connection:
+        return len(read_universe(connection))
 
 
 def _price_counts(update: PriceUpdate) -> dict[str, int]:

@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import OnboardingError, SigmaSightError
+from sigmasight_assets.orchestration.catalog import described
+from sigmasight_assets.orchestration.launchpad import OnboardingOptions
 from sigmasight_assets.orchestration.onboarding import (
     Onboarding,
     OnboardingRun,
@@ -21,25 +23,25 @@ from sigmasight_assets.storage.vendor_turns import ONBOARDING
 ASSET = "onboarded_symbols"
 
 
-# Without a retry policy: what failed waits in the queue for its next attempt.
-@dg.asset(
-    name=ASSET,
-    group_name="onboarding",
-    kinds={"postgres"},
-    description="Symbols that were asked for: history, profile and every product of the sessions that are published.",
-)
-def onboarded_symbols(
-    context: dg.AssetExecutionContext, pipeline: Pipeline
-) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
-    """Work off the requests that the run was started for, or else those that are due."""
-    with recorded_step(context, pipeline, ASSET, sessions=_sessions(pipeline)) as step:
-        outcome = onboard_requests(_onboarding_run(step, pipeline), claims_of(context.run.tags))
-        step.counts = _counts(outcome)
-        metadata = _metadata(outcome, step)
-        if outcome.failed:
-            yield dg.AssetMaterialization(ASSET, metadata=metadata)
-            raise OnboardingError(_failure_text(outcome))
-        yield dg.MaterializeResult(metadata=metadata)
+def build_onboarded_symbols(api_address: str) -> dg.AssetsDefinition:
+    """The asset; the API serves the documents it links to."""
+
+    # Without a retry policy: what failed waits in the queue for its next attempt.
+    @dg.asset(name=ASSET, **described(ASSET, api_address))
+    def onboarded_symbols(
+        context: dg.AssetExecutionContext, config: OnboardingOptions, pipeline: Pipeline
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization]:
+        with recorded_step(context, pipeline, ASSET, sessions=_sessions(pipeline)) as step:
+            asked = config.checked_symbols()
+            outcome = onboard_requests(_onboarding_run(step, pipeline), claims_of(context.run.tags), asked=asked)
+            step.counts = _counts(outcome)
+            metadata = _metadata(outcome, step)
+            if outcome.failed:
+                yield dg.AssetMaterialization(ASSET, metadata=metadata)
+                raise OnboardingError(_failure_text(outcome))
+            yield dg.MaterializeResult(metadata=metadata)
+
+    return onboarded_symbols
 
 
 def _sessions(pipeline: Pipeline) -> list[date]:

@@ -6,28 +6,28 @@ from typing import Any
 import dagster as dg
 
 from sigmasight_assets.errors import PublicationError
+from sigmasight_assets.orchestration.catalog import described
+from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
+from sigmasight_assets.orchestration.check_results import check_results
+from sigmasight_assets.orchestration.drawings import draw_portfolios
+from sigmasight_assets.orchestration.launchpad import PortfolioProductsOptions, is_forced
+from sigmasight_assets.orchestration.materialized import materializations, results
 from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, publish_portfolio_products
 from sigmasight_assets.orchestration.portfolio_slices import LEDGER_IDENTITY, PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
     Step,
-    check_results,
     failed_sessions_text,
     markdown_table,
-    materializations,
     recorded_step,
 )
 
-DESCRIPTIONS = {
-    "portfolio_snapshots": "Value, P&L and equity of every portfolio, the value of each of its lots, options expired.",
-    "portfolio_factor_exposures": "Exposure of every portfolio to the twelve factors, in ratios and dollars.",
-}
 CHECK_ASSETS = {LEDGER_IDENTITY: "portfolio_snapshots"}
 
 
-def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The multi-asset on the given session partitions.
+def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: str) -> dg.AssetsDefinition:
+    """The multi-asset on the given session partitions; the API serves the documents it links to.
 
     It cannot be subset: both products share a fingerprint and are replaced together. Snapshots build on those of the
     session before, but a dependency of the asset on itself would split a range into two runs; the step refuses a
@@ -39,42 +39,45 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDe
         specs=[
             dg.AssetSpec(
                 product,
-                group_name="portfolio_layer",
-                description=description,
                 deps=["symbol_daily_metrics"],
-                kinds={"numpy", "postgres"},
                 freshness_policy=BACKSTOP,
+                **described(product, api_address),
             )
-            for product, description in DESCRIPTIONS.items()
+            for product in PRODUCTS
         ],
         check_specs=[
             dg.AssetCheckSpec(
                 LEDGER_IDENTITY,
                 asset="portfolio_snapshots",
                 blocking=True,
-                description="Equity, P&L, flows and values of every portfolio add up to the last unit",
+                description=CHECK_FACTS[LEDGER_IDENTITY].description,
             )
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def portfolio_products(
-        context: dg.AssetExecutionContext, pipeline: Pipeline
+        context: dg.AssetExecutionContext, config: PortfolioProductsOptions, pipeline: Pipeline
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization | dg.AssetCheckResult]:
         with recorded_step(context, pipeline, "portfolio_products") as step:
             outcome = publish_portfolio_products(
-                step.database, pipeline.calendar, sessions=step.sessions, run_id=step.run_id
+                step.database,
+                pipeline.calendar,
+                sessions=step.sessions,
+                run_id=step.run_id,
+                force=is_forced(config.force, context.run.tags),
             )
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             metadata = _metadata(outcome, step)
+            pictures = draw_portfolios(step.database, outcome.published)
+            by_product = dict.fromkeys(PRODUCTS, metadata)
             if outcome.failed:
-                yield from materializations(dict.fromkeys(PRODUCTS, metadata), outcome.published)
+                yield from materializations(by_product, outcome.published, pictures)
                 failures = [item for item in outcome.verdicts if not item.passed]
                 raise PublicationError(f"Snapshots were not published:\n{failed_sessions_text(failures)}")
-            for product in PRODUCTS:
-                yield dg.MaterializeResult(asset_key=product, metadata=metadata)
+            yield from results(context, by_product, pictures)
 
     return portfolio_products
 

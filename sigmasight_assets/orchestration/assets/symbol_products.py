@@ -1,67 +1,61 @@
 """Assets of the derived symbol products: six tables, computed, judged and published by one subsettable step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from sigmasight_assets.errors import PublicationError
 from sigmasight_assets.operations.check_assets import CHECK_ASSETS
+from sigmasight_assets.orchestration.catalog import described
+from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
+from sigmasight_assets.orchestration.check_results import check_results
+from sigmasight_assets.orchestration.drawings import Drawn, draw_betas, draw_covariances, draw_coverage
+from sigmasight_assets.orchestration.launchpad import SymbolProductsOptions, is_forced
+from sigmasight_assets.orchestration.materialized import materializations, results
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
     Step,
-    check_results,
     failed_sessions_text,
     markdown_table,
-    materializations,
     recorded_step,
 )
-from sigmasight_assets.orchestration.symbol_checks import CHECKS, named
+from sigmasight_assets.orchestration.symbol_checks import named
 from sigmasight_assets.orchestration.symbol_outcome import SymbolPublication
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
-from sigmasight_assets.runs import FORCE_TAG
+from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 
-DESCRIPTIONS = {
-    "market_beta": "OLS beta of each symbol on SPY, 90 sessions: beta, alpha, R2, standard error, p-value.",
-    "ir_beta": "OLS beta of each symbol on TLT, 90 sessions: sensitivity to long interest rates.",
-    "ridge_factors": "Betas on six style ETFs, one joint ridge regression, alpha 1, 90 sessions.",
-    "spread_factors": "Betas on four ETF return spreads, four separate OLS regressions, 180 sessions.",
-    "factor_covariances": "8 x 8 covariance of the factor ETFs' returns, exponential weights, 252 sessions.",
-    "symbol_daily_metrics": "Close, returns, volatility, 52-week range, volume, betas, company figures and quality.",
-}
 PRICES = "symbol_prices"
-UPSTREAM = {**dict.fromkeys(DESCRIPTIONS, (PRICES,)), "symbol_daily_metrics": (PRICES, "company_profiles")}
+UPSTREAM = {**dict.fromkeys(SYMBOL_PRODUCTS, (PRICES,)), "symbol_daily_metrics": (PRICES, "company_profiles")}
 
 
-def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The multi-asset on the given session partitions."""
+def build_symbol_products(partitions: dg.PartitionsDefinition, api_address: str) -> dg.AssetsDefinition:
+    """The multi-asset on the given session partitions; the API serves the documents it links to."""
 
     @dg.multi_asset(
         name="symbol_products",
         specs=[
             dg.AssetSpec(
                 product,
-                group_name="symbol_layer",
-                description=description,
                 deps=UPSTREAM[product],
-                kinds={"numpy", "postgres"},
                 freshness_policy=BACKSTOP,
                 skippable=True,
+                **described(product, api_address),
             )
-            for product, description in DESCRIPTIONS.items()
+            for product in SYMBOL_PRODUCTS
         ],
         check_specs=[
-            dg.AssetCheckSpec(check, asset=CHECK_ASSETS[check], blocking=True, description=description)
-            for check, description in CHECKS.items()
+            dg.AssetCheckSpec(check, asset=asset, blocking=True, description=CHECK_FACTS[check].description)
+            for check, asset in CHECK_ASSETS.items()
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
     def symbol_products(
-        context: dg.AssetExecutionContext, pipeline: Pipeline
+        context: dg.AssetExecutionContext, config: SymbolProductsOptions, pipeline: Pipeline
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetMaterialization | dg.AssetCheckResult]:
         chosen = [product for product in SYMBOL_PRODUCTS if dg.AssetKey(product) in context.selected_asset_keys]
         with recorded_step(context, pipeline, "symbol_products") as step:
@@ -72,19 +66,31 @@ def build_symbol_products(partitions: dg.PartitionsDefinition) -> dg.AssetsDefin
                 products=chosen,
                 min_coverage=pipeline.settings.min_coverage,
                 run_id=step.run_id,
-                force=context.run.tags.get(FORCE_TAG) == "true",
+                force=is_forced(config.force, context.run.tags),
             )
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)
             yield from check_results(outcome.verdicts, CHECK_ASSETS, selected=selected)
             metadata = {product: _metadata(product, outcome, step) for product in chosen}
+            pictures = _pictures(step.database, chosen, outcome, needed=pipeline.settings.min_coverage)
             if outcome.failed or outcome.unsettled:
-                yield from materializations(metadata, outcome.published)
+                yield from materializations(metadata, outcome.published, pictures)
                 raise PublicationError(_failure_text(outcome))
-            for product in chosen:
-                yield dg.MaterializeResult(asset_key=product, metadata=metadata[product])
+            yield from results(context, metadata, pictures)
 
     return symbol_products
+
+
+def _pictures(
+    database: Database, chosen: Sequence[str], outcome: SymbolPublication, *, needed: float
+) -> dict[str, Drawn]:
+    symbols = max(outcome.active.values(), default=0)
+    drawn = draw_betas(database, chosen, outcome.published, symbols=symbols)
+    if "factor_covariances" in chosen:
+        drawn["factor_covariances"] = draw_covariances(database, outcome.published)
+    if "symbol_daily_metrics" in chosen:
+        drawn["symbol_daily_metrics"] = draw_coverage(outcome.active, outcome.present, needed=needed)
+    return drawn
 
 
 def _failure_text(outcome: SymbolPublication) -> str:

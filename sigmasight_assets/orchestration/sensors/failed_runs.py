@@ -12,6 +12,7 @@ import dagster as dg
 from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.alerts import deliver_alerts
 from sigmasight_assets.operations.failed_runs import FailedRun, alert_key, raise_failure
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_origin import is_of_this_location
 from sigmasight_assets.orchestration.steps import started_by
@@ -31,7 +32,10 @@ RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_ra
     name="failed_runs",
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells the webhook which run failed, of which sessions, why, and who the offenders are.",
+    description="Tells the webhook (`SIGMASIGHT_WEBHOOK_URL`) which run failed, of which sessions, why, and who the "
+    "offenders are; without one the alerts are kept.",
+    tags={"sigmasight/layer": "all"},
+    owners=[OPERATIONS],
 )
 def failed_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
     """Raise and deliver; the reason of the tick says how many."""

@@ -18,6 +18,7 @@ from sigmasight_assets.operations.symbol_plan import SymbolRange, SymbolState, U
 from sigmasight_assets.operations.symbol_state import read_symbol_state
 from sigmasight_assets.orchestration.jobs import ONBOARDING, SYMBOL_LAYER
 from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, UNFINISHED
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS, range_request
 from sigmasight_assets.orchestration.standing_checks import Judgement, read_judgements
@@ -42,7 +43,11 @@ LAUNCH_TAKES = timedelta(minutes=10)
     job_name=SYMBOL_LAYER,
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Runs sessions that were not published and figures that were marked, and tells of what is late.",
+    description="Runs sessions that were not published and figures that were marked again, half an hour after the last "
+    "attempt and until 06:00 New York, and tells of what is late at 23:00 and missed at 06:00. It reports the checks "
+    "`sessions_current` and `nothing_failed_now`.",
+    tags={"sigmasight/layer": "symbol"},
+    owners=[OPERATIONS],
 )
 def late_sessions(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SensorResult:
     """Request the next attempt, or skip with what it waits for; report the standing checks that changed."""

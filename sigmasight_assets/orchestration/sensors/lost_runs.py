@@ -8,6 +8,7 @@ import dagster as dg
 
 from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.lost_runs import LifeState, LostRuns, Suspicion, plan
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_origin import is_of_this_location
 from sigmasight_assets.storage.database import Database
@@ -21,7 +22,11 @@ UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dagst
     name="lost_runs",
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose worker gives no sign of life; the orchestrator then tries them again.",
+    description="Ends runs whose worker gives no sign of life for 45 s and still gives none 15 s later; "
+    "the orchestrator "
+    "then tries them again.",
+    tags={"sigmasight/layer": "all"},
+    owners=[OPERATIONS],
 )
 def lost_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
     """End what is lost; the reason of the tick says what was ended, or how many runs are under way."""

@@ -5,6 +5,7 @@ import dagster as dg
 from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.orchestration.jobs import ONBOARDING
 from sigmasight_assets.orchestration.onboarding import BATCH_REQUESTS, CLAIMS_TAG, claims_of, claims_tag
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.onboarding import count_open_requests
@@ -21,7 +22,10 @@ NOT_BEGUN = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
     job_name=ONBOARDING,
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts one run for all symbols that were asked for; a run that is lost loses no request.",
+    description="Starts one run for all symbols that were asked for, within seconds; a run that is lost "
+    "loses no request.",
+    tags={"sigmasight/layer": "onboarding"},
+    owners=[OPERATIONS],
 )
 def onboarding_requests(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.RunRequest | dg.SkipReason:
     """Claim what is due and request its run, or skip with how many requests there are."""

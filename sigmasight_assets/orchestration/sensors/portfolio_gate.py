@@ -7,6 +7,7 @@ from sigmasight_assets.operations.gate import GateDecision, plan, ready_range
 from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.launched_runs import read_same_inputs, read_unfinished
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY, range_request
 from sigmasight_assets.runs import INPUT_HASH_TAG
@@ -20,7 +21,10 @@ INTERVAL_SECONDS = 4
     job_name=PORTFOLIO_LAYER,
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts snapshots once the symbol products they build on are published, exactly once per input.",
+    description="Starts snapshots once the symbol products they build on are published, exactly once per input. "
+    "Each tick says what it waits for, by name; what failed for the same inputs waits for `sigmasight retry`.",
+    tags={"sigmasight/layer": "portfolio"},
+    owners=[OPERATIONS],
 )
 def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.RunRequest | dg.SkipReason:
     """Request the next range, or skip with what it waits for, by name."""

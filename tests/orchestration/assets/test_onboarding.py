@@ -71,6 +71,35 @@ def test_a_run_that_is_started_by_hand_takes_what_is_due(
     assert statuses(before) == dict.fromkeys((OLD, SHORT), "completed")
 
 
+def launched(*symbols: str) -> dict[str, Any]:
+    """The configuration that an operator leaves in the launchpad."""
+    return {"ops": {"onboarded_symbols": {"config": {"symbols": list(symbols)}}}}
+
+
+def test_symbols_of_the_launchpad_are_asked_for_and_brought_in(
+    deploy: Deploy, before: Database, market: FailingMarket
+) -> None:
+    ask(before, SHORT)
+    deployment = deploy(before, market=market)
+    run = deployment.run(JOB, run_config=launched(OLD, OLD, NONE_SUCH))
+    assert run.success
+    assert statuses(before) == {OLD: "completed", NONE_SUCH: "failed", SHORT: "completed"}
+    assert metadata(run)["requests"] == 3
+    assert requests(before)[OLD].requested_by == f"run {run.result.run_id}"
+    # What failed is tried anew.
+    again = deployment.run(JOB, run_config=launched(NONE_SUCH))
+    assert (metadata(again)["requests"], metadata(again)["failed"]) == (1, 1)
+
+
+def test_what_cannot_be_a_symbol_is_refused_and_nothing_asked_for(
+    deploy: Deploy, before: Database, market: FailingMarket
+) -> None:
+    run = deploy(before, market=market).run(JOB, run_config=launched(OLD, "brk b", "*"))
+    assert not run.success
+    assert run.failure == "No ticker such as BRK-B, and no option contract: 'brk b', '*'"
+    assert statuses(before) == {}
+
+
 def test_a_vendor_that_is_away_fails_the_run_and_leaves_what_succeeded(
     deploy: Deploy, before: Database, market: FailingMarket
 ) -> None:

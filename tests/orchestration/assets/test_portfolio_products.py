@@ -1,14 +1,16 @@
 """The portfolio products through real runs."""
 
+from typing import Any
+
 import pytest
 
 from sigmasight_assets.orchestration import portfolio_slices
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
-from sigmasight_assets.runs import INPUT_HASH_TAG
+from sigmasight_assets.runs import FORCE_TAG, INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS
-from tests.orchestration.contents import PORTFOLIO_TABLES, contents, execute, published_generations, rows_of
-from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.contents import PORTFOLIO_TABLES, Contents, contents, execute, published_generations, rows_of
+from tests.orchestration.deployments import Deploy, Deployment, rows_of_table
 from tests.orchestration.portfolio_runs import forget_symbols, violations, waive
 
 JOB = "portfolio_layer"
@@ -48,7 +50,7 @@ def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
     run = deployment.run(JOB, KEYS[0], KEYS[-1])
     stored = rows_of(books, "SELECT is_partial FROM portfolio_snapshots")
     for product in PRODUCTS:
-        metadata = run.metadata(product)
+        metadata = {name: value for name, value in run.metadata(product).items() if "data:image" not in str(value)}
         assert metadata.pop("seconds") > 0
         assert metadata == {
             "sessions": 12,
@@ -75,6 +77,36 @@ def test_a_second_run_finds_everything_fresh(deployment: Deployment, books: Data
     assert (metadata["portfolios"], metadata["portfolios_computed"]) == (len(EXPECTED_PORTFOLIOS), 0)
     assert "generation" not in metadata
     assert contents(books, PORTFOLIO_TABLES) == before
+
+
+def without_generations(database: Database) -> Contents:
+    """What is published, whenever that was."""
+    tables = {name: key for name, key in PORTFOLIO_TABLES.items() if name != "publications"}
+    return contents(database, tables, ignoring=["generation"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tags": {FORCE_TAG: "true"}},
+        {"run_config": {"ops": {"portfolio_products": {"config": {"force": True}}}}},
+    ],
+    ids=["by tag", "in the launchpad"],
+)
+def test_a_forced_run_computes_every_portfolio_and_puts_right_what_differs(
+    deployment: Deployment, books: Database, asked: dict[str, Any]
+) -> None:
+    deployment.run(JOB, KEYS[0], KEYS[-1])
+    before = without_generations(books)
+    # As nobody should: the fingerprint stays, so nobody looks.
+    execute(books, "UPDATE portfolio_snapshots SET daily_pnl = daily_pnl + 1 WHERE session = :day", day=DAYS[4])
+    unforced = deployment.run(JOB, KEYS[0], KEYS[-1]).metadata("portfolio_snapshots")
+    assert (unforced["computed"], unforced["portfolios_computed"]) == (0, 0)
+    assert without_generations(books) != before
+    forced = deployment.run(JOB, KEYS[0], KEYS[-1], **asked).metadata("portfolio_snapshots")
+    assert (forced["fresh"], forced["portfolios_computed"]) == (0, len(EXPECTED_PORTFOLIOS))
+    assert published_generations(books, "portfolio") == dict.fromkeys(DAYS, forced["generation"])
+    assert without_generations(books) == before
 
 
 def test_a_session_before_its_predecessors_is_refused_and_not_tried_again(
@@ -143,6 +175,11 @@ def test_broken_identity_fails_the_run_and_keeps_the_good_sessions(
     offence = f"{KEYS[2]} ledger_identity: broken for 1 portfolios: [{number}]"
     assert run.failure == f"Snapshots were not published:\n{offence}"
     assert not run.checks["ledger_identity"].passed
+    ((session, who, why, numbers),) = rows_of_table(run.checks["ledger_identity"].metadata["offenders"])
+    assert (session, who) == (KEYS[2], f"portfolio {number}")
+    assert why == "an identity of its ledger does not hold to the last unit"
+    assert numbers.startswith("USD: equity ")
+    assert "daily_pnl " in numbers
     assert set(published_generations(books, "portfolio")) == set(DAYS[:2])
     (batch,) = rows_of(books, "SELECT * FROM batch_runs")
     assert (batch["status"], batch["counts"]["sessions_failed"]) == ("failed", 10)

@@ -1,15 +1,18 @@
 """The symbol products through real runs: one run per range, events per partition, failures that name the offenders."""
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
 from sigmasight_assets.orchestration import symbol_checks
+from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
 from sigmasight_assets.runs import FORCE_TAG
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.orchestration.conftest import TARGETS
 from tests.orchestration.contents import SYMBOL_TABLES, contents, execute, published_generations, rows_of
-from tests.orchestration.deployments import Deploy, Deployment
+from tests.orchestration.deployments import Deploy, Deployment, rows_of_table
 from tests.orchestration.symbol_runs import mark, marks, restate, stocks
 
 JOB = "symbol_layer"
@@ -90,6 +93,7 @@ def test_checks_are_recorded_for_people_and_per_session(deployment: Deployment, 
     assert {name: value.value for name, value in coverage.metadata.items()} == {
         "sessions": 12,
         "failed_sessions": 0,
+        "limit": CHECK_FACTS["coverage"].limit.replace("`", ""),
         DAYS[-1]: "73 of 73 active symbols have a bar (100.00%), 98.00% needed; tracked but without any data: GHOST",
     }
     judged = rows_of(priced, "SELECT * FROM data_quality_results")
@@ -109,9 +113,17 @@ def test_a_second_run_finds_everything_fresh(deployment: Deployment, priced: Dat
     assert contents(priced, SYMBOL_TABLES) == before
 
 
-def test_forced_run_publishes_again(deployment: Deployment, priced: Database) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tags": {FORCE_TAG: "true"}},
+        {"run_config": {"ops": {"symbol_products": {"config": {"force": True}}}}},
+    ],
+    ids=["by tag", "in the launchpad"],
+)
+def test_forced_run_publishes_again(deployment: Deployment, priced: Database, asked: dict[str, Any]) -> None:
     deployment.run(JOB, DAYS[3], assets=SYMBOL_PRODUCTS)
-    run = deployment.run(JOB, DAYS[3], assets=SYMBOL_PRODUCTS, tags={FORCE_TAG: "true"})
+    run = deployment.run(JOB, DAYS[3], assets=SYMBOL_PRODUCTS, **asked)
     assert run.materialized == {product: [DAYS[3]] for product in SYMBOL_PRODUCTS}
     assert run.metadata("ir_beta")["fresh"] == 0
     assert published_generations(priced, "symbol") == {TARGETS[3]: 2}
@@ -145,6 +157,11 @@ def test_failing_session_fails_the_run_and_the_others_are_published(
     found = {name: value.value for name, value in evaluation.metadata.items()}
     assert (found["sessions"], found["failed_sessions"]) == (12, 1)
     assert words in str(found[str(BAD)])
+    rows = rows_of_table(evaluation.metadata["offenders"])
+    assert [(row[0], row[1]) for row in rows[: len(missing)]] == [(str(BAD), symbol) for symbol in sorted(missing)]
+    assert {row[2] for row in rows[: len(missing)]} == {"no bar at the session"}
+    assert evaluation.description is not None
+    assert CHECK_FACTS[check].next_step in evaluation.description
     assert [name for name, item in run.checks.items() if not item.passed] == [check]
     (batch,) = rows_of(priced, "SELECT * FROM batch_runs")
     assert (batch["status"], batch["error"]) == ("failed", run.failure)

@@ -1,0 +1,38 @@
+"""What is kept with the materialisation of each session: its pictures first, then what is said of the whole run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+# By asset: Markdown by session and name.
+Pictures = Mapping[str, Mapping[date, Mapping[str, str]]]
+
+
+def results(
+    context: dg.AssetExecutionContext, metadata: Mapping[str, Mapping[str, Any]], pictures: Pictures
+) -> Iterator[dg.MaterializeResult[None]]:
+    """A result by asset for all sessions of the run, each session with its own pictures; ``metadata`` is by asset."""
+    for asset, values in metadata.items():
+        for key in context.partition_keys:
+            own = _of_session(values, pictures.get(asset, {}).get(date.fromisoformat(key), {}))
+            context.add_asset_metadata(own, asset_key=asset, partition_key=key)
+        yield dg.MaterializeResult(asset_key=asset)
+
+
+def materializations(
+    metadata: Mapping[str, Mapping[str, Any]], sessions: Sequence[date], pictures: Pictures
+) -> Iterator[dg.AssetMaterialization]:
+    """The good sessions of a range that is about to fail, to be yielded: what is only logged before a raise is lost.
+
+    ``metadata`` is by asset.
+    """
+    for session in sessions:
+        for asset, values in metadata.items():
+            own = _of_session(values, pictures.get(asset, {}).get(session, {}))
+            yield dg.AssetMaterialization(asset, partition=str(session), metadata=own)
+
+
+def _of_session(values: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
+    return {**{name: dg.MetadataValue.md(picture) for name, picture in pictures.items()}, **values}
