@@ -21,10 +21,12 @@ FIELDS = {
     **Settings.model_fields,
 }
 SETTINGS = {str(field.validation_alias or PREFIX + name.upper()) for name, field in FIELDS.items()}
-# Variables that documents name and that are no settings: what `make run` gives its services, and the client of api.md.
+# Variables that documents name and that are no settings: what `make run` gives its services, the client of api.md, and
+# where the browser's tests leave pictures.
 OTHER_VARIABLES = {
     *("SIGMASIGHT_DAGSTER_GRAPHQL", "SIGMASIGHT_DAGSTER_URL"),
     *("SIGMASIGHT_API", "SIGMASIGHT_TOKEN"),
+    "SIGMASIGHT_SCREENSHOTS",
 }
 README_TEXT = README.read_text(encoding="utf-8")
 

@@ -31,6 +31,14 @@ def test_signing_in(page: Page, screenshots: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_an_owner_of_nothing_yet(open_page: OpenPage, demo: Demo, screenshots: Path) -> None:
+    page = open_page()
+    sign_in(page, demo.new_owner())
+    expect(page.get_by_role("heading", name="No portfolio yet")).to_be_visible()
+    problems = look(page, "owner-without-portfolios", screenshots)
+    assert not problems, "\n".join(problems)
+
+
 def test_the_upload(owner: Page, screenshots: Path) -> None:
     owner.get_by_role("button", name="Upload a file").click()
     problems = look(owner, "upload", screenshots)

@@ -145,6 +145,21 @@ def test_an_owner_is_refused_and_stays_signed_in_elsewhere(
     wait_drawn(page)
 
 
+def test_what_cannot_be_read_is_told_beside_the_rest(
+    open_page: OpenPage, demo: Demo, watches: dict[BrowserContext, Watch]
+) -> None:
+    page = open_page()
+    page.clock.install()
+    watches[page.context].expect(500, "/api/v1/admin/cache/status")
+    sign_in(page, demo.admin, at="/ops")
+    wait_drawn(page)
+    page.route("**/admin/cache/status", lambda route: route.fulfill(status=500, body="not JSON at all"))
+    # It asks again every 15 s.
+    page.clock.fast_forward(20_000)
+    expect(page.locator("#cache").get_by_role("alert")).to_contain_text("The server answered 500.")
+    assert {panel for panel, state in states(page).items() if state == "error"} == {"cache"}
+
+
 def test_it_looks_right(operator: Page, screenshots: Path) -> None:
     problems = look(operator, "operations", screenshots)
     assert not problems, "\n".join(problems)

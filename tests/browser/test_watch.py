@@ -1,9 +1,10 @@
-"""The watch over the pages sees what it is there for: each of these would fail a test that did not declare it."""
+"""The watch over the pages sees what it is there for, and pages cannot ask other hosts even if they tried."""
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.demo import Demo
+from tests.browser.reading import wait_until
 from tests.browser.watch import Watch
 
 pytestmark = pytest.mark.e2e
@@ -14,6 +15,18 @@ def watched(browser: Browser, demo: Demo) -> tuple[Page, Watch]:
     context = browser.new_context(base_url=demo.api_url)
     watch = Watch(context, demo.api_url)
     return context.new_page(), watch
+
+
+@pytest.mark.parametrize("address", ["/", "/ops", "/docs"])
+def test_pages_may_not_ask_another_host(watched: tuple[Page, Watch], address: str) -> None:
+    page, watch = watched
+    answer = page.goto(address)
+    assert answer is not None
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert watch.problems() == []
+    page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/x.png'}))")
+    wait_until(lambda: bool(page.evaluate("1")) and len(watch.problems()) > 0, "the refusal")
+    assert "Content Security Policy" in watch.problems()[0]
 
 
 @pytest.mark.parametrize(
