@@ -145,7 +145,7 @@ function evening(text) {
 }
 
 function dagsterLinks(address) {
-  return [["Assets", "assets"], ["Runs", "runs"], ["Automation", "automation"], ["Backfills", "runs?tab=backfills"]].map(([label, path], place) =>
+  return [["Assets", "assets"], ["Runs", "runs"], ["Automation", "automation"], ["Backfills", "runs?view=backfills"]].map(([label, path], place) =>
     h("a", { href: `${address}/${path}` }, place === 0 ? `Dagster: ${label}` : label));
 }
 
