@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 
 from tests.browser.accessibility import violations
 from tests.browser.layout import text_on_text, too_wide
+from tests.browser.reading import wait_until
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
 Scheme = Literal["light", "dark"]
@@ -18,8 +19,12 @@ VIEWS: tuple[tuple[str, tuple[int, int], Scheme], ...] = (
 )
 # Those rules of axe that have to do with colours.
 COLOURS = ("color-contrast", "link-in-text-block")
-# Plots follow the size and the colours a moment later.
-SETTLE_MILLISECONDS = 400
+# Plots follow the size, and colours and names a moment later.
+ARE_FITTED = """
+() => [...document.querySelectorAll('.plot')].every((plot) =>
+  Math.abs(plot.querySelector('svg').getBoundingClientRect().width - plot.clientWidth) < 2)
+"""
+SETTLE_MILLISECONDS = 250
 
 
 def look(page: Page, name: str, screenshots: Path) -> list[str]:
@@ -31,6 +36,7 @@ def look(page: Page, name: str, screenshots: Path) -> list[str]:
     for device, (width, height), scheme in VIEWS:
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
+        wait_until(lambda: bool(page.evaluate(ARE_FITTED)), "the plots to follow the size")
         page.wait_for_timeout(SETTLE_MILLISECONDS)
         page.screenshot(path=screenshots / f"{name}-{device}-{scheme}.png", full_page=True)
         found = [*too_wide(page), *text_on_text(page)]
