@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sigmasight_assets.operations.freshness import PORTFOLIO_PRODUCTS
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.figures import PRODUCT_TABLES
-from sigmasight_assets.storage.ledger_tables import portfolio_snapshots
+from sigmasight_assets.storage.snapshots import read_consumed
 from sigmasight_assets.storage.tables import factor_covariances, symbol_exclusions
 
 SNAPSHOTS = PORTFOLIO_PRODUCTS[0]
@@ -35,7 +35,7 @@ class ProductCoverage:
     """A product at a session: ``rows`` that there are of those ``expected``.
 
     ``expected`` are rows and symbols without one, but for those that do not trade; of snapshots, the portfolios that
-    had begun; of covariances, one matrix.
+    had begun, with rows those whose snapshots are up to date; of covariances, one matrix.
     """
 
     session: date
@@ -62,10 +62,7 @@ def read_product_coverage(connection: sa.Connection, sessions: Collection[date])
             found.append(ProductCoverage(day, product, rows.get(day, 0), expected, of_product))
     matrices = _counted(connection, factor_covariances, "session", sessions)
     found += [ProductCoverage(day, COVARIANCES, matrices.get(day, 0), 1) for day in sessions]
-    snapshots = _counted(connection, portfolio_snapshots, "session", sessions)
-    begun = _begun(connection, sessions)
-    found += [ProductCoverage(day, SNAPSHOTS, snapshots.get(day, 0), begun[day]) for day in sessions]
-    return found
+    return found + _read_snapshots(connection, sessions)
 
 
 def _counted(connection: sa.Connection, table: sa.Table, column: str, sessions: Iterable[date]) -> dict[date, int]:
@@ -74,9 +71,18 @@ def _counted(connection: sa.Connection, table: sa.Table, column: str, sessions: 
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _begun(connection: sa.Connection, sessions: Iterable[date]) -> dict[date, int]:
-    starts = connection.execute(sa.select(portfolios.c.as_of)).scalars().all()
-    return {day: sum(start <= day for start in starts) for day in sessions}
+def _read_snapshots(connection: sa.Connection, sessions: Iterable[date]) -> list[ProductCoverage]:
+    """By what portfolios say of their snapshots: to count those of a session, all of a year would have to be read."""
+    terms = (portfolios.c.as_of, portfolios.c.stale_from)
+    groups = connection.execute(sa.select(*terms, sa.func.count().label("portfolios")).group_by(*terms)).all()
+    consumed = read_consumed(connection)
+    found = []
+    for day in sessions:
+        begun = [row for row in groups if row.as_of <= day]
+        current = [row.portfolios for row in begun if row.stale_from is None or row.stale_from > day]
+        rows = sum(current) if day in consumed else 0
+        found.append(ProductCoverage(day, SNAPSHOTS, rows, sum(row.portfolios for row in begun)))
+    return found
 
 
 def _read_lacks(connection: sa.Connection, sessions: Iterable[date]) -> defaultdict[tuple[date, str], list[Lack]]:

@@ -1,9 +1,10 @@
-"""The pictures of a run, by asset, session and name. A picture that cannot be read never fails what was published."""
+"""The pictures of a run, by asset, session and name. A picture that cannot be drawn never fails what was published."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.orchestration import picture_data, pictures
@@ -13,9 +14,13 @@ from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.tables import FACTOR_COLUMNS, RIDGE_COLUMNS, SPREAD_COLUMNS
+from sigmasight_assets.storage.universe import read_universe
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
 # Markdown by session and name.
 Drawn = dict[date, dict[str, str]]
@@ -27,6 +32,23 @@ FACTOR_LABELS = {"ridge_factors": RIDGE_COLUMNS, "spread_factors": SPREAD_COLUMN
 EXPOSURES = {f"exposures_{part + 1}_of_3": slice(4 * part, 4 * part + 4) for part in range(3)}
 
 
+def _harmless(draw: Callable[P, dict[K, V]]) -> Callable[P, dict[K, V]]:
+    """No pictures, and a line in the log, when they cannot be drawn for whatever reason."""
+
+    @wraps(draw)
+    def drawn(*arguments: P.args, **options: P.kwargs) -> dict[K, V]:
+        try:
+            return draw(*arguments, **options)
+        except StorageError as error:
+            logger.warning("No picture was drawn: %s", error)
+        except Exception:
+            logger.warning("No picture was drawn", exc_info=True)
+        return {}
+
+    return drawn
+
+
+@_harmless
 def draw_betas(
     database: Database, products: Sequence[str], sessions: Sequence[date], *, symbols: int
 ) -> dict[str, Drawn]:
@@ -40,9 +62,10 @@ def draw_betas(
             product: _by_session(of, chosen, "distribution", _beta_picture(product)) for product, of in read.items()
         }
 
-    return _drawn(database, draw, {}) if chosen else {}
+    return _drawn(database, draw) if chosen else {}
 
 
+@_harmless
 def draw_covariances(database: Database, sessions: Sequence[date]) -> Drawn:
     """Correlations of the factor ETFs."""
     chosen = picture_data.drawn_sessions(sessions, rows_each=1)
@@ -50,9 +73,10 @@ def draw_covariances(database: Database, sessions: Sequence[date]) -> Drawn:
     def draw(transaction: BulkTransaction) -> Drawn:
         return _by_session(picture_data.read_covariances(transaction, chosen), chosen, "correlations", _correlations)
 
-    return _drawn(database, draw, {}) if chosen else {}
+    return _drawn(database, draw) if chosen else {}
 
 
+@_harmless
 def draw_coverage(active: Mapping[date, int], present: Mapping[date, Mapping[str, int]], *, needed: float) -> Drawn:
     """How many active symbols have a row, by product; with the newest session, of all sessions of the run."""
     sessions = sorted(present)
@@ -69,8 +93,11 @@ def draw_coverage(active: Mapping[date, int], present: Mapping[date, Mapping[str
     return drawn
 
 
-def draw_prices(database: Database, calendar: SessionCalendar, sessions: Sequence[date], *, symbols: int) -> Drawn:
+@_harmless
+def draw_prices(database: Database, calendar: SessionCalendar, sessions: Sequence[date]) -> Drawn:
     """Moves of all prices since the session before."""
+    with database.begin() as connection:
+        symbols = len(read_universe(connection))
     chosen = picture_data.drawn_sessions(sessions, rows_each=symbols)
     needed = [*(calendar.offset(day, -back) for day in chosen[:1] for back in (2, 1)), *chosen]
 
@@ -84,12 +111,13 @@ def draw_prices(database: Database, calendar: SessionCalendar, sessions: Sequenc
                 drawn[day] = {"moves": found}
         return drawn
 
-    return _drawn(database, draw, {}) if chosen else {}
+    return _drawn(database, draw) if chosen else {}
 
 
+@_harmless
 def draw_portfolios(database: Database, sessions: Sequence[date]) -> dict[str, Drawn]:
     """Returns, the best and the worst, and exposures of the portfolios, of a sample where there are very many."""
-    return _drawn(database, lambda transaction: _portfolios(transaction, sessions), {}) if sessions else {}
+    return _drawn(database, lambda transaction: _portfolios(transaction, sessions)) if sessions else {}
 
 
 def _portfolios(transaction: BulkTransaction, sessions: Sequence[date]) -> dict[str, Drawn]:
@@ -152,11 +180,6 @@ def _merged(*drawn: Drawn) -> Drawn:
     return {day: {name: each[day][name] for each in drawn if day in each for name in each[day]} for day in days}
 
 
-def _drawn(database: Database, draw: Callable[[BulkTransaction], T], otherwise: T) -> T:
-    """What is drawn from one transaction; when the database is away there are no pictures, and that is said."""
-    try:
-        with database.bulk(read_only=True) as transaction:
-            return draw(transaction)
-    except StorageError as error:
-        logger.warning("No picture was drawn: %s", error)
-        return otherwise
+def _drawn(database: Database, draw: Callable[[BulkTransaction], T]) -> T:
+    with database.bulk(read_only=True) as transaction:
+        return draw(transaction)

@@ -16,8 +16,7 @@ from sigmasight_assets.runs import FORCE_TAG
 
 
 class SymbolProductsOptions(dg.Config):
-    """Betas, covariances and metrics of the chosen sessions. Without force only what is missing or "
-    "stale is computed."""
+    """Betas, covariances, metrics of the chosen sessions. Without force only what is missing or stale is computed."""
 
     force: bool = Field(
         default=False,
@@ -43,9 +42,8 @@ class OnboardingOptions(dg.Config):
 
     symbols: list[str] = Field(
         default=[],
-        description="Tickers as the market spells them, such as [BRK-B, NVDA], or option contracts, "
-        "asked for before the "
-        "requests that are due are worked off. Also one that failed before is tried anew.",
+        description="Tickers as the market spells them, such as [BRK-B, NVDA], or option contracts, asked for before "
+        "the requests that are due are worked off. Also one that failed before is tried anew.",
     )
 
     def checked_symbols(self) -> list[str]:

@@ -177,7 +177,7 @@ def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Input
             continue
         with run.times.part("writing"):
             _write(transaction, done, rows, change)
-            _settle_books(transaction, books, change.write[-1], previous=inputs.previous, last=last, after=after)
+            _settle_books(transaction, books, change.differs[-1], previous=inputs.previous, last=last, after=after)
     if done.is_broken:
         raise BrokenIdentityError(done.verdicts)
     if done.generation is not None:

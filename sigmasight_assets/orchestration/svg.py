@@ -104,7 +104,8 @@ def grid(values: FloatArray, limits: Sequence[tuple[float, str]]) -> str:
     """The lower triangle of a matrix; a cell has the colour of the first of the descending limits that it reaches."""
     paths: dict[str, str] = {}
     for row, column in zip(*np.tril_indices(len(values), -1), strict=True):
-        colour = next(colour for limit, colour in limits if values[row, column] >= limit)
+        # What is no number, as of a fund that did not move, is drawn as the lowest.
+        colour = next((colour for limit, colour in limits if values[row, column] >= limit), limits[-1][1])
         paths[colour] = paths.get(colour, "") + f"M{column * ROW} {(row - 1) * ROW + 10}h15"
     return _svg(len(values) * ROW - 10, [_lines(path, colour, 15) for colour, path in paths.items()])
 

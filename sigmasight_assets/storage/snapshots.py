@@ -90,8 +90,12 @@ class PortfolioRows:
 
 @dataclass(frozen=True)
 class SnapshotChange:
-    """Where (T, P) a snapshot is new or differs from the stored one, and where it takes the place of one."""
+    """Where (T, P) a snapshot is new or differs from the stored one, is written, and takes the place of one.
 
+    With force more is written than differs; later snapshots build on what differs alone.
+    """
+
+    differs: BoolArray
     write: BoolArray
     delete: BoolArray
 
@@ -115,8 +119,9 @@ def find_changed_snapshots(transaction: BulkTransaction, rows: PortfolioRows, *,
     row, place = row[inside], place[inside]
     is_stored[row, place] = True
     same[row, place] = rows.fingerprint[row, place] == numpy_column(stored, "fingerprint")[inside]
-    changed = exists & (~same | force)
-    return SnapshotChange(write=changed, delete=changed & is_stored)
+    differs = exists & ~same
+    write = exists if force else differs
+    return SnapshotChange(differs=differs, write=write, delete=write & is_stored)
 
 
 def replace_snapshots(

@@ -1,11 +1,12 @@
 """How much of each product a session has: what there is, what is expected, and what is missing by reason."""
 
 from dataclasses import replace
-from decimal import Decimal
 
 from sigmasight_assets.operations.product_coverage import MOST_NAMED, Lack, ProductCoverage, read_product_coverage
 from sigmasight_assets.storage.database import Database
-from tests.api.market import SESSIONS, add_portfolio, publish, publish_snapshot, random_figures
+from tests.api.market import SESSIONS, add_portfolio, publish, random_figures
+from tests.operations.ledger_rows import consume
+from tests.orchestration.contents import execute
 
 DAY, NEXT = SESSIONS[-2:]
 
@@ -43,10 +44,14 @@ def test_a_session_without_anything_expects_nothing_of_symbols(database: Databas
 
 
 def test_snapshots_are_counted_of_the_portfolios_that_had_begun(database: Database) -> None:
-    first = add_portfolio(database, "ann", {}, as_of=DAY)
+    add_portfolio(database, "ann", {}, as_of=DAY)
     add_portfolio(database, "bob", {}, as_of=NEXT)
-    publish(database, DAY, random_figures(["AAA"], seed=1))
-    publish_snapshot(database, first, DAY, Decimal(1000))
+    generation = publish(database, DAY, random_figures(["AAA"], seed=1))
+    assert by_product(database, DAY)["portfolio_snapshots"] == ProductCoverage(DAY, "portfolio_snapshots", 0, 1)
+    consume(database, generation, DAY)
+    # It was just entered, so its snapshots are still to come.
+    assert by_product(database, DAY)["portfolio_snapshots"].share == 0.0
+    execute(database, "UPDATE portfolios SET stale_from = NULL")
     assert by_product(database, DAY)["portfolio_snapshots"].share == 1.0
     assert by_product(database, NEXT)["portfolio_snapshots"] == ProductCoverage(NEXT, "portfolio_snapshots", 0, 2)
 

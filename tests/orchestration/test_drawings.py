@@ -5,9 +5,10 @@ from datetime import date
 from typing import ClassVar
 
 import dagster as dg
+import numpy as np
 import pytest
 
-from sigmasight_assets.orchestration import picture_data
+from sigmasight_assets.orchestration import materialized, picture_data, pictures, svg
 from sigmasight_assets.orchestration.drawings import (
     draw_betas,
     draw_covariances,
@@ -83,7 +84,7 @@ def test_covariances_of_each_session(published: Database) -> None:
 
 
 def test_prices_move_from_session_to_session(priced: Database, calendar: SessionCalendar) -> None:
-    drawn = draw_prices(priced, calendar, TARGETS[-2:], symbols=70)
+    drawn = draw_prices(priced, calendar, TARGETS[-2:])
     assert list(drawn) == TARGETS[-2:]
     moved = rows_of(
         priced,
@@ -94,7 +95,7 @@ def test_prices_move_from_session_to_session(priced: Database, calendar: Session
         before=TARGETS[-2],
     )[0]
     assert f"Moves of {moved['bars']} prices to {TARGETS[-1]}: {moved['up']} up" in drawn[TARGETS[-1]]["moves"]
-    assert draw_prices(priced, calendar, [], symbols=70) == {}
+    assert draw_prices(priced, calendar, []) == {}
 
 
 class TestPortfolios:
@@ -138,7 +139,7 @@ def test_a_database_that_is_away_costs_the_pictures_alone(
     with caplog.at_level(logging.WARNING):
         assert draw_betas(database, BETAS, TARGETS, symbols=70) == {}
         assert draw_covariances(database, TARGETS) == {}
-        assert draw_prices(database, calendar, TARGETS, symbols=70) == {}
+        assert draw_prices(database, calendar, TARGETS) == {}
         assert draw_portfolios(database, TARGETS) == {}
     assert len(caplog.records) == 4
     assert "secret" not in caplog.text
@@ -173,3 +174,28 @@ def test_snapshots_have_theirs_first_in_their_metadata(deploy: Deploy, books: Da
     run = deploy(books).run("portfolio_layer", DAYS[0], DAYS[-1])
     assert list(pictures_of(run, "portfolio_factor_exposures")) == [str(day) for day in DAYS]
     assert list(run.metadata("portfolio_snapshots"))[:2] == ["returns", "best_and_worst"]
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out(
+    priced: Database, calendar: SessionCalendar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> str:
+        raise ValueError("a number that nobody foresaw")
+
+    monkeypatch.setattr(pictures, "price_moves", fails)
+    assert draw_prices(priced, calendar, TARGETS[-2:]) == {}
+    assert "No picture was drawn" in caplog.text
+
+
+def test_a_fund_that_did_not_move_is_no_obstacle() -> None:
+    values = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    assert svg.grid(values, [(0.5, "red"), (-1.0, "blue")]).count("blue") == 1
+
+
+def test_in_a_long_range_each_session_still_has_its_own(
+    deploy: Deploy, books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(materialized, "MOST_IN_ORDER", 1)
+    run = deploy(books).run("portfolio_layer", DAYS[0], DAYS[-1])
+    assert list(pictures_of(run, "portfolio_factor_exposures")) == [str(day) for day in DAYS]
+    assert {"returns", "best_and_worst", "snapshots", "generation"} <= run.metadata("portfolio_snapshots").keys()

@@ -326,7 +326,7 @@ class TestStoredRows:
         before = contents(database)
         with database.bulk() as transaction:
             nothing = np.zeros_like(rows.ledger.snapshots.exists)
-            replace_snapshots(transaction, rows, SnapshotChange(nothing, nothing), generation=1)
+            replace_snapshots(transaction, rows, SnapshotChange(nothing, nothing, nothing), generation=1)
         assert contents(database) == before
 
 

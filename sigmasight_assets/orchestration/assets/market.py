@@ -62,7 +62,7 @@ def build_market_assets(partitions: dg.PartitionsDefinition, api_address: str) -
     def symbol_prices(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Result]:
         with recorded_step(context, pipeline, "symbol_prices") as step:
             metadata = _store_prices(step, pipeline, context.log.info)
-            moves = draw_prices(step.database, pipeline.calendar, step.sessions, symbols=_tracked(step))
+            moves = draw_prices(step.database, pipeline.calendar, step.sessions)
             yield from results(context, {"symbol_prices": metadata}, {"symbol_prices": moves})
 
     return [symbol_universe, company_profiles, symbol_prices]
@@ -130,11 +130,6 @@ def _store_prices(step: Step, pipeline: Pipeline, say: Callable[[str], None]) ->
     )
     step.counts = _price_counts(update)
     return _price_metadata(update, step, market)
-
-
-def _tracked(step: Step) -> int:
-    with step.database.begin() as connection:
-        return len(read_universe(connection))
 
 
 def _price_counts(update: PriceUpdate) -> dict[str, int]:

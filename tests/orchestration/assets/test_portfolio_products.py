@@ -109,6 +109,17 @@ def test_a_forced_run_computes_every_portfolio_and_puts_right_what_differs(
     assert without_generations(books) == before
 
 
+def test_a_forced_session_of_which_nothing_differs_leaves_later_ones_alone(
+    deployment: Deployment, books: Database
+) -> None:
+    deployment.run(JOB, KEYS[0], KEYS[-1])
+    before = without_generations(books)
+    forced = deployment.run(JOB, KEYS[0], tags={FORCE_TAG: "true"}).metadata("portfolio_snapshots")
+    assert forced["fresh"] == 0
+    assert rows_of(books, "SELECT name FROM portfolios WHERE stale_from IS NOT NULL") == []
+    assert without_generations(books) == before
+
+
 def test_a_session_before_its_predecessors_is_refused_and_not_tried_again(
     deployment: Deployment, books: Database
 ) -> None:
