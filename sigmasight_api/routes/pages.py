@@ -59,7 +59,8 @@ async def document(
 async def _sent(request: Request, found: PageFile) -> Response:
     is_compressed = "gzip" in request.headers.get("Accept-Encoding", "")
     headers = found.headers(is_compressed=is_compressed)
-    if request.headers.get("If-None-Match") == found.tag:
+    # A proxy that compresses marks the tag as weak.
+    if found.tag in request.headers.get("If-None-Match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)
     # The plotting library takes a moment to compress, the first time.
     body = await run_in_threadpool(lambda: found.compressed) if is_compressed else found.body

@@ -5,6 +5,7 @@ const PATIENCE_MS = 30_000;
 const LONGEST_LIST = 1_000;
 // A server that starts or is busy says when to ask again.
 const TRIES = 4;
+const LONGEST_WAIT_S = 10;
 
 /** An answer that is an error; `detail` is a sentence for people, `status` 0 when there was no answer at all. */
 export class Problem extends Error {
@@ -93,7 +94,7 @@ function problemOf(answer, text) {
   const wait = Number(answer.headers.get("Retry-After"));
   return new Problem(answer.status, document.detail ?? `The server answered ${answer.status}.`, {
     errors: document.errors ?? [],
-    retryAfter: answer.status === 503 && wait > 0 ? wait : null,
+    retryAfter: answer.status === 503 && wait > 0 && wait <= LONGEST_WAIT_S ? wait : null,
   });
 }
 

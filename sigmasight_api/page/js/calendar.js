@@ -50,9 +50,9 @@ function shareCell(share, isKnown, title) {
 }
 
 function productCell(found, session) {
+  const isOpen = session.state !== "published" && !found?.rows;
+  if (isOpen) return cell("–", ["failed", "late", "missed"].includes(session.state) ? "bad" : "none", `not published: ${session.state.replaceAll("_", " ")}`);
   if (!found || found.expected === 0) return cell("–", "none", "nothing is expected");
-  const isOpen = session.state !== "published" && found.rows === 0;
-  if (isOpen) return cell("–", session.state === "failed" || session.state === "late" || session.state === "missed" ? "bad" : "none", "not published");
   const lacks = found.lacks.map((lack) => `${lack.symbols} ${lack.reason.replaceAll("_", " ")}`).join(", ");
   return shareCell(found.share, true, `${count(found.rows)} of ${count(found.expected)}${lacks ? `; without: ${lacks}` : ""}`);
 }

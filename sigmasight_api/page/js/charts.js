@@ -1,5 +1,6 @@
 // Plots: plotly's library, loaded once the page has shown its first numbers, in the page's own colours.
 
+import { Problem } from "./api.js";
 import { h, painted, scrolling, table } from "./dom.js";
 
 const QUIET = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
@@ -16,7 +17,7 @@ export function loadLibrary() {
       load: () => resolve(window.Plotly),
       error: () => {
         library = null;
-        reject(new Error("The plotting library could not be loaded"));
+        reject(new Problem(0, "The plots could not be loaded: load the page again."));
       },
     }));
   });
@@ -53,8 +54,17 @@ export function figure({ id, describe, height, plot, figures }) {
 }
 
 async function drawInto(place, plot) {
-  const plotly = await loadLibrary();
+  let plotly;
+  try {
+    plotly = await loadLibrary();
+  } catch (error) {
+    // The numbers beside the plot are there without it.
+    place.style.height = "";
+    place.replaceChildren(h("p", { class: "notice notice-warn" }, error.detail));
+    return;
+  }
   await painted();
+  dropGone();
   if (!place.isConnected) return;
   drawn.set(place, plot);
   const { data, layout } = plot(colours());
@@ -63,20 +73,16 @@ async function drawInto(place, plot) {
 
 /** Draw every plot anew, in other colours; forget those that have left the page. */
 export async function recolour() {
-  for (const [place, plot] of [...drawn]) {
-    if (place.isConnected) await drawInto(place, plot);
-    else drop(place);
+  dropGone();
+  for (const [place, plot] of [...drawn]) await drawInto(place, plot);
+}
+
+// Plots that have left the page would go on listening to its size.
+function dropGone() {
+  for (const place of [...drawn.keys()].filter((one) => !one.isConnected)) {
+    drawn.delete(place);
+    window.Plotly?.purge(place);
   }
-}
-
-/** Free what plots of a part of the page hold, before that part is replaced. */
-export function dropPlots(part) {
-  for (const place of [...drawn.keys()]) if (part.contains(place)) drop(place);
-}
-
-function drop(place) {
-  drawn.delete(place);
-  window.Plotly?.purge(place);
 }
 
 function withDefaults(layout) {

@@ -43,8 +43,9 @@ export function count(value) {
 }
 
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+// Sessions are New York's, and so is the night that operators watch.
 const MOMENT = new Intl.DateTimeFormat("en-GB", {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "America/New_York",
 });
 
 /** An ISO date as "30 Jun 2026". */
@@ -52,7 +53,7 @@ export function day(text) {
   return text ? DAY.format(new Date(`${text}T00:00:00Z`)) : NONE;
 }
 
-/** An instant in the time of who reads it. */
+/** An instant by the exchange's clock. */
 export function moment(text) {
   return text ? MOMENT.format(new Date(text)) : NONE;
 }

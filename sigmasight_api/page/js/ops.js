@@ -11,10 +11,6 @@ import { themeChoice } from "./tools.js";
 const SESSIONS = 20;
 const EVERY_MS = 15_000;
 const UNPUBLISHED = ["failed", "late", "missed"];
-// Sessions are New York's, and so is the night that operators watch.
-const EVENING = new Intl.DateTimeFormat("en-GB", {
-  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "America/New_York",
-});
 
 const main = document.getElementById("main");
 const tools = document.getElementById("tools");
@@ -24,6 +20,8 @@ class OperatorsPage {
   #chosen = null;
   #timer = null;
   #verdict = null;
+  #shown = new Map();
+  #renewed = null;
 
   constructor(api) {
     this.#api = api;
@@ -40,6 +38,7 @@ class OperatorsPage {
     tools.replaceChildren(h("nav", { class: "bar-tools", "aria-label": "Dagster", id: "dagster" }), themeChoice(() => {}),
       h("button", { type: "button", id: "sign-out", click: signOut }, "Sign out"));
     this.verdict = h("div", { class: "notices", id: "verdict" });
+    this.connection = h("p", { class: "notice notice-warn connection", role: "status", hidden: true });
     this.panels = {
       calendar: new Panel({ id: "calendar", title: "Coverage by session", help: "formulas/quality-and-reasons", wide: true }),
       failures: new Panel({ id: "failures", title: "Failed right now", help: "runbook", wide: true }),
@@ -47,7 +46,7 @@ class OperatorsPage {
       onboarding: new Panel({ id: "onboarding", title: "Onboarding queue" }),
       cache: new Panel({ id: "cache", title: "Cache and generation" }),
     };
-    main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, "Operations"), h("p", { id: "clock" })), this.verdict,
+    main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, "Operations"), h("p", { id: "clock" })), this.connection, this.verdict,
       h("div", { class: "panels" }, Object.values(this.panels).map((panel) => panel.element)));
     main.setAttribute("aria-busy", "false");
   }
@@ -58,23 +57,47 @@ class OperatorsPage {
     const asked = { status: get(`status?sessions=${SESSIONS}`), coverage: get(`data/coverage?sessions=${SESSIONS}`), onboarding: get("onboarding?limit=100"), cache: get("cache/status") };
     // Each panel tells of its own failure; none of them is without a listener until then.
     for (const answer of Object.values(asked)) answer.catch(() => {});
-    const again = () => this.#load();
-    const { panels } = this;
+    const known = await asked.status.catch(() => null);
+    if (known) this.#head(known);
     await Promise.all([
-      panels.calendar.fill(async (panel) => this.#calendar(panel, await asked.status, await asked.coverage), again),
-      panels.failures.fill(async (panel) => this.#failures(panel, await asked.status), again),
-      panels.runs.fill(async (panel) => this.#runs(panel, await asked.status), again),
-      panels.onboarding.fill(async (panel) => drawOnboarding(panel, await asked.onboarding), again),
-      panels.cache.fill(async (panel) => drawCache(panel, await asked.cache), again),
+      this.#fill("calendar", [asked.status, asked.coverage], (panel, status, coverage) => this.#calendar(panel, status, coverage), (status, coverage) => [status.sessions, coverage]),
+      this.#fill("failures", [asked.status], (panel, status) => this.#failures(panel, status), (status) => status.failures),
+      this.#fill("runs", [asked.status], (panel, status) => this.#runs(panel, status), (status) => [status.running, status.runs]),
+      this.#fill("onboarding", [asked.onboarding], drawOnboarding),
+      this.#fill("cache", [asked.cache], drawCache),
     ]);
+    const lost = (await Promise.allSettled(Object.values(asked))).find((item) => item.status === "rejected");
+    this.connection.hidden = !lost;
+    if (lost) this.connection.textContent = `Not all of this is renewed; it was so at ${this.#renewed ?? "no time yet"}. ${lost.reason.detail ?? ""}`;
+    else this.#renewed = moment(new Date().toISOString());
     main.dataset.loaded = String(Date.now());
     this.#timer = setTimeout(() => document.hidden || this.#load(), EVERY_MS);
   }
 
-  #calendar(panel, status, coverage) {
-    document.getElementById("clock").textContent = `By the service's clock it is ${evening(status.clock)}`;
+  // A panel is drawn anew when what it shows has changed, so that nobody loses his place in it; it keeps what it shows
+  // when its answer fails.
+  async #fill(name, asked, draw, shown = (...answers) => answers) {
+    const panel = this.panels[name];
+    const answers = await Promise.allSettled(asked);
+    const failed = answers.find((item) => item.status === "rejected");
+    if (failed && panel.isFilled) return;
+    const values = answers.map((item) => item.value);
+    const contents = failed ? null : JSON.stringify(shown(...values));
+    if (contents !== null && contents === this.#shown.get(name) && panel.isFilled) return;
+    await panel.fill(async () => {
+      if (failed) throw failed.reason;
+      await draw(panel, ...values);
+      this.#shown.set(name, contents);
+    }, () => this.#load());
+  }
+
+  #head(status) {
+    document.getElementById("clock").textContent = `By the service's clock it is ${moment(status.clock)} in New York; so are all times here`;
     document.getElementById("dagster").replaceChildren(...dagsterLinks(status.orchestrator));
     this.#tellVerdict(status);
+  }
+
+  #calendar(panel, status, coverage) {
     if (status.sessions.length === 0) {
       panel.empty("No session is complete yet.");
       return;
@@ -83,6 +106,7 @@ class OperatorsPage {
     const isThere = status.sessions.some((item) => item.session === this.#chosen);
     if (!isThere) this.#chosen = (lacking ?? status.sessions[0]).session;
     const had = panel.body.contains(document.activeElement);
+    const before = panel.body.querySelector(".scroll")?.scrollLeft;
     panel.show(calendar(status, coverage, this.#chosen, (session) => {
       this.#chosen = session;
       this.#calendar(panel, status, coverage);
@@ -91,7 +115,7 @@ class OperatorsPage {
     }), sessionDetails(status.sessions.find((item) => item.session === this.#chosen),
       coverage.items.find((item) => item.session === this.#chosen), status.orchestrator));
     const scroller = panel.body.querySelector(".scroll");
-    scroller.scrollLeft = scroller.scrollWidth;
+    scroller.scrollLeft = before ?? scroller.scrollWidth;
     if (had) panel.body.querySelector('[aria-pressed="true"]')?.focus();
   }
 
@@ -138,10 +162,6 @@ class OperatorsPage {
         h("span", { class: "one-line" }, moment(run.started_at)), run.seconds.toFixed(1), count(run.computed), count(run.fresh), count(run.failed), count(run.vendor_calls), run.started_by]),
     })));
   }
-}
-
-function evening(text) {
-  return `${EVENING.format(new Date(text))} in New York`;
 }
 
 function dagsterLinks(address) {

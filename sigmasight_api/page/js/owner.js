@@ -2,13 +2,13 @@
 
 import { answersOf, analyticPath, seriesOf } from "./answers.js";
 import { Api, Problem } from "./api.js";
-import { dropPlots, loadLibrary, recolour } from "./charts.js";
+import { loadLibrary, recolour } from "./charts.js";
 import { announce, h, painted } from "./dom.js";
 import { Panel } from "./panel.js";
 import { PositionsTable, statusOf } from "./positions.js";
 import { asOf, drawConcentration, drawCorrelations, drawExposures, drawRisk, drawSectors, drawStress } from "./risks.js";
 import { SPANS, drawSeries, spanStart } from "./series.js";
-import { forgetToken, rememberedToken, signIn } from "./signin.js";
+import { forgetToken, onForgotten, rememberedToken, signIn } from "./signin.js";
 import { summary, warnings } from "./summary.js";
 import { themeChoice } from "./tools.js";
 import { openUpload } from "./upload.js";
@@ -16,6 +16,8 @@ import { openUpload } from "./upload.js";
 // How soon a change is looked for: while symbols are brought in or snapshots made, and otherwise.
 const SOON_MS = 2_000;
 const LATER_MS = 30_000;
+// Some minutes; what takes longer waits for the next night.
+const MOST_SOON = 150;
 
 const main = document.getElementById("main");
 const tools = document.getElementById("tools");
@@ -25,7 +27,9 @@ class OwnersPage {
   #portfolios;
   #portfolio = null;
   #aborter = new AbortController();
+  #spanAborter = new AbortController();
   #timer = null;
+  #looks = 0;
   #generation = null;
   #positions = [];
   #asOf = null;
@@ -40,7 +44,7 @@ class OwnersPage {
   /** Show the portfolio that the address names, else the first. */
   async start() {
     addEventListener("hashchange", () => {
-      if (namedPortfolio()) this.#choose();
+      if (this.#named() !== this.#portfolio) this.#choose();
     });
     // The address names the portfolio, so the link to the figures must not name them instead.
     document.querySelector(".skip").addEventListener("click", (event) => {
@@ -54,7 +58,7 @@ class OwnersPage {
   }
 
   async #choose() {
-    this.#portfolio = this.#portfolios.find((item) => item.portfolio_id === namedPortfolio()) ?? this.#portfolios[0] ?? null;
+    this.#portfolio = this.#named();
     this.#months = null;
     this.#positions = [];
     this.#table = new PositionsTable();
@@ -67,10 +71,18 @@ class OwnersPage {
     }
   }
 
+  // Of the address, else the first; the one that is shown, if it is that.
+  #named() {
+    const named = new URLSearchParams(location.hash.slice(1)).get("portfolio");
+    const found = this.#portfolios.find((item) => item.portfolio_id === named) ?? this.#portfolios[0] ?? null;
+    return found?.portfolio_id === this.#portfolio?.portfolio_id ? this.#portfolio : found;
+  }
+
   // The choice keeps the keyboard: it is laid anew only when there are other portfolios.
   #bar() {
     let select = document.getElementById("portfolio");
-    if (!select || select.options.length !== this.#portfolios.length) {
+    const shown = [...(select?.options ?? [])].map((option) => option.value).join();
+    if (!select || shown !== this.#portfolios.map((item) => item.portfolio_id).join()) {
       select = h("select", { id: "portfolio", change: (event) => {
         location.hash = `portfolio=${event.target.value}`;
       } }, this.#portfolios.map((item) => h("option", { value: item.portfolio_id }, item.name)));
@@ -89,7 +101,6 @@ class OwnersPage {
   }
 
   #lay() {
-    dropPlots(main);
     document.title = `${this.#portfolio.name} · SigmaSight`;
     this.day = h("p", { id: "as-of" });
     this.notices = h("div", { class: "notices" });
@@ -143,17 +154,29 @@ class OwnersPage {
   async #load({ isRenewed = false } = {}) {
     const signal = this.#signal();
     const portfolio = this.#portfolio;
-    if (!isRenewed) {
+    if (!isRenewed || !this.glance.isFilled) {
       // The first numbers, as soon as there are any; the others follow, all of one generation.
       await this.glance.fill(async () => this.#glance(await this.#api.get(analyticPath(portfolio, "overview"), { signal })), () => this.#load());
       await painted();
+      if (signal.aborted) return;
     }
     loadLibrary().catch(() => {});
-    let answers;
-    const asked = answersOf(this.#api, portfolio, { first: this.#first, signal });
-    const answered = async () => (answers = await asked);
+    const first = this.#first;
+    const asked = answersOf(this.#api, portfolio, { first, signal });
+    let answers = null;
+    try {
+      answers = await asked;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      // Figures that are shown already stay, and say of which day they are.
+      if (isRenewed && error instanceof Problem) {
+        this.#disconnected(error);
+        this.#later();
+        return;
+      }
+    }
     const fill = (name, draw) => this.panels[name].fill(async (panel) => {
-      await answered();
+      await asked;
       signal.throwIfAborted();
       await draw(panel);
     }, () => this.#load());
@@ -162,7 +185,8 @@ class OwnersPage {
         this.#glance(answers.overview());
         this.#show(panel, answers.positions());
       }),
-      fill("series", (panel) => drawSeries(panel, answers.performance(), answers.snapshots())),
+      // Another span may have been chosen meanwhile; it is drawn by itself.
+      fill("series", (panel) => first === this.#first && drawSeries(panel, answers.performance(), answers.snapshots())),
       fill("exposures", (panel) => drawExposures(panel, answers["factor-exposures"]())),
       fill("stress", (panel) => drawStress(panel, answers["stress-test"]())),
       fill("risk", (panel) => drawRisk(panel, answers.volatility(), answers.risk())),
@@ -173,14 +197,17 @@ class OwnersPage {
     if (signal.aborted) return;
     this.#generation = answers?.generation ?? null;
     main.dataset.generation = this.#generation;
-    announce(isRenewed ? "The figures were renewed" : `${portfolio.name}: the figures are shown`);
+    if (answers) announce(isRenewed ? "The figures were renewed" : `${portfolio.name}: the figures are shown`);
     this.#later();
   }
 
   async #span() {
-    const { signal } = this.#aborter;
+    this.#spanAborter.abort(new DOMException("another span was chosen", "AbortError"));
+    this.#spanAborter = new AbortController();
+    const signal = AbortSignal.any([this.#aborter.signal, this.#spanAborter.signal]);
     await this.panels.series.fill(async (panel) => {
       const { performance, snapshots } = await seriesOf(this.#api, this.#portfolio, this.#first, signal);
+      signal.throwIfAborted();
       await drawSeries(panel, performance, snapshots);
     }, () => this.#span());
   }
@@ -207,13 +234,15 @@ class OwnersPage {
 
   #later() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), this.#isWaiting ? SOON_MS : LATER_MS);
+    const isSoon = this.#isWaiting && this.#looks < MOST_SOON;
+    this.#timer = setTimeout(() => this.#look(), isSoon ? SOON_MS : LATER_MS);
   }
 
   // A new generation has other numbers; without one, a symbol may still have got another status.
   async #look() {
     clearTimeout(this.#timer);
     if (document.hidden) return;
+    this.#looks += 1;
     const { signal } = this.#aborter;
     const path = `portfolios/${this.#portfolio.portfolio_id}`;
     try {
@@ -222,7 +251,9 @@ class OwnersPage {
       this.connection.hidden = true;
       const wasStale = this.#portfolio.stale_from;
       this.#portfolio = portfolio;
+      this.#portfolios = this.#portfolios.map((item) => (item.portfolio_id === portfolio.portfolio_id ? portfolio : item));
       if (generation !== this.#generation || portfolio.stale_from !== wasStale) {
+        this.#looks = 0;
         await this.#load({ isRenewed: true });
         return;
       }
@@ -232,12 +263,16 @@ class OwnersPage {
       }
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (!(error instanceof Problem)) throw error;
-      // What is shown stays right, and says of which day it is; the next look may find the server again.
-      this.connection.textContent = `These figures are not being renewed: ${error.detail}`;
-      this.connection.hidden = false;
+      if (error instanceof Problem) this.#disconnected(error);
+      else reportError(error);
     }
     if (!signal.aborted) this.#later();
+  }
+
+  // What is shown stays right; the next look may find the server again.
+  #disconnected(error) {
+    this.connection.textContent = `These figures are not being renewed: ${error.detail}`;
+    this.connection.hidden = false;
   }
 
   #upload() {
@@ -245,15 +280,17 @@ class OwnersPage {
   }
 
   async #stored(identifier) {
-    this.#portfolios = (await this.#api.listing("portfolios")).items;
+    try {
+      this.#portfolios = await portfoliosOf(this.#api);
+    } catch {
+      // It is stored; the page that is loaded anew says what it cannot show.
+      location.reload();
+      return;
+    }
     const address = `#portfolio=${identifier}`;
     if (location.hash === address) await this.#choose();
     else location.hash = address;
   }
-}
-
-function namedPortfolio() {
-  return new URLSearchParams(location.hash.slice(1)).get("portfolio");
 }
 
 function signOut() {
@@ -291,6 +328,7 @@ async function enter() {
 }
 
 async function open(token, portfolios) {
+  onForgotten(() => location.reload());
   const api = new Api(token, { onRefused: () => location.reload() });
   await new OwnersPage(api, portfolios).start();
 }

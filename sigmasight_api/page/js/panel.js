@@ -9,6 +9,8 @@ const NAMED_AT_ONCE = 5;
 
 /** One part of the page. `help` is the path of the document that explains it. */
 export class Panel {
+  #fills = 0;
+
   constructor({ id, title, help, wide = false, isPlain = false }) {
     this.body = h("div", { class: "panel-body" }, skeleton());
     this.note = h("div", { class: "panel-note" });
@@ -24,21 +26,32 @@ export class Panel {
   /** Run `draw` and show what comes of it: it may throw a `Problem`, which is shown with a way to try `again`. */
   async fill(draw, again = () => this.fill(draw)) {
     this.element.setAttribute("aria-busy", "true");
+    this.#fills += 1;
+    const own = this.#fills;
     try {
       await draw(this);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#fail(error, again);
-      if (!(error instanceof Problem)) throw error;
+      // One part that cannot be drawn is told to who looks after the page, and stops no other part.
+      if (!(error instanceof Problem)) reportError(error);
     } finally {
-      this.element.setAttribute("aria-busy", "false");
+      if (own === this.#fills) this.element.setAttribute("aria-busy", "false");
     }
   }
 
   /** Show these in place of what was shown. */
   show(...children) {
+    const open = [...this.body.querySelectorAll("details")].map((part) => part.open);
     this.body.replaceChildren(...children.flat(Infinity).filter(Boolean));
+    // Numbers that were being read stay open while they are renewed.
+    [...this.body.querySelectorAll("details")].forEach((part, place) => { part.open ||= open[place] ?? false; });
     this.#state("drawn");
+  }
+
+  /** Whether numbers are shown, or that there are none. */
+  get isFilled() {
+    return ["drawn", "empty"].includes(this.element.dataset.state);
   }
 
   /** Say that there is nothing to be drawn, and why. */
@@ -48,10 +61,10 @@ export class Panel {
     this.#state("empty");
   }
 
-  /** What share of the book the numbers contain, and what they do not, below them. */
-  account(answer) {
+  /** What share of `whole` the numbers contain, and what they do not, below them. */
+  account(answer, whole = "the listed positions' value") {
     const lines = [];
-    if (answer.coverage !== null && answer.coverage < 1) lines.push(`Contains ${percent(answer.coverage)} of the book.`);
+    if (answer.coverage !== null && answer.coverage < 1) lines.push(`Contains ${percent(answer.coverage)} of ${whole}.`);
     const out = answer.excluded.map((item) => `${item.symbol} ${leftOut(item.reason)}`);
     const partly = answer.incomplete.map((item) => `${item.symbol} ${leftOut(item.reason)} (${item.factors.join(", ")})`);
     this.note.replaceChildren(...lines.map((line) => h("p", null, line)), ...named("Left out", out), ...named("Partly left out", partly));

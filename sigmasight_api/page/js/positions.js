@@ -25,7 +25,7 @@ export function statusOf(position) {
 /** What is missing of a position, as a sentence; empty when nothing is. */
 export function missingOf(position, asOf) {
   const status = statusOf(position);
-  if (status === "pending") return "Its prices and figures are being brought in; this page follows by itself.";
+  if (status === "pending") return `${sentence(position.status_reason.replace(BEING_BROUGHT_IN, "").replace(/^\W+/, "") || "its prices and figures are being brought in")} This page follows by itself.`;
   if (status === "unpriced") return sentence((position.status_reason ?? "no price").replace(/^error: /, ""));
   if (status === "stale") return `No price of ${day(asOf)}: valued at the close of ${day(position.close_session)}.`;
   if (status === "private") return `Valued by you on ${day(position.valued_on)}.`;
@@ -65,14 +65,19 @@ export class PositionsTable {
   #asOf = null;
 
   /** Draw positions into a panel. */
-  draw(panel, positions, answer) {
+  draw(panel, positions, asOf) {
     this.#positions = positions;
-    this.#asOf = answer.as_of;
+    this.#asOf = asOf;
     if (positions.length === 0) {
       panel.empty("There are no positions in this portfolio yet. Add some with “Upload a file”.");
       return;
     }
-    this.panel = panel;
+    if (this.body?.isConnected) {
+      // What is being typed or chosen there stays.
+      this.#statuses();
+      this.#rows();
+      return;
+    }
     this.body = h("tbody");
     this.total = h("p", { class: "hint", role: "status" });
     const heads = COLUMNS.map((column) => h("th", { scope: "col", class: column.numeric ? "number" : column.key === "missing" && "what", "data-key": column.key }, column.order
@@ -81,33 +86,40 @@ export class PositionsTable {
     this.heads = heads;
     const shown = h("table", { class: "positions-table" }, h("caption", { class: "unseen" }, "Positions; columns sort by their heads"),
       h("thead", null, h("tr", null, heads)), this.body);
-    panel.show(this.#tools(positions), scrolling("Table of positions", shown));
+    panel.show(this.#tools(), scrolling("Table of positions", shown));
     panel.element.classList.add("positions");
     this.#rows();
   }
 
-  #tools(positions) {
-    const kinds = [...new Set(positions.map(statusOf))].sort((one, other) => URGENCY.indexOf(one) - URGENCY.indexOf(other));
-    if (!kinds.includes(this.#status)) this.#status = "";
+  #tools() {
     const words = h("input", { id: "filter", type: "search", autocomplete: "off", placeholder: "symbol, sector, note", input: (event) => {
       this.#words = event.target.value.trim().toLowerCase();
       this.#rows();
     } });
     words.value = this.#words;
-    const status = h("select", { id: "filter-status", change: (event) => {
+    this.status = h("select", { id: "filter-status", change: (event) => {
       this.#status = event.target.value;
       this.#rows();
-    } }, h("option", { value: "" }, "all"), kinds.map((kind) => h("option", { value: kind }, `${STATUS[kind][0]} (${positions.filter((item) => statusOf(item) === kind).length})`)));
-    status.value = this.#status;
+    } });
+    this.#statuses();
     return h("div", { class: "positions-tools" }, h("div", null, h("label", { for: "filter" }, "Find"), words),
-      h("div", null, h("label", { for: "filter-status" }, "Status"), status), this.total);
+      h("div", null, h("label", { for: "filter-status" }, "Status"), this.status), this.total);
+  }
+
+  #statuses() {
+    const counts = new Map();
+    for (const kind of this.#positions.map(statusOf)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const kinds = [...counts.keys()].sort((one, other) => URGENCY.indexOf(one) - URGENCY.indexOf(other));
+    if (!kinds.includes(this.#status)) this.#status = "";
+    this.status.replaceChildren(h("option", { value: "" }, "all"), ...kinds.map((kind) => h("option", { value: kind }, `${STATUS[kind][0]} (${counts.get(kind)})`)));
+    this.status.value = this.#status;
   }
 
   #sortBy(column) {
     const isSame = this.#sort.key === column.key;
     this.#sort = { key: column.key, isDescending: isSame ? !this.#sort.isDescending : Boolean(column.numeric) };
     this.#rows();
-    announce(`Sorted by ${column.label}, ${this.#sort.isDescending ? "largest first" : "smallest first"}`);
+    announce(`Sorted by ${column.label}, ${this.#sort.isDescending ? "descending" : "ascending"}`);
   }
 
   #rows() {

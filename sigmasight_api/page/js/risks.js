@@ -8,6 +8,8 @@ import { leftOut, missing } from "./words.js";
 
 // Normal quantile of a two-sided 95 % interval.
 const Z_95 = 1.96;
+// From here on factors count as repeating each other (docs/formulas/collinearity.md).
+const STRONG_COLLINEARITY = 30;
 const ROW = 30;
 const ROOM = 56;
 // Texts beside the longest bars reach past the plot.
@@ -26,6 +28,11 @@ const NOTHING_HELD = "There are no positions in this portfolio yet, so there is 
 export async function drawExposures(panel, answer) {
   if (noneHeld(answer)) {
     panel.empty(NOTHING_HELD);
+    return;
+  }
+  if (answer.coverage === null) {
+    panel.empty("Nothing listed is held that could be measured: options and private assets have no factor exposures.");
+    panel.account(answer);
     return;
   }
   const { factors, collinearity, provider_beta: vendor } = answer.data;
@@ -62,8 +69,8 @@ function interval(factor) {
 function remarks(collinearity, vendor) {
   const said = [];
   if (vendor.exposure !== null) said.push(`By the data vendor's betas, market beta is ${ratio(vendor.exposure)}. `);
-  if (collinearity?.condition_number) {
-    said.push(`The six style funds repeat each other (condition number ${ratio(collinearity.condition_number, { digits: 0 })}): read single styles with care. `);
+  if (collinearity.condition_number === null || collinearity.condition_number > STRONG_COLLINEARITY) {
+    said.push(`The six style funds repeat each other${collinearity.condition_number === null ? "" : ` (condition number ${ratio(collinearity.condition_number, { digits: 0 })})`}: read single styles with care. `);
   }
   return said;
 }
@@ -86,7 +93,7 @@ function exposuresPlot(colour, factors, value, isOfEquity) {
     }],
     layout: {
       margin: BESIDE, yaxis: { autorange: "reversed", ticksuffix: " " }, bargap: 0.35,
-      xaxis: { title: { text: isOfEquity ? "exposure, per unit of equity" : "USD" }, zeroline: true, tickformat: isOfEquity ? ".2~f" : "~s", nticks: 7 },
+      xaxis: { title: { text: isOfEquity ? "exposure, per unit of equity" : "USD" }, zeroline: true, tickformat: isOfEquity ? ".2~f" : undefined, nticks: 7 },
     },
   };
 }
@@ -116,7 +123,7 @@ export async function drawStress(panel, answer) {
     .sort((one, other) => Number(one.correlated) - Number(other.correlated));
   const unknown = answer.data.scenarios.filter((item) => item.correlated === null);
   if (scenarios.length === 0) {
-    panel.empty("No scenario can be computed yet: it takes factor figures of the positions.");
+    panel.empty("No scenario can be computed: it takes listed positions with factor figures.");
     panel.account(answer);
     return;
   }
@@ -158,9 +165,14 @@ function stressPlot(colour, scenarios) {
     ],
     layout: {
       annotations: [...shares, ...head, ...narrow.annotations], margin: { l: 8, r: 62, t: 20, b: 8 }, bargap: isNarrow() ? 0.62 : 0.35,
-      yaxis: { autorange: "reversed", ticksuffix: " ", ...narrow.yaxis }, xaxis: { title: { text: "USD" }, tickformat: "~s", nticks: isNarrow() ? 4 : 6, tickangle: 0 },
+      yaxis: { autorange: "reversed", ticksuffix: " ", ...narrow.yaxis }, xaxis: { title: { text: "USD" }, nticks: isNarrow() ? 4 : 6, tickangle: 0 },
     },
   };
+}
+
+// Plots read names as markup of their own.
+function plainText(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
 function isNarrow() {
@@ -231,7 +243,7 @@ function correlationPlot(colour, data) {
       hovertemplate: "%{x} and %{y}: %{z:.4f}<extra></extra>",
     }],
     layout: {
-      xaxis: { side: "top", tickangle: size > MOST_NAMED ? -90 : -60, tickfont: { color: colour.soft, size: small ? 11 : names }, type: "category", dtick: 1, showgrid: false },
+      xaxis: { side: "top", tickangle: size > MOST_NAMED ? -90 : -60, tickfont: { color: colour.soft, size: small ? 11 : names }, type: "category", dtick: isNarrow() ? Math.ceil(size / 20) : 1, showgrid: false },
       yaxis: { autorange: "reversed", tickfont: { color: colour.soft, size: small ? 11 : names }, type: "category", dtick: 1, showgrid: false, ticksuffix: " " },
     },
   };
@@ -250,7 +262,7 @@ export async function drawSectors(panel, answer) {
   const { sectors } = answer.data;
   if (sectors.length === 0) {
     panel.empty(noneHeld(answer) ? NOTHING_HELD : "No position has a value yet.");
-    panel.account(answer);
+    panel.account(answer, "the positions");
     return;
   }
   const shown = figure({
@@ -267,7 +279,7 @@ export async function drawSectors(panel, answer) {
     }),
   });
   panel.show(h("p", { class: "lead" }, "Invested by sector; the number beside a bar is its share of everything invested, long and short."), shown.element);
-  panel.account(answer);
+  panel.account(answer, "the positions");
   await shown.draw();
 }
 
@@ -285,7 +297,7 @@ function sectorsPlot(colour, sectors) {
     data: [bar(longs, colour.own, "long", true), ...(hasShort ? [bar(shorts, colour.other, "short", false)] : [])],
     layout: {
       margin: BESIDE, barmode: "relative", bargap: 0.35, yaxis: { autorange: "reversed", ticksuffix: " " },
-      xaxis: { title: { text: hasShort ? "USD; short to the left" : "USD" }, tickformat: "~s", nticks: isNarrow() ? 4 : 7, tickangle: 0, range: reach([...longs, ...shorts]) },
+      xaxis: { title: { text: hasShort ? "USD; short to the left" : "USD" }, nticks: isNarrow() ? 4 : 7, tickangle: 0, range: reach([...longs, ...shorts]) },
     },
   };
 }
@@ -295,7 +307,7 @@ export async function drawConcentration(panel, answer) {
   const { data } = answer;
   if (data.largest.length === 0) {
     panel.empty(noneHeld(answer) ? NOTHING_HELD : "No position has a value yet.");
-    panel.account(answer);
+    panel.account(answer, "the positions");
     return;
   }
   const shown = figure({
@@ -303,7 +315,7 @@ export async function drawConcentration(panel, answer) {
     describe: `Bars of the ${data.largest.length} largest positions: ${data.largest.map((item) => `${item.symbol} ${percent(item.weight)}`).join(", ")}.`,
     plot: (colour) => ({
       data: [{
-        type: "bar", orientation: "h", y: data.largest.map((item) => item.symbol), x: data.largest.map((item) => item.weight),
+        type: "bar", orientation: "h", y: data.largest.map((item) => plainText(item.symbol)), x: data.largest.map((item) => item.weight),
         marker: { color: data.largest.map((item) => (sign(item.market_value) < 0 ? colour.other : colour.own)) }, cliponaxis: false,
         text: data.largest.map((item) => percent(item.weight)), textposition: "outside", textfont: { color: colour.soft, size: 11 },
         hovertemplate: "%{y}: %{x:.2%}<extra></extra>",
@@ -323,7 +335,7 @@ export async function drawConcentration(panel, answer) {
     tile("Largest ten", percent(data.top_10), { id: "top_10" }),
     tile("Herfindahl index", count(Math.round(data.herfindahl)), { id: "herfindahl", remark: "10,000: one position" }),
   ), shown.element);
-  panel.account(answer);
+  panel.account(answer, "the positions");
   await shown.draw();
 }
 
@@ -356,7 +368,7 @@ export async function drawRisk(panel, volatility, risk) {
   });
   const direction = trend === null ? "" : `Volatility is ${trend}${percentile === null ? "" : `; it was lower on ${percent(percentile, { digits: 0 })} of the days of a year`}. `;
   panel.show(
-    h("p", { class: "lead" }, `${direction}What today's positions would have done over the last ${count(risk.data.series.observations || volatility.data.series.observations)} days.`),
+    h("p", { class: "lead" }, `${direction}What today's positions would have done over the last ${count(risk.data.series.observations || volatility.data.series.observations)} days${risk.data.series.weights_basis === "entry_prices" ? ", by their entry prices and the stated equity until there is a snapshot" : ""}.`),
     drawnPlot.element,
     tiles(losses.map(([name, label]) => tile(label, loss(name).text, { id: name, remark: loss(name).remark }))),
     lacking(volatility.data.missing));

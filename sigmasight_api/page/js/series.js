@@ -64,8 +64,8 @@ function numbers(data) {
       id: "maximum_drawdown", remark: fall(data.maximum_drawdown) ?? why.maximum_drawdown,
     }),
     tile("Volatility of the account", percent(data.volatility), { id: "volatility", remark: data.volatility === null ? why.volatility : "a year, as it was" }),
-    tile("Tracking error to SPY", percent(against.tracking_error), { id: "tracking_error", remark: against.tracking_error === null ? why.tracking_error : "a year" }),
-    tile("Beta to SPY, as it was", ratio(against.beta), { id: "beta", remark: against.beta === null ? why.beta : `correlation ${ratio(against.correlation)}` }),
+    tile("Tracking error to SPY", percent(against.tracking_error), { id: "tracking_error", remark: against.tracking_error === null ? why["benchmark.tracking_error"] : "a year" }),
+    tile("Beta to SPY, as it was", ratio(against.beta), { id: "beta", remark: against.beta === null ? why["benchmark.beta"] : `correlation ${ratio(against.correlation)}` }),
   );
 }
 
@@ -126,7 +126,7 @@ function plot(colour, snapshots, points, ofFund) {
       annotations: titles.map((text, row) => title(text, rows[row][1] + 0.008)),
       hovermode: "x unified", hoversubplots: "axis", margin: { l: 8, r: 8, t: 4, b: 8 },
       xaxis: { type: "date", anchor: "y4", showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "dot", spikecolor: colour.soft, hoverformat: "%-d %b %Y" },
-      yaxis: { ...domain(0), tickformat: "~s", side: "right" }, yaxis2: { ...domain(1), tickformat: "~s", side: "right" },
+      yaxis: { ...domain(0), side: "right" }, yaxis2: { ...domain(1), side: "right" },
       yaxis3: { ...domain(2), tickformat: ".2f", side: "right" }, yaxis4: { ...domain(3), tickformat: ".1~%", side: "right" },
     },
   };

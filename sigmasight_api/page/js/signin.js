@@ -3,22 +3,30 @@
 import { Api, Problem } from "./api.js";
 import { announce, h } from "./dom.js";
 
-const KEY = "sigmasight.token";
+// One of each page: who operates may own a portfolio too, under another token.
+const key = document.body.dataset.tokens;
 
 /** The token that was entered before, or null. */
 export function rememberedToken() {
-  return sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
+  return sessionStorage.getItem(key) ?? localStorage.getItem(key);
 }
 
 /** Forget the token, here and on the device. */
 export function forgetToken() {
-  sessionStorage.removeItem(KEY);
-  localStorage.removeItem(KEY);
+  sessionStorage.removeItem(key);
+  localStorage.removeItem(key);
+}
+
+/** Call `left` once the token is forgotten in another tab. */
+export function onForgotten(left) {
+  addEventListener("storage", (event) => {
+    if (event.key === key && event.newValue === null) left();
+  });
 }
 
 function remember(token, isKept) {
   forgetToken();
-  (isKept ? localStorage : sessionStorage).setItem(KEY, token);
+  (isKept ? localStorage : sessionStorage).setItem(key, token);
 }
 
 /**

@@ -29,9 +29,9 @@ export function summary(answer) {
     tile("Leverage", values.gross_leverage === null ? NONE : `${ratio(values.gross_leverage)} ×`, {
       remark: "long and short / value", id: "gross_leverage",
     }),
-    tile("Market beta", ratio(data.market_beta), { remark: "% for 1 % of the market", id: "market_beta" }),
+    tile("Market beta", ratio(data.market_beta), { remark: data.market_beta === null ? "not known" : "% for 1 % of the market", id: "market_beta" }),
     tile("Expected volatility", percent(data.expected_volatility_21), {
-      remark: data.expected_volatility_21 === null ? "needs a price history" : "a year", id: "expected_volatility_21",
+      remark: data.expected_volatility_21 === null ? "not known" : "a year", id: "expected_volatility_21",
     }),
     tile("Positions", String(data.positions), {
       remark: positionsRemark(data),

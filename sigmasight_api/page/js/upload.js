@@ -13,8 +13,11 @@ const LARGEST_MIB = 8;
  */
 export function openUpload(api, { portfolio, asOf, onStored }) {
   const dialog = h("dialog", { "aria-labelledby": "upload-title", class: "upload" });
-  const form = new Upload(api, { portfolio, asOf, close: () => dialog.close(), onStored });
+  const form = new Upload(api, { portfolio, asOf, close: () => form.isStoring || dialog.close(), onStored });
   dialog.append(form.element);
+  dialog.addEventListener("cancel", (event) => {
+    if (form.isStoring) event.preventDefault();
+  });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
@@ -23,6 +26,9 @@ export function openUpload(api, { portfolio, asOf, onStored }) {
 
 class Upload {
   #checked = null;
+  // How often something was changed: what was asked before that is of something else.
+  #edits = 0;
+  #isStoring = false;
 
   constructor(api, { portfolio, asOf, close, onStored }) {
     this.api = api;
@@ -41,7 +47,17 @@ class Upload {
       field("upload-day", "As of", this.day));
     this.element = this.#form(close);
     for (const input of [this.file, this.name, this.equity, this.day]) input.addEventListener("input", () => this.#forget());
+    // The same file, mended, counts as chosen anew.
+    this.file.addEventListener("click", () => {
+      this.file.value = "";
+      this.#forget();
+    });
     this.#choose();
+  }
+
+  /** Whether what is under way must be waited for: its end is to be told. */
+  get isStoring() {
+    return this.#isStoring;
   }
 
   #form(close) {
@@ -85,6 +101,7 @@ class Upload {
   // What was checked is not what would be stored any more.
   #forget() {
     this.#checked = null;
+    this.#edits += 1;
     this.store.disabled = true;
     this.report.replaceChildren();
   }
@@ -119,11 +136,14 @@ class Upload {
       this.report.replaceChildren(h("p", { class: "notice notice-error" }, text));
       return;
     }
+    const edits = this.#edits;
     await this.#busy("Checking …", async () => {
-      const body = await this.file.files[0].arrayBuffer();
+      const body = await contentsOf(this.file.files[0]);
+      const path = this.#path(false);
       const { document } = await this.api.send("POST", this.#path(true), { body, type: CSV });
+      if (edits !== this.#edits) return;
       this.#told(document);
-      if (document.problems_total === 0) this.#checked = { body, key: newKey() };
+      if (document.problems_total === 0) this.#checked = { body, path, key: newKey() };
       this.store.disabled = this.#checked === null;
       if (this.#checked) this.store.focus();
     });
@@ -144,14 +164,17 @@ class Upload {
   }
 
   async #store() {
-    const { body, key } = this.#checked;
+    const { body, path, key } = this.#checked;
+    this.#isStoring = true;
     await this.#busy("Storing …", async () => {
       // With the same key a second try stores nothing twice.
-      const { document } = await this.api.send("POST", this.#path(false), { body, type: CSV, headers: { "Idempotency-Key": key } });
+      const { document } = await this.api.send("POST", path, { body, type: CSV, headers: { "Idempotency-Key": key } });
       announce(`${counted(document.positions, "position")} stored. ${pendingWords(document.pending_symbols)}`);
+      this.#isStoring = false;
       this.close();
       this.onStored(document);
     });
+    this.#isStoring = false;
     this.store.disabled = this.#checked === null;
   }
 
@@ -167,6 +190,14 @@ class Upload {
     } finally {
       this.check.disabled = false;
     }
+  }
+}
+
+async function contentsOf(file) {
+  try {
+    return await file.arrayBuffer();
+  } catch {
+    throw new Problem(0, "The file has changed since it was chosen, or cannot be read: choose it again.");
   }
 }
 
