@@ -29,6 +29,9 @@ from sigmasight_assets.operations.status import read_status
 from sigmasight_assets.operations.verdict import judge
 from sigmasight_assets.storage.database import Database
 
+# What of a status the verdict goes by and people are not shown: the verdict says it.
+FOR_THE_VERDICT = ("judged", "without_snapshots", "stale_snapshots")
+
 
 class Reports:
     """Answers by the service's clock.
@@ -61,7 +64,8 @@ class Reports:
             "onboarding": onboarding,
             "orchestrator": self._orchestrator,
         }
-        return OperationsStatus.model_validate({**asdict(found), **own})
+        shown = {name: value for name, value in asdict(found).items() if name not in FOR_THE_VERDICT}
+        return OperationsStatus.model_validate({**shown, **own})
 
     def coverage(self, sessions: int) -> Listing[CoveredSession]:
         """How much of each product the newest complete ``sessions`` have, newest first."""

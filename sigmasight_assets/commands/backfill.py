@@ -65,12 +65,17 @@ def backfill(
 
 def _interrupted(database: "Database", outcome: "BackfillOutcome", sessions: list[date], *, goes_on: bool) -> str:
     """Where the run and its sessions are."""
+    from sigmasight_assets.commands.backfill_run import ASKED_FOR
     from sigmasight_assets.storage.publications import read_symbol_generations
 
     with database.begin() as connection:
         published = read_symbol_generations(connection, since=sessions[0])
     done = sum(day in published for day in sessions)
-    if not outcome.symbol_run:
+    look = "the runs of symbol_layer in Dagster's UI and `sigmasight status` tell"
+    if outcome.symbol_run_status == ASKED_FOR and not outcome.symbol_run:
+        then = "" if goes_on else ", and ended with the Dagster of this command"
+        run = f"a run was asked for and may have been started{then}: {look}"
+    elif not outcome.symbol_run:
         run = "no run was started"
     elif goes_on:
         run = f"run {outcome.symbol_run} goes on in Dagster; its UI cancels it"

@@ -27,6 +27,9 @@ POLL_SECONDS = 0.5
 # The gate ticks every few seconds; a run it starts takes minutes at most. Without any progress for so long, give up.
 GATE_PATIENCE_SECONDS = 300
 
+# The status of a run that was asked for, while it is not known whether Dagster has started it.
+ASKED_FOR = "ASKED_FOR"
+
 Report = Callable[[str], None]
 
 
@@ -90,6 +93,7 @@ def run_backfill(
     outcome = outcome or BackfillOutcome(sessions=len(sessions))
     told = RunProgress(database, as_progress(report))
     tags = {FORCE_TAG: "true"} if force else {}
+    outcome.symbol_run_status = ASKED_FOR
     outcome.symbol_run = client.launch_range("symbol_layer", first=sessions[0], last=sessions[-1], tags=tags)
     report(f"symbol layer: {len(sessions)} sessions, run {outcome.symbol_run}")
     followed = _follow_run(client, outcome.symbol_run, told)

@@ -17,7 +17,13 @@ from sigmasight_assets.operations.gate import plan as plan_gate
 from sigmasight_assets.operations.gate_causes import Hole
 from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.operations.run_status import RunStatus, describe_run
-from sigmasight_assets.operations.symbol_plan import SymbolDecision, SymbolState, due_sessions, lateness
+from sigmasight_assets.operations.symbol_plan import (
+    CATCH_UP_SESSIONS,
+    SymbolDecision,
+    SymbolState,
+    due_sessions,
+    lateness,
+)
 from sigmasight_assets.operations.symbol_plan import plan as plan_symbols
 from sigmasight_assets.operations.symbol_state import read_holes, read_symbol_state
 from sigmasight_assets.storage.alerts import read_undelivered
@@ -60,11 +66,17 @@ class SessionStatus:
 class SystemStatus:
     """Everything operators ask first, newest first in every list.
 
-    ``next_snapshots`` and ``next_symbols`` tell in words what the gate and the symbol layer do next.
+    ``sessions`` are those to show. ``judged`` are those that the verdict goes by, always the same window whatever is
+    shown. ``without_snapshots`` and ``stale_snapshots`` are published sessions of any age that portfolios need
+    snapshots of: those that have none, and those whose snapshots are older than their inputs while nothing under way
+    mends that. ``next_snapshots`` and ``next_symbols`` tell in words what the gate and the symbol layer do next.
     """
 
     clock: datetime
     sessions: list[SessionStatus]
+    judged: list[SessionStatus]
+    without_snapshots: list[date]
+    stale_snapshots: list[date]
     running: list[RunStatus]
     runs: list[RunStatus]
     failures: list[Failure]
@@ -91,9 +103,14 @@ def read_status(database: Database, *, clock: datetime, pause: timedelta, sessio
     with database.begin() as connection:
         symbols = read_symbol_state(connection, clock=clock, pause=pause)
         plans = _Plans(gate, plan_gate(gate), symbols, plan_symbols(symbols))
+        known = _read_sessions(connection, plans, clock=clock, count=max(sessions, CATCH_UP_SESSIONS))
         return SystemStatus(
             clock=clock,
-            sessions=_read_sessions(connection, plans, clock=clock, count=sessions),
+            sessions=_newest(known, sessions),
+            judged=_newest(known, CATCH_UP_SESSIONS),
+            without_snapshots=_lacking(plans, "none"),
+            # What has just been edited or published again is about to be mended, and no gap.
+            stale_snapshots=[] if plans.snapshots.is_pending else _lacking(plans, "stale"),
             running=[describe_run(run, now=symbols.now) for run in read_recorded_runs(connection, alive_at=EVER)],
             runs=[describe_run(run, now=symbols.now) for run in read_recorded_runs(connection, limit=LAST_RUNS)],
             failures=failures_of(connection, plans.snapshots, symbols, plans.figures),
@@ -117,6 +134,19 @@ def _read_sessions(connection: sa.Connection, plans: _Plans, *, clock: datetime,
         _closed(day, closures[day]) if day in closures else _session(plans, day, coverage.get(day), holes.get(day))
         for day in sorted(days, reverse=True)
     ]
+
+
+def _newest(items: list[SessionStatus], count: int) -> list[SessionStatus]:
+    """The newest ``count`` sessions of the items, newest first, and the closed dates between them and after them."""
+    sessions = [item.session for item in items if item.state != "closed"]
+    return [item for item in items if item.session >= sessions[count - 1]]
+
+
+def _lacking(plans: _Plans, snapshots: Literal["none", "stale"]) -> list[date]:
+    """The published sessions whose snapshots the gate would make, now or once nothing holds them back."""
+    gate = plans.gate
+    published = [day for day in reversed(gate.needed) if day in gate.symbol_generations]
+    return [day for day in published if _snapshots(gate, day) == snapshots]
 
 
 def _session(plans: _Plans, day: date, coverage: float | None, hole: Hole | None) -> SessionStatus:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.status import SystemStatus
 from sigmasight_assets.operations.symbol_plan import lateness, local
 
@@ -16,9 +17,9 @@ class Verdict:
     """How things stand.
 
     ``current``: everything that should be published is. ``due``: a session is complete and not published yet, and that
-    is in time. ``empty``: nothing was ever published. ``late``: snapshots are not there at an hour at which they should
-    be. ``failing``: an attempt at a session has failed or the session itself is late, or something else is critical.
-    ``next_step`` is what happens next and when, None where nothing is to come.
+    is in time. ``empty``: nothing was ever published. ``late``: snapshots are not there, or older than their inputs, at
+    an hour at which they should be current. ``failing``: an attempt at a session has failed or the session itself is
+    late, or something else is critical. ``next_step`` is what happens next and when, None where nothing is to come.
     """
 
     state: State
@@ -32,47 +33,32 @@ class Verdict:
 
 
 def judge(found: SystemStatus) -> Verdict:
-    """The verdict on a status. Warnings alone do not change it; they are counted."""
+    """The verdict on a status, whatever of it is shown. Warnings alone do not change it; they are counted."""
     critical = [item for item in found.failures if item.severity == "critical"]
-    late = _late_sessions(found)
-    if critical or late:
+    if critical:
         others = [item for item in critical if item.kind != "session_not_published"]
-        parts = [_not_published(late), *(f"{_in_words(item.kind)}: {item.subject}" for item in others)]
-        state: State = "failing" if critical else "late"
-        return Verdict(state, "; ".join(part for part in parts if part) + _warnings(found), _next_step(found))
+        parts = [_not_published(critical), *(f"{_in_words(item.kind)}: {item.subject}" for item in others)]
+        return Verdict("failing", "; ".join(part for part in parts if part) + _warnings(found), _next_step(found))
     behind = _late_snapshots(found)
     if behind:
-        return Verdict("late", f"snapshots of {_named(behind)} are missing" + _warnings(found), found.next_snapshots)
+        return Verdict("late", behind + _warnings(found), found.next_snapshots)
     if not any(item.newest for item in found.freshness if item.product is None and item.layer == "symbol"):
         return Verdict("empty", "nothing is published yet" + _warnings(found), found.next_symbols)
-    due = [item.session for item in found.sessions if item.state == "due"]
+    due = [item.session for item in found.judged if item.state == "due"]
     if due:
         is_are = "is" if len(due) == 1 else "are"
         return Verdict("due", f"{_named(due)} {is_are} due, in time" + _warnings(found), _next_step(found))
     return Verdict("current", _current(found) + _warnings(found), None)
 
 
-def _late_sessions(found: SystemStatus) -> list[date]:
-    """Sessions that should be published and are not, ascending; those that failed count at once."""
-    failed = {item.session for item in found.failures if item.kind == "session_not_published" and item.session}
-    shown = {item.session for item in found.sessions if item.state in ("late", "missed", "failed")}
-    return sorted(failed | shown)
-
-
-def _late_snapshots(found: SystemStatus) -> list[date]:
-    """Published sessions whose snapshots should be there by this hour and are not, ascending."""
-    layer = next((item for item in found.freshness if item.layer == "portfolio" and item.product is None), None)
-    if layer is None or layer.newest is None or not layer.behind:
-        return []
-    newest = layer.newest
-    return sorted(
-        item.session
-        for item in found.sessions
-        if item.session > newest
-        and item.state == "published"
-        and item.snapshots == "none"
-        and lateness(item.session, found.clock) is not None
+def _late_snapshots(found: SystemStatus) -> str:
+    """In words the published sessions whose snapshots should be there by this hour and are not, or are out of date."""
+    missing, stale = (
+        sorted(day for day in days if lateness(day, found.clock) is not None)
+        for days in (found.without_snapshots, found.stale_snapshots)
     )
+    parts = [f"snapshots of {_named(days)} are {how}" for days, how in ((missing, "missing"), (stale, "stale")) if days]
+    return "; ".join(parts)
 
 
 def _next_step(found: SystemStatus) -> str:
@@ -80,14 +66,14 @@ def _next_step(found: SystemStatus) -> str:
     critical = next((item for item in found.failures if item.severity == "critical"), None)
     if critical is None:
         return found.next_symbols
-    by_itself = next((item.next_step for item in found.sessions if item.session == critical.session), None)
+    by_itself = next((item.next_step for item in found.judged if item.session == critical.session), None)
     if critical.kind != "session_not_published" or by_itself is None:
         return critical.next_step
     return f"{by_itself}; at once: `sigmasight retry`"
 
 
 def _current(found: SystemStatus) -> str:
-    newest = next((item for item in found.sessions if item.state == "published"), None)
+    newest = next((item for item in found.judged if item.state == "published"), None)
     if newest is None:
         return "all current"
     when = f", {local(newest.published_at)}" if newest.published_at else ""
@@ -95,7 +81,9 @@ def _current(found: SystemStatus) -> str:
     return f"all current: {newest.session} is published{when}{generation}"
 
 
-def _not_published(days: Sequence[date]) -> str:
+def _not_published(failures: Sequence[Failure]) -> str:
+    """The sessions that should be published and are not: those that failed count at once."""
+    days = sorted(item.session for item in failures if item.kind == "session_not_published" and item.session)
     if not days:
         return ""
     return f"{_named(days)} {'is' if len(days) == 1 else 'are'} not published"

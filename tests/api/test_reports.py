@@ -35,6 +35,17 @@ def test_sessions_are_late_by_the_services_clock(database: Database) -> None:
     assert list(by_clock.values()) == [(0, "published", 0), (1, "due", 0), (1, "late", 1), (1, "missed", 1)]
 
 
+def test_the_verdict_is_the_same_however_many_sessions_are_shown(database: Database) -> None:
+    for session in (*SESSIONS[-5:-2], SESSIONS[-1]):
+        publish(database, session, random_figures(["AAA"], seed=1))
+    run_step(database, "r1", SESSIONS[-2], error="no answer", ended_ago=1)
+    one, more = (reports(database).status(sessions) for sessions in (1, 40))
+    assert (len(one.sessions), len(more.sessions)) == (1, 40)
+    assert one.verdict == more.verdict
+    assert one.verdict.sentence == f"{SESSIONS[-2]} is not published"
+    assert (one.verdict.next_step or "").endswith("; at once: `sigmasight retry`")
+
+
 def test_the_next_attempt_follows_after_the_pause(database: Database) -> None:
     publish(database, SESSIONS[-2], random_figures(["AAA"], seed=1))
     run_step(database, "r1", SESSIONS[-1], error="no answer", ended_ago=1)

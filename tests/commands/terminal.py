@@ -46,10 +46,19 @@ class Terminal:
         return self.text
 
     def wait(self) -> int:
-        """The exit code; all that was written is read."""
-        while self._read(1.0) or self.process.poll() is None:
-            pass
-        return self.process.wait(timeout=PATIENCE_SECONDS)
+        """The exit code; all that was written is read. Fails when the process does not end."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._read(0.2):
+            assert time.monotonic() < deadline, self.written
+        # Its end, or that it has left its terminal: then nothing is to be read, and looking again would only spin.
+        try:
+            code = self.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self.written) from None
+        # It may have written between the last look and its end.
+        while self._read(0.0):
+            assert time.monotonic() < deadline, self.written
+        return code
 
     def _read(self, seconds: float) -> bool:
         """Whether more may come."""

@@ -1,17 +1,22 @@
 """Tests of completion: by the scripts that the command prints, in the shells they are for, with a real database."""
 
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from sigmasight_assets.commands.completion import connection_address
+from sigmasight_assets.commands.completion import LIMIT_VARIABLE, connection_address
 from sigmasight_assets.services.home import Home
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.storage.database import Database
@@ -43,6 +48,8 @@ def environment(database: Database) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "PYTHONPATH": str(CHECKOUT),
         "SIGMASIGHT_DATABASE_URL": database.url,
+        # A busy machine takes longer than people wait for Tab.
+        LIMIT_VARIABLE: "30",
     }
 
 
@@ -129,6 +136,29 @@ def test_without_a_database_nothing_is_offered_and_nothing_is_said(offers: Offer
 
 def test_a_database_that_was_never_migrated_offers_nothing(offers: Offers, database_url: str) -> None:
     assert offers("sigmasight token revoke ", SIGMASIGHT_DATABASE_URL=database_url) == []
+
+
+def test_a_query_that_takes_long_is_given_up_at_a_second_unless_more_is_asked_for(
+    offers: Offers, database: Database, token: str
+) -> None:
+    """The query waits for a lock."""
+    locker = psycopg2.connect(**libpq_settings(database.url))
+    with closing(locker), locker.cursor() as cursor:
+        cursor.execute("LOCK TABLE api_tokens IN ACCESS EXCLUSIVE MODE")
+        for limit in ("", "0", "some"):
+            assert offers("sigmasight token revoke ", **{LIMIT_VARIABLE: limit}) == []
+        later = threading.Timer(8.0, locker.commit)
+        later.start()
+        assert offers("sigmasight token revoke ") == [token]
+        later.join()
+
+
+def test_a_server_that_says_nothing_is_waited_for_as_long_as_is_asked_for(offers: Offers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/name"
+        began = time.monotonic()
+        assert offers("sigmasight token revoke ", SIGMASIGHT_DATABASE_URL=url, **{LIMIT_VARIABLE: "7"}) == []
+        assert 7 <= time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

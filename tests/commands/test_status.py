@@ -130,6 +130,20 @@ def test_it_follows_a_session_from_prices_to_snapshots(sigmasight: Sigmasight, d
     assert by_session(status(sigmasight))[MONDAY]["snapshots"] == "stale"
 
 
+def test_the_verdict_is_the_same_however_many_sessions_are_shown(sigmasight: Sigmasight, database: Database) -> None:
+    with database.begin() as connection:
+        create_portfolio(connection, user="ann", name="Main", equity=Decimal(1), as_of=TUESDAY, lots=[])
+    generation = publish(database, TUESDAY, WEDNESDAY, THURSDAY)
+    consume(database, {TUESDAY: generation, THURSDAY: generation})
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE portfolios SET stale_from = NULL")
+    answers = [status(sigmasight, "--sessions", count) for count in ("1", "5", "60")]
+    assert [answer["total"] for answer in answers] == [1, 5, 60]
+    for answer in answers:
+        assert answer["verdict"]["state"] == "late"
+        assert answer["verdict"]["sentence"] == "snapshots of 2025-07-30 are missing"
+
+
 def test_people_read_the_same(sigmasight: Sigmasight, database: Database) -> None:
     generation = publish(database, THURSDAY)
     outcome = sigmasight("status", "--sessions", "1")

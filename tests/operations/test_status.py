@@ -53,6 +53,16 @@ def test_sessions_go_through_their_states(database: Database) -> None:
     assert states(database) == ["not_published", "not_published", "published", "waived", "closed", "published"]
 
 
+def test_what_is_judged_does_not_go_by_what_is_shown(database: Database) -> None:
+    publish(database, *WEEK)
+    decide(database, THU, "closed")
+    found, more = read(database, sessions=2), read(database, sessions=30)
+    assert [item.session for item in found.sessions] == [FRI, THU, WED]
+    assert len(more.sessions) == 31
+    assert len(found.judged) == 21
+    assert found.judged == more.judged == more.sessions[:21]
+
+
 def test_rows_tell_why_and_what_comes_next(database: Database) -> None:
     publish(database, MON, TUE)
     decide(database, WED, "waived")
