@@ -42,11 +42,24 @@ def installed(name: str, root: Path, changes: Mapping[str, str] | None = None) -
     return script
 
 
+def quoted(value: str) -> str:
+    """The value as the documents write one in the file of settings, with the marks of their first line around it."""
+    assert "'" not in value
+    _, _, documented = FILES["/etc/sigmasight/sigmasight.env"].splitlines()[0].partition("=")
+    mark = documented[0] if documented[0] in "'\"" else ""
+    return f"{mark}{value}{mark}"
+
+
+def unusual(url: str) -> str:
+    """The same database, by an address whose characters mean something to a shell."""
+    return f"{url}{'&' if '?' in url else '?'}application_name=night $HOME&connect_timeout=30"
+
+
 def environment(root: Path, **settings: str) -> dict[str, str]:
     """The file of settings below the directory, and an environment without any of them."""
     for path in ("etc/sigmasight", "var/lib/sigmasight"):
         (root / path).mkdir(parents=True, exist_ok=True)
-    lines = [f"{name}={value!r}\n" for name, value in settings.items()]
+    lines = [f"{name}={quoted(value)}\n" for name, value in settings.items()]
     (root / "etc/sigmasight/sigmasight.env").write_text("".join(lines))
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIGMASIGHT_", "DAGSTER_"))}
     return clean | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])}

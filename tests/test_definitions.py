@@ -16,6 +16,7 @@ from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS
 from sigmasight_assets.orchestration.symbol_checks import CHECKS
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
+from tests.documents import tables
 
 MARKET = ("symbol_universe", "company_profiles", "symbol_prices")
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,3 +114,17 @@ def test_import_connects_to_nothing_and_warns_of_nothing() -> None:
         [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_runbook_tells_how_often_each_sensor_looks() -> None:
+    (rows,) = (
+        table for table in tables((ROOT / "docs/runbook.md").read_text("utf-8")) if table[0][:2] == ["who", "when"]
+    )
+    told = {who.split("`")[1]: when for who, when, _ in rows if who.startswith("sensor ")}
+    sensors = {sensor.name: sensor for sensor in build_definitions().sensors or ()}
+    assert set(told) == set(sensors)
+    every = {name: f"every {sensor.minimum_interval_seconds} s" for name, sensor in sensors.items()}
+    # Failures are told as they come.
+    assert {name: when for name, when in told.items() if name != "failed_runs"} == {
+        name: when for name, when in every.items() if name != "failed_runs"
+    }

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,12 +60,24 @@ class Machine:
 
     def run(self, name: str, **variables: str) -> str:
         """Run a block in a shell of its own; what it printed."""
+        with self.begun(name, **variables) as shell:
+            printed, said = shell.communicate()
+        assert shell.returncode == 0, printed + said
+        return printed
+
+    def begun(self, name: str, **variables: str) -> "subprocess.Popen[str]":
+        """The shell of a block, in a process group of its own."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("SIGMASIGHT_", "PG"))}
         own = {"PYTHONPATH": str(CHECKOUT), "SIGMASIGHT_HOME": str(self.home), **variables}
-        command = ["sh", "-eu", "-c", self.written(name)]
-        done = subprocess.run(command, env=clean | own, cwd=self.root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return subprocess.Popen(
+            ["sh", "-eu", "-c", self.written(name)],
+            env=clean | own,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def server(self) -> EmbeddedPostgres:
         """The server of the home; only what the documents start has the settings of real use."""
@@ -200,6 +214,35 @@ def test_a_copy_of_the_files_brings_everything_back_with_its_passwords(original:
         (machine.home / "postgres").chmod(0o711)
     assert_nothing_is_lost(original)
     assert make_url(machine.server().url()).password == password
+
+
+@pytest.mark.parametrize("end", ["the connection ends", "the script is stopped"])
+def test_a_dump_that_is_not_finished_leaves_nothing(original: Original, end: str) -> None:
+    machine = original.machine
+    before = set(machine.backups.iterdir())
+    waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'"
+    with machine.database() as database, database.begin() as connection:
+        # The dump waits for this table, so it is under way for as long as the test needs.
+        connection.exec_driver_sql("LOCK TABLE portfolios IN ACCESS EXCLUSIVE MODE")
+        with machine.begun("/usr/local/sbin/sigmasight-backup") as shell:
+            try:
+                deadline = time.monotonic() + 60
+                while not (found := connection.exec_driver_sql(waiting).scalars().all()):
+                    connection.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+                    assert time.monotonic() < deadline
+                    assert shell.poll() is None, shell.communicate()
+                    time.sleep(0.05)
+                assert [path.suffix for path in set(machine.backups.iterdir()) - before] == [".partial"]
+                if end == "the script is stopped":
+                    os.killpg(shell.pid, signal.SIGTERM)
+                else:
+                    connection.exec_driver_sql(f"SELECT pg_terminate_backend({found[0]})")
+                shell.communicate(timeout=60)
+            finally:
+                if shell.poll() is None:
+                    os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode != 0
+    assert set(machine.backups.iterdir()) == before
 
 
 def test_old_dumps_go_and_the_others_stay(original: Original) -> None:

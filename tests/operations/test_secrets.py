@@ -33,7 +33,13 @@ def home(open_directory: Path) -> Iterator[Path]:
 
 
 def run(name: str, home: Path, root: Path) -> None:
-    """Run a block of the page, with the paths of the test."""
+    """Run a block of the page, with the paths of the test; it succeeds and is silent."""
+    done = typed(name, home, root, "-eu")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def typed(name: str, home: Path, root: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run a block of the page with the paths of the test, by a shell with these options."""
     (script,) = (block.body for block in blocks(PAGE) if block.info == f"sh {name}")
     server = FILES["/etc/sigmasight/database.sh"].replace("/var/lib/sigmasight", f"'{home}'")
     (root / "database.sh").write_text(server.replace("/opt/sigmasight", str(CHECKOUT)))
@@ -42,8 +48,7 @@ def run(name: str, home: Path, root: Path) -> None:
         file = f"/var/lib/sigmasight/postgres/password.{role}"
         script = script.replace(file, f"'{home}/postgres/password.{role}'")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("SIGMASIGHT_", "PG"))}
-    done = subprocess.run(["sh", "-eu", "-c", script], env=clean, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return subprocess.run(["sh", *options, "-c", script], env=clean, capture_output=True, text=True, check=False)
 
 
 def lets_in(url: str) -> bool:
@@ -68,6 +73,22 @@ def test_the_owner_of_the_embedded_database_gets_another_password(home: Path, tm
         assert cursor.fetchone() == (42,)
     held.close()
     assert (home / "postgres" / "password").stat().st_mode & 0o077 == 0
+    assert not list((home / "postgres").glob("password.new"))
+
+
+def test_the_password_stays_when_the_server_does_not_take_another(home: Path, tmp_path: Path) -> None:
+    server = EmbeddedPostgres(home, options={"fsync": "off"})
+    kept = (home / "postgres" / "password").read_bytes()
+    server.stop()
+    try:
+        # A shell that people type into goes on after a line that failed.
+        done = typed("owner", home, tmp_path)
+        assert done.returncode != 0
+        assert "connection to server" in done.stderr
+        assert (home / "postgres" / "password").read_bytes() == kept
+    finally:
+        server.start()
+    assert lets_in(server.url())
 
 
 def test_the_roles_of_the_embedded_database_get_other_passwords(home: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The files of the operators' documents: systemd reads the units, and scripts and settings do what is said of them."""
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from sigmasight_assets.commands.common import DONE_WITH_GAPS
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.database import Database
 from tests.api.market import publish, random_figures
-from tests.operator_files import FILES, PAGES, environment, installed, program
+from tests.operator_files import FILES, PAGES, environment, installed, program, quoted, unusual
 
 UNITS = {path: body for path, body in FILES.items() if path.startswith("/etc/systemd/system/")}
 
@@ -73,6 +74,14 @@ def test_the_watch_tells_what_is_late(database: Database, tmp_path: Path) -> Non
     assert "2025-07-30" in done.stdout
 
 
+def test_the_watch_tells_what_is_late_before_the_newest_session(database: Database, tmp_path: Path) -> None:
+    for day in (28, 30):
+        publish(database, date(2025, 7, day), random_figures(["SPY"], 1))
+    done = watched(database, tmp_path, mode="cache", status=200)
+    assert done.returncode == DONE_WITH_GAPS, done.stdout + done.stderr
+    assert "2025-07-29" in done.stdout
+
+
 def watched(database: Database, root: Path, *, mode: str, status: int) -> "subprocess.CompletedProcess[str]":
     """The watch beside an API of this state."""
 
@@ -91,7 +100,7 @@ def watched(database: Database, root: Path, *, mode: str, status: int) -> "subpr
         threading.Thread(target=server.serve_forever, daemon=True).start()
         own = environment(
             root,
-            SIGMASIGHT_DATABASE_URL=database.url,
+            SIGMASIGHT_DATABASE_URL=unusual(database.url),
             SIGMASIGHT_API_PORT=str(server.server_address[1]),
             SIGMASIGHT_NOW=f"{date(2025, 7, 31)}T12:00:00-04:00",
         )
@@ -140,8 +149,7 @@ def test_old_output_of_runs_goes(tmp_path: Path) -> None:
 
 
 def test_the_file_of_settings_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for line in FILES["/etc/sigmasight/sigmasight.env"].splitlines():
-        name, _, value = line.partition("=")
+    for name, value in read_by_a_shell(FILES["/etc/sigmasight/sigmasight.env"], tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     settings = load_settings()
@@ -150,7 +158,33 @@ def test_the_file_of_settings_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_command_for_people_has_the_settings_of_the_service(database: Database, tmp_path: Path) -> None:
-    own = environment(tmp_path, SIGMASIGHT_DATABASE_URL=database.url)
+    url = unusual(database.url)
+    own = environment(tmp_path, SIGMASIGHT_DATABASE_URL=url)
     command = [str(installed("/usr/local/bin/sigmasight", tmp_path)), "db", "url"]
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, database.url)
+    assert (done.returncode, done.stdout.strip()) == (0, url), done.stderr
+
+
+def test_every_setting_of_the_documents_stands_in_single_quotes() -> None:
+    lines = FILES["/etc/sigmasight/sigmasight.env"].splitlines()
+    examples = re.findall(r"`(SIGMASIGHT_\w*DATABASE_URL=\S+?)`", "".join(page.read_text("utf-8") for page in PAGES))
+    assert lines
+    assert examples
+    assert [line for line in (*lines, *examples) if not re.fullmatch(r"[A-Z_]+='[^']*'", line)] == []
+
+
+def test_a_shell_takes_a_value_of_the_file_as_systemd_does(tmp_path: Path) -> None:
+    values = {
+        "SIGMASIGHT_DATABASE_URL": "postgresql://one:two@db/three?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "SIGMASIGHT_WEBHOOK_URL": 'https://hooks.example/a b;c#d?e=$HOME&f=`g`"\\',
+    }
+    assert read_by_a_shell("".join(f"{name}={quoted(value)}\n" for name, value in values.items()), tmp_path) == values
+
+
+def read_by_a_shell(text: str, root: Path) -> dict[str, str]:
+    """What the documents' scripts find in a file of settings of this text."""
+    (root / "settings.env").write_text(text)
+    command = ["sh", "-euc", 'set -a; . "$1"; set +a; exec env -0', "sh", str(root / "settings.env")]
+    done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True)
+    found = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+    return {name: value for name, value in found.items() if name.startswith(("SIGMASIGHT_", "POLYGON_"))}

@@ -13,7 +13,7 @@ from sigmasight_assets.services.home import Home
 from sigmasight_assets.services.ports import LOOPBACK, free_port
 from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.services.processes import ProcessRecord, find_processes
-from tests.operator_files import environment, installed
+from tests.operator_files import environment, installed, unusual
 from tests.services.conftest import StartedDagster
 from tests.services.servers import running_pid
 
@@ -41,7 +41,7 @@ def test_the_read_only_ui_shows_everything_and_changes_nothing(dagster: StartedD
     port = free_port()
     script = installed("/usr/local/sbin/sigmasight-readonly-ui", tmp_path, {"--port 3001": f"--port {port}"})
     home = dagster.settings.home
-    own = environment(tmp_path, SIGMASIGHT_HOME=str(home), SIGMASIGHT_DATABASE_URL=dagster.database_url)
+    own = environment(tmp_path, SIGMASIGHT_HOME=str(home), SIGMASIGHT_DATABASE_URL=unusual(dagster.database_url))
     with subprocess.Popen([script], env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ui:
         try:
             url = f"http://127.0.0.1:{port}"
