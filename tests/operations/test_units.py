@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 from datetime import date
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 from sigmasight_assets.commands.common import DONE_WITH_GAPS
 from sigmasight_assets.settings import load_settings
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.portfolios import create_portfolio
 from tests.api.market import publish, random_figures
+from tests.operations import ledger_rows
 from tests.operator_files import FILES, PAGES, environment, installed, program, quoted, unusual
 
 UNITS = {path: body for path, body in FILES.items() if path.startswith("/etc/systemd/system/")}
@@ -74,16 +77,20 @@ def test_the_watch_tells_what_is_late(database: Database, tmp_path: Path) -> Non
     assert "2025-07-30" in done.stdout
 
 
-def test_the_watch_tells_what_is_late_before_the_newest_session(database: Database, tmp_path: Path) -> None:
-    for day in (28, 30):
-        publish(database, date(2025, 7, day), random_figures(["SPY"], 1))
-    done = watched(database, tmp_path, mode="cache", status=200)
+def test_the_watch_tells_of_late_snapshots_while_a_newer_session_is_due(database: Database, tmp_path: Path) -> None:
+    with database.begin() as connection:
+        create_portfolio(connection, user="ann", name="main", equity=Decimal(1), as_of=date(2025, 7, 28), lots=[])
+    generation = ledger_rows.publish(database, date(2025, 7, 28), date(2025, 7, 29))
+    ledger_rows.consume(database, generation, date(2025, 7, 28))
+    done = watched(database, tmp_path, mode="cache", status=200, clock="2025-07-30T21:30:00-04:00")
     assert done.returncode == DONE_WITH_GAPS, done.stdout + done.stderr
-    assert "2025-07-29" in done.stdout
+    assert "snapshots of 2025-07-29 are missing" in done.stdout
 
 
-def watched(database: Database, root: Path, *, mode: str, status: int) -> "subprocess.CompletedProcess[str]":
-    """The watch beside an API of this state."""
+def watched(
+    database: Database, root: Path, *, mode: str, status: int, clock: str = "2025-07-31T12:00:00-04:00"
+) -> "subprocess.CompletedProcess[str]":
+    """The watch at this time beside an API of this state."""
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -102,7 +109,7 @@ def watched(database: Database, root: Path, *, mode: str, status: int) -> "subpr
             root,
             SIGMASIGHT_DATABASE_URL=unusual(database.url),
             SIGMASIGHT_API_PORT=str(server.server_address[1]),
-            SIGMASIGHT_NOW=f"{date(2025, 7, 31)}T12:00:00-04:00",
+            SIGMASIGHT_NOW=clock,
         )
         script = installed("/usr/local/sbin/sigmasight-watch", root)
         done = subprocess.run([script], env=own, capture_output=True, text=True, check=False)
