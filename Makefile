@@ -59,9 +59,10 @@ test: check
 
 # Minutes, not seconds: every scenario waits for the real daemon. All of them take ten. The pages beside them, in a
 # browser and on a demo of their own; Ctrl-C waits until both have stopped their services.
+E2E = $(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)
 e2e: setup
-	@trap : INT; $(PYTEST) -m e2e tests/browser > $(VENV)/browser.log 2>&1 & browser=$$!; \
-	$(PYTEST) -m '$(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)' tests/e2e; of_nights=$$?; \
+	@trap : INT; $(PYTEST) -m '$(E2E)' tests/browser > $(VENV)/browser.log 2>&1 & browser=$$!; \
+	$(PYTEST) -m '$(E2E)' tests/e2e; of_nights=$$?; \
 	wait $$browser; of_pages=$$?; cat $(VENV)/browser.log; \
 	test $$of_nights -eq 0 && test $$of_pages -eq 0
 

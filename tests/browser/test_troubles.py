@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.accessibility import violations
 from tests.browser.answers import read
@@ -73,6 +73,10 @@ def test_what_is_slow_is_shown_as_loading(open_page: OpenPage, demo: Demo, pause
     assert set(states(page).values()) == {"drawn"}
 
 
+def alerts(page: Page) -> list[str]:
+    return page.get_by_role("alert").all_inner_texts()
+
+
 # After all others, whose pages would miss it too.
 @pytest.mark.turn(2)
 def test_an_api_that_is_away_is_told_and_found_again(
@@ -99,7 +103,7 @@ def test_an_api_that_is_away_is_told_and_found_again(
     wait_until(is_back, "the API to be started again")
     alert.get_by_role("button", name="Try again").click()
     wait_drawn(page)
-    assert set(states(page).values()) == {"drawn"}
+    assert {panel: state for panel, state in states(page).items() if state != "drawn"} == {}, alerts(page)
 
 
 def test_a_revoked_token_leads_back_to_signing_in(

@@ -154,6 +154,11 @@ class OwnersPage {
   async #load({ isRenewed = false } = {}) {
     const signal = this.#signal();
     const portfolio = this.#portfolio;
+    // Until all is drawn the page says so of no generation.
+    if (!isRenewed) {
+      delete main.dataset.generation;
+      for (const panel of Object.values(this.panels)) panel.expect();
+    }
     if (!isRenewed || !this.glance.isFilled) {
       // The first numbers, as soon as there are any; the others follow, all of one generation.
       await this.glance.fill(async () => this.#glance(await this.#api.get(analyticPath(portfolio, "overview"), { signal })), () => this.#load());
@@ -196,8 +201,10 @@ class OwnersPage {
     ]);
     if (signal.aborted) return;
     this.#generation = answers?.generation ?? null;
-    main.dataset.generation = this.#generation;
-    if (answers) announce(isRenewed ? "The figures were renewed" : `${portfolio.name}: the figures are shown`);
+    if (answers) {
+      main.dataset.generation = this.#generation;
+      announce(isRenewed ? "The figures were renewed" : `${portfolio.name}: the figures are shown`);
+    }
     this.#later();
   }
 

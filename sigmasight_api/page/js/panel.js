@@ -23,6 +23,14 @@ export class Panel {
     this.body, this.note);
   }
 
+  /** Say that an answer is waited for; what was in error gives way to it. */
+  expect() {
+    this.element.setAttribute("aria-busy", "true");
+    if (this.isFilled) return;
+    this.body.replaceChildren(skeleton());
+    this.#state("loading");
+  }
+
   /** Run `draw` and show what comes of it: it may throw a `Problem`, which is shown with a way to try `again`. */
   async fill(draw, again = () => this.fill(draw)) {
     this.element.setAttribute("aria-busy", "true");
