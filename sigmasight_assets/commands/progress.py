@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sigmasight_assets.commands.output import console, is_live, remark
+from sigmasight_assets.durations import duration
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -167,10 +168,3 @@ def progress(*, as_json: bool = False, stages: bool = False) -> Iterator[Progres
 def as_progress(report: Callable[[str], None]) -> Progress:
     """Something that takes lines, as something that takes counts too."""
     return report if isinstance(report, Progress) else Progress(report)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: seconds below two minutes, minutes below two hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sigmasight_assets.durations import duration
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket
 
 EVERY_SECONDS = 30.0
@@ -40,10 +41,3 @@ class PriceProgress:
             return ""
         calls = -(-symbols // self.market.symbols_per_call)
         return f" at {rate:g} calls a second: at least {duration(calls / rate)}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: seconds below two minutes, minutes below two hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

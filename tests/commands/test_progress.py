@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sigmasight_assets.commands.progress import Progress, as_progress, duration, progress
+from sigmasight_assets.commands.progress import Progress, as_progress, progress
+from sigmasight_assets.durations import duration
 from tests.commands.terminal import terminal
 
 LIVE = """

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sigmasight_assets.orchestration.price_progress import PriceProgress, duration
+from sigmasight_assets.durations import duration
+from sigmasight_assets.orchestration.price_progress import PriceProgress
 from sigmasight_assets.orchestration.vendor_access import MeteredMarket
 from tests.orchestration.markets import ScriptedMarket
 

@@ -17,24 +17,32 @@ export function analyticPath(portfolio, name) {
  * is none. `first` is the start of the series, or null for all.
  */
 export async function answersOf(api, portfolio, { first = null, signal }) {
-  for (let tried = 1; ; tried += 1) {
+  return agreed(async () => {
     const found = await askedOnce(api, portfolio, first, signal);
     signal.throwIfAborted();
     const generations = Object.values(found).flatMap((item) => item.value?.generation ?? []);
     const newest = Math.max(...generations, 0);
-    if (generations.every((generation) => generation === newest) && !isNewer(found.snapshots.value, newest)) return givers(found, newest);
-    if (tried === MOST_TRIES) throw new Problem(0, "New figures are being published right now. Try again in a moment.");
-  }
+    const isOne = generations.every((generation) => generation === newest) && !isNewer(found.snapshots.value, newest);
+    return isOne ? givers(found, newest) : null;
+  });
 }
 
 /** The performance and the snapshots from a date on: `{performance, snapshots}`, of one generation. */
 export async function seriesOf(api, portfolio, first, signal) {
-  for (let tried = 1; ; tried += 1) {
+  return agreed(async () => {
     const [performance, snapshots] = await Promise.all([
       api.answer(withFirst(analyticPath(portfolio, "performance"), first), { signal }), snapshotsOf(api, portfolio, first, signal)]);
-    if (!isNewer(snapshots, performance.generation)) return { performance: performance.document, snapshots: snapshots.items };
-    if (tried === MOST_TRIES) throw new Problem(0, "New figures are being published right now. Try again in a moment.");
+    return isNewer(snapshots, performance.generation) ? null : { performance: performance.document, snapshots: snapshots.items };
+  });
+}
+
+// What is asked for until it is of one generation; null while it is not.
+async function agreed(ask) {
+  for (let tried = 1; tried <= MOST_TRIES; tried += 1) {
+    const found = await ask();
+    if (found !== null) return found;
   }
+  throw new Problem(0, "New figures are being published right now. Try again in a moment.");
 }
 
 async function askedOnce(api, portfolio, first, signal) {

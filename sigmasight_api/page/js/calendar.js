@@ -7,6 +7,8 @@ const STATES = {
   published: ["yes", "good"], due: ["due", "calm"], failed: ["failed", "bad"], late: ["late", "bad"], missed: ["missed", "bad"],
   waived: ["waived", "calm"], closed: ["closed", "calm"], not_published: ["not yet", "calm"],
 };
+// States of a session that should be published and is not.
+export const UNPUBLISHED = ["failed", "late", "missed"];
 const TITLES = {
   market_beta: "Market beta", ir_beta: "Interest-rate beta", ridge_factors: "Style betas", spread_factors: "Spread betas",
   factor_covariances: "Covariances", symbol_daily_metrics: "Daily metrics", portfolio_snapshots: "Portfolio snapshots",
@@ -51,7 +53,7 @@ function shareCell(share, isKnown, title) {
 
 function productCell(found, session) {
   const isOpen = session.state !== "published" && !found?.rows;
-  if (isOpen) return cell("–", ["failed", "late", "missed"].includes(session.state) ? "bad" : "none", `not published: ${session.state.replaceAll("_", " ")}`);
+  if (isOpen) return cell("–", UNPUBLISHED.includes(session.state) ? "bad" : "none", `not published: ${session.state.replaceAll("_", " ")}`);
   if (!found || found.expected === 0) return cell("–", "none", "nothing is expected");
   const lacks = found.lacks.map((lack) => `${lack.symbols} ${lack.reason.replaceAll("_", " ")}`).join(", ");
   return shareCell(found.share, true, `${count(found.rows)} of ${count(found.expected)}${lacks ? `; without: ${lacks}` : ""}`);

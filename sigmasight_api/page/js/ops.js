@@ -1,16 +1,15 @@
 // The operators' page: what is published, what failed and why, what waits, and where to act on it.
 
 import { Api, Problem } from "./api.js";
-import { calendar, sessionDetails } from "./calendar.js";
+import { UNPUBLISHED, calendar, sessionDetails } from "./calendar.js";
 import { announce, h, scrolling, table } from "./dom.js";
 import { NONE, count, counted, day, moment, percent } from "./format.js";
 import { Panel } from "./panel.js";
-import { forgetToken, rememberedToken, signIn } from "./signin.js";
+import { rememberedToken, signIn, signOut } from "./signin.js";
 import { themeChoice } from "./tools.js";
 
 const SESSIONS = 20;
 const EVERY_MS = 15_000;
-const UNPUBLISHED = ["failed", "late", "missed"];
 
 const main = document.getElementById("main");
 const tools = document.getElementById("tools");
@@ -206,11 +205,6 @@ function drawCache(panel, cache) {
 function hits(cache) {
   const all = cache.holdings_hits + cache.holdings_misses;
   return `of ${counted(cache.remembered_portfolios, "portfolio")}${all ? `; ${percent(cache.holdings_hits / all)} of requests` : ""}`;
-}
-
-function signOut() {
-  forgetToken();
-  location.replace(location.pathname);
 }
 
 async function enter() {

@@ -8,7 +8,7 @@ import { Panel } from "./panel.js";
 import { PositionsTable, statusOf } from "./positions.js";
 import { asOf, drawConcentration, drawCorrelations, drawExposures, drawRisk, drawSectors, drawStress } from "./risks.js";
 import { SPANS, drawSeries, spanStart } from "./series.js";
-import { forgetToken, onForgotten, rememberedToken, signIn } from "./signin.js";
+import { forgetToken, onForgotten, rememberedToken, signIn, signOut } from "./signin.js";
 import { summary, warnings } from "./summary.js";
 import { themeChoice } from "./tools.js";
 import { openUpload } from "./upload.js";
@@ -120,7 +120,6 @@ class OwnersPage {
     main.replaceChildren(h("div", { class: "title-row" }, h("h1", null, this.#portfolio.name), this.day), this.connection, this.notices,
       this.glance.element, this.#grid());
     main.setAttribute("aria-busy", "false");
-    delete main.dataset.generation;
   }
 
   // Two columns of their own, so that a tall panel leaves no hole beside it.
@@ -298,12 +297,6 @@ class OwnersPage {
     if (location.hash === address) await this.#choose();
     else location.hash = address;
   }
-}
-
-function signOut() {
-  forgetToken();
-  // Nothing of the portfolio stays in the page.
-  location.replace(location.pathname);
 }
 
 async function portfoliosOf(api) {

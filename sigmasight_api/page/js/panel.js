@@ -76,7 +76,6 @@ export class Panel {
     const out = answer.excluded.map((item) => `${item.symbol} ${leftOut(item.reason)}`);
     const partly = answer.incomplete.map((item) => `${item.symbol} ${leftOut(item.reason)} (${item.factors.join(", ")})`);
     this.note.replaceChildren(...lines.map((line) => h("p", null, line)), ...named("Left out", out), ...named("Partly left out", partly));
-    this.element.classList.toggle("is-partial", out.length + partly.length > 0);
   }
 
   #fail(error, tryAgain) {

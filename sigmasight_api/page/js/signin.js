@@ -17,6 +17,12 @@ export function forgetToken() {
   localStorage.removeItem(key);
 }
 
+/** Forget the token and begin anew: nothing that was shown stays in the page. */
+export function signOut() {
+  forgetToken();
+  location.replace(location.pathname);
+}
+
 /** Call `left` once the token is forgotten in another tab. */
 export function onForgotten(left) {
   addEventListener("storage", (event) => {
