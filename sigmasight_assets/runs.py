@@ -3,6 +3,7 @@
 Used by the command line and the API: both start the same runs as the UI.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -84,6 +85,10 @@ def range_tags(first: date, last: date) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
 
 
+# Seconds before a read is asked again. The webserver keeps a connection per storage, and after a restart of the
+# database the next request by each of them fails.
+REREAD_PAUSES = (0.05, 0.2, 1.0, 2.0)
+
 # Dagster records an event per asset and session before it answers: 15 s for nine assets and 950 sessions on an idle
 # machine.
 LAUNCH_TIMEOUT = 600.0
@@ -135,6 +140,17 @@ class DagsterClient:
         words = "\n".join(dict.fromkeys(reasons)) or "\n".join(ends)
         return words or "Dagster gives no reason; see the run in its UI"
 
+    def _post(self, request: Mapping[str, Any], timeout: float) -> httpx.Response:
+        """Send a request; a read that fails within Dagster is sent again, for nothing is done twice by it."""
+        is_read = request["query"].lstrip().startswith("query")
+        for pause in (*(REREAD_PAUSES if is_read else ()), None):
+            # Dagster is on this machine or next to it, never behind the proxy of the environment.
+            response = httpx.post(self._url, json=request, timeout=timeout, trust_env=False)
+            if pause is None or not response.is_server_error:
+                break
+            time.sleep(pause)
+        return response
+
     def query(
         self, query: str, variables: Mapping[str, Any], field: str, *, timeout: float | None = None
     ) -> dict[str, Any]:
@@ -144,8 +160,7 @@ class DagsterClient:
         """
         request = {"query": query, "variables": dict(variables)}
         try:
-            # Dagster is on this machine or next to it, never behind the proxy of the environment.
-            response = httpx.post(self._url, json=request, timeout=timeout or self._timeout, trust_env=False)
+            response = self._post(request, timeout or self._timeout)
             # A refusal of GraphQL comes with its reasons.
             if response.status_code != httpx.codes.BAD_REQUEST:
                 response.raise_for_status()

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +15,8 @@ from sigmasight_assets.services.postgres import EmbeddedPostgres
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.roles import ROLES, set_password
 from sigmasight_assets.storage.schema import migrate
+
+pytest_plugins = ["tests.faults.campaign"]
 
 # The server is thrown away, so nothing waits for the disk.
 VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
@@ -69,6 +71,13 @@ def new_database(postgres_url: str) -> NewDatabase:
     return database
 
 
+@contextmanager
+def opened(new_database: NewDatabase, template: str) -> Iterator[Database]:
+    """A new database, a copy of the named one, for the time of a `with` block."""
+    with new_database(template) as url, closing(Database(url)) as database:
+        yield database
+
+
 @pytest.fixture
 def database_url(new_database: NewDatabase) -> Iterator[str]:
     """A fresh, empty database for one test."""
@@ -87,10 +96,8 @@ def schema_template(new_database: NewDatabase) -> Iterator[str]:
 @pytest.fixture
 def database(new_database: NewDatabase, schema_template: str) -> Iterator[Database]:
     """A fresh database with the current schema."""
-    with new_database(schema_template) as url:
-        handle = Database(url)
+    with opened(new_database, schema_template) as handle:
         yield handle
-        handle.close()
 
 
 @pytest.fixture

@@ -81,6 +81,14 @@ def live_through(
     return evenings
 
 
+def live_evenings(database: Database, days: Sequence[date]) -> None:
+    """The first evenings in turn: owners' edits, the symbol layer, and what the gate starts."""
+    for day in days:
+        enter_edits(database, market_as_of(day), DAYS, day)
+        run_symbol_layer(database, [day])
+        run_portfolio_layer(database, day)
+
+
 def run_symbol_layer(database: Database, sessions: Sequence[date]) -> SymbolLayer:
     """Universe, prices, profiles and products of the sessions, on the evening of the last one."""
     market = market_as_of(sessions[-1])

@@ -7,7 +7,6 @@ profiles; here everything is listed from the first evening on.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,7 +19,7 @@ from sigmasight_assets.market_data.simulated import SimulatedMarket
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
-from tests.conftest import NewDatabase
+from tests.conftest import NewDatabase, opened
 from tests.night_books import CONTRACTS, DELAYED, DELISTED, HALTED, SPLITTING, TROUBLED, WHOLE, WRONG
 from tests.night_contents import copy_books, differences, everything, find_mixes, results
 from tests.nights import DAYS, SEED, STOCKS, Evening, live_through, run_portfolio_layer, run_symbol_layer
@@ -48,17 +47,6 @@ def every_night(new_database: NewDatabase, schema_template: str) -> Iterator[Nig
     with opened(new_database, schema_template) as database:
         evenings = live_through(database)
         yield Nights(database, evenings, results(database))
-
-
-@contextmanager
-def opened(new_database: NewDatabase, schema_template: str) -> Iterator[Database]:
-    """A new database with the current schema."""
-    with new_database(schema_template) as url:
-        database = Database(url)
-        try:
-            yield database
-        finally:
-            database.close()
 
 
 def test_nights_are_eventful(every_night: Nights) -> None:
@@ -116,6 +104,7 @@ def test_no_night_shows_a_mix(every_night: Nights) -> None:
     assert {evening.day: evening.mixes for evening in every_night.evenings if evening.mixes} == {}
 
 
+@pytest.mark.fault(35)
 def test_a_backfill_comes_to_the_same(every_night: Nights, new_database: NewDatabase, schema_template: str) -> None:
     with opened(new_database, schema_template) as database:
         copy_books(every_night.database, database)
@@ -126,6 +115,8 @@ def test_a_backfill_comes_to_the_same(every_night: Nights, new_database: NewData
         assert differences(results(database), every_night.results) == []
 
 
+@pytest.mark.fault(17)
+@pytest.mark.campaign
 def test_missed_nights_are_caught_up_with(every_night: Nights, new_database: NewDatabase, schema_template: str) -> None:
     """Some nights nothing runs, on others only the symbol layer does."""
     with opened(new_database, schema_template) as database:

@@ -56,6 +56,7 @@ class TestWhatIsRead:
     def test_a_lot(self) -> None:
         assert parse(f"{HEADER}\n{LINE}\n") == [NewLot("AAPL", Decimal(10), Decimal("100.5"), date(2025, 7, 1))]
 
+    @pytest.mark.fault(30)
     def test_every_column_of_a_closed_short_lot(self) -> None:
         content = row(
             symbol="BRK-B",
@@ -83,6 +84,7 @@ class TestWhatIsRead:
         content = " Entry_Date , QUANTITY,symbol,Entry_Price\n 2025-07-01 , 10 , AAPL ,100.5\n"
         assert parse(content) == parse(f"{HEADER}\n{LINE}\n")
 
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     def test_with_and_without_byte_order_mark_and_with_every_line_end(self, end: str, mark: bytes) -> None:
@@ -299,10 +301,12 @@ WRONG_PRIVATE: list[tuple[Mapping[str, str], str]] = [
 
 
 class TestWhatIsRefused:
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize(("cells", "problem"), WRONG_CONTRACTS)
     def test_a_wrong_cell_of_an_option_is_named(self, cells: Mapping[str, str], problem: str) -> None:
         assert problems(row(**{**OPTION, **cells})) == [f"line 2: {problem}"]
 
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize(("cells", "problem"), WRONG_PRIVATE)
     def test_a_wrong_cell_of_a_private_position_is_named(self, cells: Mapping[str, str], problem: str) -> None:
         assert problems(row(**{**HOUSE, **cells})) == [f"line 2: {problem}"]
@@ -321,6 +325,7 @@ class TestWhatIsRefused:
             "line 4: entry_price is missing",
         ]
 
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize(
         ("content", "expected"),
         [
@@ -364,6 +369,7 @@ class TestWhatIsRefused:
     def test_a_header_that_is_no_csv_is_refused(self, cell: str) -> None:
         assert problems(f"{cell},quantity,entry_price,entry_date\n{LINE}")[0].startswith("line 1: ")
 
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     def test_another_encoding_is_refused(self, mark: bytes) -> None:
         content = mark + row(notes="Grüße").encode("cp1252")
@@ -373,11 +379,13 @@ class TestWhatIsRefused:
     def test_text_in_two_bytes_a_character_is_refused(self) -> None:
         assert problems(row().encode("utf-16"))[0].startswith("line 1: byte 0 cannot be read")
 
+    @pytest.mark.fault(30)
     def test_nul_bytes_are_refused(self) -> None:
         assert problems(f"{HEADER}\n{LINE}\nSP\0Y,1,1,2025-07-01") == [
             "line 3: it contains a NUL byte; save the file as CSV"
         ]
 
+    @pytest.mark.fault(30)
     def test_a_file_that_is_too_long_is_refused(self) -> None:
         content = HEADER + "\n" + f"{LINE}\n" * (MAX_LINES + 1)
         assert problems(content) == ["10001 positions, at most 10000 are read"]
@@ -411,6 +419,7 @@ class TestWhatIsWritten:
             f"{WIDE_HEADER}\r\n" + '"# =1",-5.5000,,2025-07-01,,,,,,"\'=HYPERLINK(""x"")",\r\n'
         )
 
+    @pytest.mark.fault(29)
     @given(
         name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(
             lambda text: text == text.strip() and text.isprintable()

@@ -65,6 +65,19 @@ class TestNoAnswer:
         assert str(caught.value).startswith(f"Dagster at {webserver.url} does not answer: ")
         assert str(caught.value).endswith(" Is `make run` up?")
 
+    @pytest.mark.fault(4)
+    def test_a_read_that_fails_within_dagster_is_asked_again(self, webserver: Webserver) -> None:
+        """As the first ones do after a restart of its database."""
+        webserver.answer({"runOrError": {"__typename": "Run", "status": "STARTED", "tags": []}}).failing = 2
+        assert webserver.client.run("r1").status == "STARTED"
+        assert len(webserver.requests) == 3
+
+    def test_a_launch_is_sent_once(self, webserver: Webserver) -> None:
+        webserver.failing = 1
+        with pytest.raises(ServiceError, match="500 Internal Server Error"):
+            webserver.client.launch_range("symbol_layer", first=date(2025, 7, 31), last=date(2025, 7, 31))
+        assert len(webserver.requests) == 1
+
     def test_every_call_says_so(self, webserver: Webserver, call: Callable[[DagsterClient], object]) -> None:
         webserver.answer({"version": "1.13"})
         with pytest.raises(ServiceError, match=r"does not answer: what answers there is not Dagster\. Is `make run`"):

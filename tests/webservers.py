@@ -15,10 +15,11 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Webserver:
-    """Answers every request with ``content`` and keeps what was asked."""
+    """Answers every request with ``content`` and keeps what was asked; the first ``failing`` ones fail within it."""
 
     status: int = 200
     content: bytes = b""
+    failing: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
@@ -45,7 +46,7 @@ def webserver() -> Iterator[Webserver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             webserver.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(webserver.status)
+            self.send_response(500 if len(webserver.requests) <= webserver.failing else webserver.status)
             self.send_header("Content-Length", str(len(webserver.content)))
             self.end_headers()
             self.wfile.write(webserver.content)

@@ -191,6 +191,9 @@ def _read_prices(path: Path) -> _PriceFile:
         with pq.ParquetFile(path) as file:
             problems = _column_problems(file.schema_arrow)
             table = None if problems else file.read(columns=list(PRICE_COLUMNS))
+        if table is not None:
+            # Parquet's texts may be any bytes.
+            table["symbol"].validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise MarketDataError(f"{path} cannot be read as Parquet, restore it from its source: {error}") from None
     if table is None:

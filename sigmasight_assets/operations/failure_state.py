@@ -11,6 +11,7 @@ from sigmasight_assets.operations.failures import (
     failed_onboardings,
     failed_portfolio_run,
     held_without_price,
+    left_out_portfolios,
     symbols_without_data,
     undelivered_alerts,
     unpublished_sessions,
@@ -27,6 +28,8 @@ from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
 from sigmasight_assets.storage.alerts import read_undelivered
 from sigmasight_assets.storage.calendar import read_calendar
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.left_out import read_named_left_out
+from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS
 from sigmasight_assets.storage.operations import read_run_errors
 from sigmasight_assets.storage.recorded_runs import PORTFOLIO_STEPS, read_newest_ended
 from sigmasight_assets.storage.symbol_troubles import (
@@ -54,6 +57,7 @@ def failures_of(
     found = [
         *unpublished_sessions(state, decision),
         *failed_portfolio_run(gate, errors),
+        *left_out_portfolios(*read_named_left_out(connection, most=NAMED_OFFENDERS)),
         *unsettled_marks(state, decision, newest),
         *_symbols(connection, state),
         *waiting_bars(find_suspect_bars(connection)),

@@ -25,12 +25,15 @@ from sigmasight_assets.operations.symbol_plan import (
     marks_in_words,
 )
 from sigmasight_assets.storage.alerts import Alert
+from sigmasight_assets.storage.left_out import LeftOut
+from sigmasight_assets.storage.lot_terms import TOO_LARGE
 from sigmasight_assets.storage.recorded_runs import RecordedRun
 from sigmasight_assets.storage.symbol_troubles import RefusedSymbol, TroubledSymbol
 
 Kind = Literal[
     "session_not_published",
     "portfolio_run_failed",
+    "portfolio_left_out",
     "marks_not_settled",
     "symbol_without_data",
     "held_without_price",
@@ -123,6 +126,36 @@ def failed_portfolio_run(decision: GateDecision, errors: Sequence[str]) -> Itera
             asset="portfolio_snapshots",
             run_id=decision.failed_run,
         )
+
+
+def left_out_portfolios(left_out: Sequence[LeftOut], total: int) -> Iterator[Failure]:
+    """Portfolios whose snapshots have ended as their amounts are too large: the first of the ``total``, then the rest.
+
+    Warnings: everybody else has theirs, and only the owner can act.
+    """
+    for item in left_out:
+        yield _left_out(
+            f"portfolio {item.public_id}",
+            f"{item.name!r} of {item.owner} is without snapshots from {item.first} on: its amounts are {TOO_LARGE}",
+            item.first,
+        )
+    if total > len(left_out):
+        more = f"{total - len(left_out)} more portfolios"
+        yield _left_out(more, f"without snapshots: their amounts are {TOO_LARGE}", None)
+
+
+def _left_out(subject: str, detail: str, session: date | None) -> Failure:
+    return Failure(
+        "portfolio_left_out",
+        "warning",
+        subject,
+        detail,
+        "the owner corrects the lots, or splits the portfolio in two; a wrong price: `sigmasight bars reject SYMBOL D "
+        "--reason ...`; the gate then computes what is missing",
+        session=session,
+        asset="portfolio_snapshots",
+        check="amounts_fit",
+    )
 
 
 def unsettled_marks(state: SymbolState, decision: SymbolDecision, newest: RecordedRun | None) -> Iterator[Failure]:

@@ -18,11 +18,13 @@ from sigmasight_assets.operations.gate_causes import (
     describe_all,
     hole_cause,
     mark_cause,
+    named,
     onboarding_cause,
     waiting,
 )
 from sigmasight_assets.operations.gate_runs import Clearance, Earlier, LaunchedRun, clear
 from sigmasight_assets.storage.gated_runs import PORTFOLIO_STEP, GatedRun, RunningStep
+from sigmasight_assets.storage.lot_terms import TOO_LARGE
 
 ONBOARDING_TAKES = timedelta(seconds=120)
 NO_PORTFOLIO = "no portfolio needs a snapshot"
@@ -45,6 +47,8 @@ class GateState:
         the newest that published snapshots
     ``stale_books``
         portfolios with edits: (portfolio, version, date from which its snapshots are stale)
+    ``left_out``
+        portfolios whose amounts are too large to be exact, and the first session that they have no snapshot of
     ``waived``
         sessions that are spanned while they are not published, with the operator's reason
     ``open_requests``
@@ -66,6 +70,7 @@ class GateState:
     published_at: Mapping[date, datetime] = field(default_factory=dict)
     snapshot_generation: int = 0
     stale_books: Sequence[tuple[int, int, date]] = ()
+    left_out: Mapping[int, date] = field(default_factory=dict)
     waived: Mapping[date, str] = field(default_factory=dict)
     open_requests: Mapping[str, datetime] = field(default_factory=dict)
     marked: Mapping[str, date] = field(default_factory=dict)
@@ -237,6 +242,7 @@ def _decide(
     lines = describe_all(causes, state.needed)
     if not state.symbol_generations:
         lines = (NOTHING_PUBLISHED, *lines)
+    lines = (*lines, *_left_out(state))
     return GateDecision(chosen, (*reasons, *lines), is_pending=is_pending, blocked=_blocked(causes))
 
 
@@ -251,6 +257,14 @@ def _current(state: GateState) -> tuple[str, ...]:
         return (reason,)
     marks = mark_cause(state.marked, symbol_run=state.symbol_run)
     return (reason, f"{waiting(state.outdated_from, state.needed[-1])}: {marks.text}")
+
+
+def _left_out(state: GateState) -> tuple[str, ...]:
+    """Which portfolios have no snapshots although their sessions do."""
+    if not state.left_out:
+        return ()
+    names = named([f"portfolio {key} from {first} on" for key, first in sorted(state.left_out.items())])
+    return (f"left out, because their amounts are {TOO_LARGE}: {names}; correct their lots",)
 
 
 def _nothing_needed(state: GateState) -> str:

@@ -73,9 +73,9 @@ class Earlier:
     orchestrator knows: unfinished ones, ones about to be retried, and all for the same inputs, newest first.
     """
 
-    recorded: GatedRun | None = None
-    running: Sequence[RunningStep] = ()
-    launched: Sequence[LaunchedRun] = ()
+    recorded: GatedRun | None
+    running: Sequence[RunningStep]
+    launched: Sequence[LaunchedRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,7 @@ def _after_newest(recorded: GatedRun | None, ended: Sequence[LaunchedRun], run_k
     attempt = max([len(ended), *(_attempt(run, run_key) + 1 for run in ended)])
     if recorded is None and last is not None and last.status == "FAILURE":
         return _after_pause(last, attempt, starts=len({run.run_key for run in ended if run.run_key}), now=now)
-    failure = _failure(recorded, last) if recorded else ""
-    if recorded is not None and failure:
+    if recorded is not None and (failure := _failure(recorded, last)):
         return Clearance(None, f"run {recorded.run_id} {failure}; {WAY_OUT}", failed_run=recorded.run_id)
     return Clearance(attempt)
 

@@ -10,6 +10,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.decisions import read_waived
 from sigmasight_assets.storage.gated_runs import read_gated_run, read_running_steps
 from sigmasight_assets.storage.invalidations import read_outdated_symbols
+from sigmasight_assets.storage.left_out import read_left_out
 from sigmasight_assets.storage.onboarding import read_open_held_requests
 from sigmasight_assets.storage.portfolios import read_book_marks
 from sigmasight_assets.storage.publications import read_newest_portfolio_generation, read_published_sessions
@@ -38,6 +39,7 @@ def read_gate_state(database: Database, *, now: datetime) -> GateState:
             consumed=read_consumed(connection),
             snapshot_generation=read_newest_portfolio_generation(connection),
             stale_books=stale_books,
+            left_out=read_left_out(connection),
             waived=waived,
             open_requests=read_open_held_requests(connection),
             marked=read_outdated_symbols(connection),

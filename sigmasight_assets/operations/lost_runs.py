@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sigmasight_assets.storage.step_lives import StepLife
 
 # A running step gives a sign every ten seconds.
-SILENT = timedelta(seconds=45)
+SILENT = timedelta(seconds=40)
 # Between steps, and before the first, nothing of ours runs: the orchestrator writes an event per asset and session,
 # 15 s for nine assets and 950 sessions on an idle machine.
 SILENT_BETWEEN_STEPS = timedelta(minutes=5)

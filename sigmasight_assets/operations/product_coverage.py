@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sigmasight_assets.operations.freshness import PORTFOLIO_PRODUCTS
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.figures import PRODUCT_TABLES
+from sigmasight_assets.storage.portfolios import STALE_FROM
 from sigmasight_assets.storage.snapshots import read_consumed
 from sigmasight_assets.storage.tables import factor_covariances, symbol_exclusions
 
@@ -73,7 +74,7 @@ def _counted(connection: sa.Connection, table: sa.Table, column: str, sessions: 
 
 def _read_snapshots(connection: sa.Connection, sessions: Iterable[date]) -> list[ProductCoverage]:
     """By what portfolios say of their snapshots: to count those of a session, all of a year would have to be read."""
-    terms = (portfolios.c.as_of, portfolios.c.stale_from)
+    terms = (portfolios.c.as_of, STALE_FROM)
     groups = connection.execute(sa.select(*terms, sa.func.count().label("portfolios")).group_by(*terms)).all()
     consumed = read_consumed(connection)
     found = []

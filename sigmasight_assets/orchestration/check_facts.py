@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sigmasight_assets.operations.check_assets import BARS_VALID, BETA_STABLE, BETAS_FINITE, COVERAGE, FACTOR_FUNDS
-from sigmasight_assets.orchestration.portfolio_slices import LEDGER_IDENTITY
+from sigmasight_assets.orchestration.portfolio_slices import AMOUNTS_FIT, LEDGER_IDENTITY
 from sigmasight_assets.orchestration.symbol_checks import (
     CHECKS,
     LARGE_MOVE,
@@ -57,7 +57,8 @@ CHECK_FACTS = {
     BETA_STABLE: _blocking(
         CHECKS[BETA_STABLE],
         f"against the session before, the median |change| at most {LARGEST_MEDIAN_MOVE:g} (a warning above "
-        f"{NOTABLE_MEDIAN_MOVE:g}) and at most {LARGEST_SHARE_OF_LARGE_MOVES:.0%} of the symbols beyond {LARGE_MOVE:g}",
+        f"{NOTABLE_MEDIAN_MOVE:g}) and at most {LARGEST_SHARE_OF_LARGE_MOVES:.0%} of the symbols, or one, beyond "
+        f"{LARGE_MOVE:g}",
         f"A wrong bar of SPY, a history in other units, or another symbol's prices. {WRONG_BAR}. After a warning the "
         "session is published all the same",
     ),
@@ -68,11 +69,27 @@ CHECK_FACTS = {
         "lots, and tell "
         "who looks after the code. Owners keep the snapshots of the session before",
     ),
+    AMOUNTS_FIT: CheckFacts(
+        "Which portfolios are left out because an amount of theirs cannot be held exactly",
+        "92 billion USD a portfolio, all its lots, dividends and flows taken together",
+        "Its owner keeps the snapshots up to the session before, and all others have theirs. The owner corrects the "
+        "lots of the named portfolio, or splits it in two; of a wrong price `sigmasight bars reject SYMBOL D --reason "
+        "...` takes care. The gate then computes what is missing",
+    ),
     "sessions_current": CheckFacts(
         "How many sessions this layer is behind, by our own tables",
         "none behind; one is a warning, two or more are critical",
         "see the check `nothing_failed_now` of `symbol_daily_metrics` and the ticks of `late_sessions` and "
         "`portfolio_gate`: they say what they wait for",
+    ),
+    "invariants_hold": CheckFacts(
+        "Looks in the tables for what must never be there, whoever wrote it: rows of no session or of no publication, "
+        "betas of too few observations or without a finite error, values that do not add up, "
+        "equity that does not roll forward",
+        "nothing of it in the newest session of each layer and the week before; of the first 20,000 portfolios. Judged "
+        "after every publication, and every hour",
+        "figures of the named session are wrong: find out who wrote them, then publish it anew with "
+        "`sigmasight backfill --from D --to D --force`, or bring back a backup",
     ),
     "nothing_failed_now": CheckFacts(
         "Lists everything that is failed right now, with its cause; an entry is gone as soon as its cause is",

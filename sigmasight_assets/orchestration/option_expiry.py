@@ -48,7 +48,7 @@ def settle_options(
 ) -> tuple[Books, Settlements]:
     """The books with the options closed that have been settled up to the session ``last``, and the settlements.
 
-    Raises ``PublicationError`` naming the portfolios with an amount beyond 92 billion USD.
+    Raises ``OversizedBooksError`` naming the portfolios with an amount beyond 92 billion USD.
     """
     expired = find_expired(books, calendar, last=last)
     underlyings = [contract.underlying for contract in expired.contracts]
@@ -122,7 +122,7 @@ def settled_books(books: Books, expired: Expired, *, closes: IntArray, splits: S
     chosen = closes[expired.contract] > 0
     lot, contract = expired.lot[chosen], expired.contract[chosen]
     lots, one = books.lots, np.ones_like(lot)
-    with naming_portfolios(books.owners[lot]):
+    with naming_portfolios(books.owners[lot], books=books.versions):
         ratio = split_factors(splits, expired.share[contract], lots.entry_date[lot])
         underlying_price = rational_product(one, closes[contract], *ratio)
         price = _intrinsic_values(expired.contracts, contract, underlying_price)

@@ -4,8 +4,8 @@ Both products are one publication: their rows of a portfolio and session share a
 together when it differs. What happens in the transaction of a slice is in ``portfolio_slices``.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -25,6 +25,7 @@ from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.holders import read_due
+from sigmasight_assets.storage.lot_terms import OversizedBooksError
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
 from sigmasight_assets.storage.snapshots import count_published, read_consumed
 
@@ -37,7 +38,8 @@ class PortfolioPublication:
     """What a range came to; portfolios and snapshots are those of the published sessions, computed or fresh.
 
     ``computed_ids`` (P,) are the portfolios that were computed, ascending; ``changed`` counts the snapshots that are
-    new or different. ``waived`` are sessions without symbol products that later ones span, by an operator's decision.
+    new or different, ``left_out`` has the portfolios whose amounts are too large, with the first session that they have
+    no snapshot of. ``waived`` are sessions without symbol products that later ones span, by an operator's decision.
     """
 
     published: list[date] = field(default_factory=list)
@@ -50,6 +52,7 @@ class PortfolioPublication:
     changed: int = 0
     partial: int = 0
     generation: int | None = None
+    left_out: dict[int, date] = field(default_factory=dict)
     times: PartTimes = field(default_factory=PartTimes)
 
     @property
@@ -60,7 +63,8 @@ class PortfolioPublication:
     def add(self, transaction: BulkTransaction, done: PublishedSlice) -> None:
         """Count a slice that was published, and all that its sessions hold now, computed or fresh."""
         self.published += done.sessions
-        self.verdicts += done.verdicts
+        self.verdicts += [*done.verdicts, *done.warnings]
+        self.left_out |= done.left_out
         self.generation = done.generation or self.generation
         self.computed_ids = np.union1d(self.computed_ids, done.portfolio_ids)
         self.changed += int(done.changed.sum())
@@ -77,6 +81,7 @@ def publish_portfolio_products(
 
     Of sessions that have snapshots only those portfolios are computed that are edited or hold a symbol that changed;
     with ``force`` all are, and written whether or not they differ.
+    A portfolio whose amounts become too large to be exact is left out from that session on, and named.
     Raises ``NotReadyError`` when a session's symbol products or the snapshots before it are missing; sessions without
     symbol products that are waived are left out.
     """
@@ -92,25 +97,69 @@ def publish_portfolio_products(
     return outcome
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Sessions to be published, without the ``oversized`` books (and their versions) that are too large by the first.
+
+    That was found for the symbol ``generations`` of the sessions.
+    """
+
+    sessions: Sequence[date]
+    oversized: Mapping[int, int] = field(default_factory=dict)
+    generations: Mapping[date, int] = field(default_factory=dict)
+
+    def at(self, generations: Mapping[date, int]) -> "_Part":
+        """The same at the symbol generations of now; who was found too large at others may not be so any more."""
+        is_known = all(self.generations.get(day) == generation for day, generation in generations.items())
+        return _Part(self.sessions, self.oversized if is_known else {}, generations)
+
+    def without(self, found: OversizedBooksError) -> list["_Part"]:
+        """What is to be published instead: everybody up to the session at which some are too large, then the others.
+
+        Where it is not known which session that is, the halves tell.
+        """
+        place = found.row
+        if place is None and len(self.sessions) > 1:
+            middle = len(self.sessions) // 2
+            return [replace(self, sessions=each) for each in (self.sessions[:middle], self.sessions[middle:])]
+        rest = replace(self, sessions=self.sessions[place:], oversized={**self.oversized, **found.versions})
+        return [replace(self, sessions=self.sessions[:place]), rest] if place else [rest]
+
+
 def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPublication) -> list[date]:
     """Publish a slice up to its first wrong session; returns that one and those after it."""
+    failed: list[date] = []
+    refused: list[Verdict] = []
+    pending = [_Part(sessions)]
+    while pending:
+        part = pending.pop(0)
+        try:
+            pending = _publish_part(run, part, outcome) + pending
+        except BrokenIdentityError as broken:
+            # Nothing of the part is written: of a wrong session no portfolio's snapshots are published.
+            sound = part.sessions[: broken.first_wrong]
+            failed = [*part.sessions[len(sound) :], *(day for each in pending for day in each.sessions), *failed]
+            refused = [*broken.verdicts[len(sound) :], *refused]
+            pending = [replace(part, sessions=sound)] if sound else []
+    outcome.verdicts += refused
+    _record(run, refused)
+    return failed
+
+
+def _publish_part(run: PortfolioRun, part: _Part, outcome: PortfolioPublication) -> list[_Part]:
+    """Publish a part, or nothing where further books are too large: returns what is to be published instead."""
     try:
         with run.transaction() as transaction:
             require_calendar(transaction, run.calendar)
             # Under the lock: the run it waited for may have written the snapshots that these build on.
-            inputs = _read_inputs(run, sessions)
+            inputs = _read_inputs(run, part.sessions)
             inputs.require_earlier()
-            done = publish_slice(transaction, run, inputs)
+            part = part.at(inputs.generations)
+            done = publish_slice(transaction, run, inputs, oversized=part.oversized)
             outcome.add(transaction, done)
-    except BrokenIdentityError as broken:
-        # Nothing of the slice is written: of a wrong session no portfolio's snapshots are published.
-        sound = list(sessions[: broken.first_wrong])
-        if sound:
-            _publish(run, sound, outcome)
-        outcome.verdicts += broken.verdicts[len(sound) :]
-        _record(run, broken.verdicts[len(sound) :])
-        return list(sessions[len(sound) :])
-    _record(run, done.verdicts)
+    except OversizedBooksError as found:
+        return part.without(found)
+    _record(run, [*done.verdicts, *done.warnings])
     return []
 
 

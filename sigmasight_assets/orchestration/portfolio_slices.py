@@ -4,7 +4,7 @@ Portfolios do not depend on each other, so memory is bounded by the chunk howeve
 at once or not at all: a single wrong portfolio ends the slice with nothing written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,7 +28,8 @@ from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
 from sigmasight_assets.storage.holders import read_due, read_priced_names
-from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, naming_portfolios
+from sigmasight_assets.storage.left_out import leave_out, read_left_out_in_bulk, take_back, try_again
+from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, TOO_LARGE, naming_portfolios
 from sigmasight_assets.storage.operations import Offender, Verdict
 from sigmasight_assets.storage.publications import (
     Publication,
@@ -45,8 +46,10 @@ from sigmasight_assets.storage.snapshots import (
     replace_snapshots,
 )
 
+NONE: Mapping[int, int] = {}
 PRODUCTS = ("portfolio_snapshots", "portfolio_factor_exposures")
 LEDGER_IDENTITY = "ledger_identity"
+AMOUNTS_FIT = "amounts_fit"
 # Snapshots (sessions x portfolios) held in memory at a time: about 1 GB with fifteen lots each.
 CHUNK_CELLS = 50_000
 
@@ -92,7 +95,8 @@ class PublishedSlice:
     """A slice of T sessions as its chunks add up: portfolios computed, and by session (T,) snapshots and changes.
 
     ``offenders`` are the portfolios, by session, whose ledger does not add up, and ``named`` the first of them with
-    their figures. ``generation`` is None when nothing differed.
+    their figures. ``left_out`` are those without snapshots, with the first session that is missing, and ``removed``
+    counts by session the snapshots that they had. ``generation`` is None when nothing differed.
     """
 
     sessions: list[date]
@@ -102,6 +106,8 @@ class PublishedSlice:
     named: list[list[Offender]]
     portfolio_ids: IntArray
     generation: int | None = None
+    left_out: Mapping[int, date] = field(default_factory=dict)
+    removed: Mapping[date, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, sessions: Sequence[date]) -> "PublishedSlice":
@@ -131,9 +137,21 @@ class PublishedSlice:
         ]
 
     @property
-    def ledger(self) -> list[Publication]:
-        """The publications of the sessions in which something differed."""
+    def warnings(self) -> list[Verdict]:
+        """One verdict a session on the portfolios that are left out of it; it keeps nobody else's from publication."""
         return [
+            _amounts_fit(day, [key for key, first in self.left_out.items() if first <= day]) for day in self.sessions
+        ]
+
+    @property
+    def ledger(self) -> list[Publication]:
+        """The publications of the sessions in which something differed, those of removed snapshots among them."""
+        removed = [
+            Publication(session=day, products=PRODUCTS, rows_written=0, coverage=None, counts={"removed": count})
+            for day, count in self.removed.items()
+            if day not in self.sessions
+        ]
+        return removed + [
             Publication(
                 session=day,
                 products=PRODUCTS,
@@ -142,18 +160,42 @@ class PublishedSlice:
                 counts={"portfolios": exists, "changed": changed},
             )
             for day, exists, changed in zip(self.sessions, self.exists.tolist(), self.changed.tolist(), strict=True)
-            if changed
+            if changed or day in self.removed
         ]
 
 
-def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Inputs) -> PublishedSlice:
+def _amounts_fit(session: date, left_out: Sequence[int]) -> Verdict:
+    detail = f"left out, because their amounts are {TOO_LARGE}: portfolios {list(left_out[:NAMED_OFFENDERS])}"
+    return Verdict(
+        AMOUNTS_FIT,
+        session,
+        not left_out,
+        detail if left_out else "no portfolio is left out",
+        is_blocking=False,
+        offenders=tuple(
+            Offender(f"portfolio {key}", f"its amounts are {TOO_LARGE}", "") for key in left_out[:NAMED_OFFENDERS]
+        ),
+        offender_count=len(left_out),
+    )
+
+
+def publish_slice(
+    transaction: BulkTransaction, run: PortfolioRun, inputs: Inputs, *, oversized: Mapping[int, int] = NONE
+) -> PublishedSlice:
     """Compute, judge and write the snapshots of the sessions that differ.
 
-    Raises ``BrokenIdentityError`` with the verdicts over all portfolios; the transaction has to be given up then.
+    Portfolios that are ``oversized``, with the versions of their books, are left out from the first session on at the
+    latest. Others that were left out before the sessions are tried again by the next run when a symbol of theirs has
+    changed at one of them.
+
+    Raises ``BrokenIdentityError`` with the verdicts over all portfolios, and ``OversizedBooksError`` for others that
+    are; the transaction has to be given up then.
     """
     sessions, last = inputs.sessions, inputs.sessions[-1]
     with run.times.part("reading"):
         selection = select_portfolios(transaction, run.calendar, inputs)
+        if inputs.previous is not None and inputs.consumed.keys() >= inputs.generations.keys():
+            try_again(transaction, selection.portfolio_ids, until=inputs.previous, without=oversized)
         chunks = _chunks(read_due(transaction, last=last, only=selection.portfolio_ids), len(sessions))
         figures = _Figures(transaction, run.calendar, sessions, is_read_once=len(chunks) > 1)
     done = PublishedSlice.empty(sessions)
@@ -161,12 +203,17 @@ def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Input
     for keys in chunks:
         with run.times.part("reading"):
             books = read_books(
-                transaction, last=last, previous=inputs.previous, only=selection.portfolio_ids, keys=keys
+                transaction,
+                last=last,
+                previous=inputs.previous,
+                only=selection.portfolio_ids,
+                keys=keys,
+                without=oversized,
             )
             books, settlements = settle_options(transaction, run.calendar, books, last=last)
             state = read_ledger_state(transaction, books, inputs.previous)
             grid, closes, betas = figures.of(books.symbols)
-        with run.times.part("computing"), naming_portfolios(books.portfolio_ids):
+        with run.times.part("computing"), naming_portfolios(books.portfolio_ids, books=books.versions):
             rows = compute_portfolio_rows(
                 books, state, grid, rows=figures.rows, closes=closes, betas=betas, settlements=settlements
             )
@@ -180,11 +227,21 @@ def publish_slice(transaction: BulkTransaction, run: PortfolioRun, inputs: Input
             _settle_books(transaction, books, change.differs[-1], previous=inputs.previous, last=last, after=after)
     if done.is_broken:
         raise BrokenIdentityError(done.verdicts)
+    _leave_out(transaction, done, oversized)
     if done.generation is not None:
         record_publications(transaction, done.generation, "portfolio", done.ledger, run_id=run.run_id)
     record_consumed(transaction, dict(inputs.generations), run_id=run.run_id)
     mark_later(transaction, selection, inputs, last=last)
     return done
+
+
+def _leave_out(transaction: BulkTransaction, done: PublishedSlice, oversized: Mapping[int, int]) -> None:
+    """Remove the snapshots of portfolios that are left out from now on, and note all that are."""
+    if oversized:
+        done.removed = leave_out(transaction, oversized, first=done.sessions[0])
+        if done.removed and done.generation is None:
+            done.generation = next_generation(transaction)
+    done.left_out = read_left_out_in_bulk(transaction, last=done.sessions[-1])
 
 
 class _Figures:
@@ -295,3 +352,4 @@ def _settle_books(
             "OR (computed.changed AND coalesce(portfolios.stale_from > $3::date, $3::date IS NOT NULL)))",
             (previous, last, after),
         )
+        take_back(transaction, "computed_books", last=last)

@@ -1,16 +1,18 @@
-"""What the UI shows at any time: standing checks of lateness and failures, and freshness policies as their backstop.
+"""What the UI shows at any time: standing checks of lateness, failures and invariants, and freshness policies.
 
 Each is judged from our own tables, by the sensor ``late_sessions`` or when somebody executes it.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
-from sigmasight_assets.errors import SigmaSightError
+from sigmasight_assets.errors import SigmaSightError, StorageError
 from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.freshness import Freshness, read_freshness
@@ -19,7 +21,8 @@ from sigmasight_assets.orchestration.check_results import inline_table
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.publications import Layer
+from sigmasight_assets.storage.invariants import find_newly_broken
+from sigmasight_assets.storage.publications import Layer, read_newest_mark
 
 # Longer than a weekend with a holiday on either side of it: the checks know sessions, this only knows days.
 BACKSTOP = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=4), fail_window=timedelta(days=5))
@@ -29,8 +32,15 @@ SESSIONS_CURRENT = {
     layer: dg.AssetCheckKey(dg.AssetKey(asset), "sessions_current") for layer, asset in LAYER_ASSETS.items()
 }
 NOTHING_FAILED = dg.AssetCheckKey(dg.AssetKey("symbol_daily_metrics"), "nothing_failed_now")
-STANDING_CHECKS = (*SESSIONS_CURRENT.values(), NOTHING_FAILED)
+INVARIANTS_HOLD = dg.AssetCheckKey(dg.AssetKey("portfolio_snapshots"), "invariants_hold")
+STANDING_CHECKS = (*SESSIONS_CURRENT.values(), NOTHING_FAILED, INVARIANTS_HOLD)
+# Every publication judges all portfolios; what is looked at again is bounded, as this is done between ticks.
+MOST_PORTFOLIOS = 20_000
 SEVERITIES = {"warning": dg.AssetCheckSeverity.WARN, "critical": dg.AssetCheckSeverity.ERROR}
+
+# How long one look may take, and after how long there is another without a publication.
+LOOK_MILLISECONDS = 20_000
+LOOK_AGAIN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -88,13 +98,65 @@ def judge_failures(found: Sequence[Failure]) -> Judgement:
     )
 
 
+@dataclass(frozen=True)
+class Look:
+    """What breaks an invariant, found at an instant of the monotonic clock after the newest publication.
+
+    ``problem`` is why it could not be looked for.
+    """
+
+    publication: object
+    at: float
+    broken: Sequence[str] = ()
+    problem: str = ""
+
+    def is_current(self, publication: object) -> bool:
+        """Whether another look would hardly find anything else; what is broken is looked at until it is mended."""
+        return self.publication == publication and not self.broken and time.monotonic() - self.at < LOOK_AGAIN_SECONDS
+
+
+# The newest of this process.
+_looks: list[Look] = []
+
+
+def judge_invariants(look: Look) -> Judgement:
+    """What breaks an invariant; critical when anything does."""
+    found = look.broken
+    if look.problem:
+        return Judgement(INVARIANTS_HOLD, "warning", f"could not be looked for: {look.problem}", {})
+    if not found:
+        return Judgement(INVARIANTS_HOLD, None, "every invariant holds", {})
+    rows = [(item,) for item in found]
+    text = f"{len(found)} broken; the first: {found[0]}"
+    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)})
+
+
 def read_judgements(database: Database, settings: Settings) -> list[Judgement]:
     """The state of every standing check at this instant."""
     clock = settings.clock()
     with database.begin() as connection:
         found = read_freshness(connection, clock=clock)
     failures = read_failures(database, clock=clock, pause=settings.retry_pause)
-    return [*(judge_freshness(layer, found) for layer in SESSIONS_CURRENT), judge_failures(failures)]
+    lateness = [judge_freshness(layer, found) for layer in SESSIONS_CURRENT]
+    return [*lateness, judge_failures(failures), judge_invariants(_look(database))]
+
+
+def _look(database: Database) -> Look:
+    """What breaks an invariant; ticks come every half minute, publications seldom."""
+    with database.begin() as connection:
+        publication = database.url, read_newest_mark(connection)
+    if _looks and _looks[-1].is_current(publication):
+        return _looks[-1]
+    now = time.monotonic()
+    try:
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {LOOK_MILLISECONDS}")
+            look = Look(publication, now, find_newly_broken(connection, portfolios=MOST_PORTFOLIOS))
+    except (StorageError, SQLAlchemyError) as error:
+        # Whatever the tables are like: nobody may be kept from running a late session by it.
+        look = Look(publication, now, problem=" ".join(str(error).split())[:300])
+    _looks[:] = [look]
+    return look
 
 
 def build_standing_checks() -> list[dg.AssetChecksDefinition]:

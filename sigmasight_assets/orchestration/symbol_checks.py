@@ -179,8 +179,10 @@ def _beta_stable(window: SymbolWindow, betas: FloatArray, reference: FloatArray 
     median = float(np.median(moves[known]))
     large = known & (np.nan_to_num(moves) > LARGE_MOVE)
     share = float(large.sum() / known.sum())
-    sound = median <= LARGEST_MEDIAN_MOVE and share <= LARGEST_SHARE_OF_LARGE_MOVES
     offenders = _names(window, large)
+    # The leap of one symbol must not stop a small universe.
+    is_alone = len(offenders) <= 1
+    sound = median <= LARGEST_MEDIAN_MOVE and (is_alone or share <= LARGEST_SHARE_OF_LARGE_MOVES)
     return Verdict(
         BETA_STABLE,
         session,

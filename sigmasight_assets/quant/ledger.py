@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
 from sigmasight_assets.quant.dividends import Claims, lot_product
 from sigmasight_assets.quant.lots import CapitalFlows, Dividends, LedgerState, Lots, Portfolios
-from sigmasight_assets.quant.money import LARGEST_UNITS, require_representable
+from sigmasight_assets.quant.money import LARGEST_UNITS, AmountOverflowError, require_representable
 from sigmasight_assets.quant.segments import Segments
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, PositionValues, Snapshots
 
@@ -135,7 +135,7 @@ def roll_forward(
     exit. Sessions left out are spanned by the next one. The result's ``state`` continues the range.
 
     Raises ``ValueError`` for arguments that do not belong together and ``AmountOverflowError``, naming the
-    portfolio, when an amount exceeds 9.2e18 units (92 billion).
+    portfolio and the position of the first such session, when an amount exceeds 9.2e18 units (92 billion).
     """
     _require_matching(lots, portfolios, flows, state, sessions)
     _require_prices(lots, sessions, prices, price_age)
@@ -148,11 +148,15 @@ def roll_forward(
     for t, day in enumerate(_days(sessions).tolist()):
         interval = _interval(running.since, start_day, day)
         row, lot_row = snapshots.at(t), values.at(t)
-        row.capital_flow[:] = _flows_in(flows, interval)
-        events = _events(book, claims, interval)
-        _value_lots(book, running, interval, events, prices=prices[t], ages=price_age[t], row=lot_row)
-        _add_up_lots(book, events, lot_row, row)
-        _close_accounts(portfolios, running, interval, row)
+        try:
+            row.capital_flow[:] = _flows_in(flows, interval)
+            events = _events(book, claims, interval)
+            _value_lots(book, running, interval, events, prices=prices[t], ages=price_age[t], row=lot_row)
+            _add_up_lots(book, events, lot_row, row)
+            _close_accounts(portfolios, running, interval, row)
+        except AmountOverflowError as error:
+            error.row = t
+            raise
     return LedgerResult(sessions, snapshots, values, _state(running))
 
 

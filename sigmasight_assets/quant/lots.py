@@ -73,7 +73,7 @@ class Lots:
 
     def has_other_sign(self, money: IntArray) -> BoolArray:
         """Where (L,) ``money`` is of the sign that a value of the lot cannot have; 0 is of either."""
-        is_other: BoolArray = ((money < 0) != (self.quantity < 0)) & (money != 0)
+        is_other: BoolArray = np.sign(money) == -np.sign(self.quantity)
         return is_other
 
 
@@ -160,7 +160,7 @@ class LedgerState:
     def initial(cls, portfolios: Portfolios, lots: Lots) -> "LedgerState":
         """The state of portfolios that have no snapshot yet."""
         return cls(
-            session=np.full(len(portfolios), np.datetime64("NaT", "D"), dtype="datetime64[D]"),
+            session=np.full(len(portfolios), "NaT", dtype="datetime64[D]"),
             equity=np.zeros(len(portfolios), dtype=np.int64),
             cumulative_pnl=np.zeros(len(portfolios), dtype=np.int64),
             value=np.zeros(len(lots), dtype=np.int64),

@@ -24,7 +24,12 @@ _PRECISION = 40
 
 
 class AmountOverflowError(OverflowError):
-    """Amounts that do not fit in int64; ``offenders`` are the indices of their owners, ascending."""
+    """Amounts that do not fit in int64; ``offenders`` are the indices of their owners, ascending.
+
+    ``row`` is the position of the session they belong to, None for those of none.
+    """
+
+    row: int | None = None
 
     def __init__(self, message: str, offenders: IntArray) -> None:
         super().__init__(message)
@@ -87,7 +92,7 @@ def rational_product(quantity: IntArray, price: IntArray, numerator: IntArray, d
     below = whole * price + quotient
     missing = denominator - remainder
     rounded_up: BoolArray = (remainder > missing) | ((remainder == missing) & (below % 2 == 1))
-    return np.add(below, rounded_up, dtype=np.int64)
+    return below + rounded_up
 
 
 def require_representable(magnitudes: FloatArray, owner: str) -> None:

@@ -224,5 +224,7 @@ class EmbeddedPostgres:
                 cursor.execute("select 1 from pg_database where datname = %s", (DATABASE,))
                 if cursor.fetchone() is None:
                     cursor.execute(f'create database "{DATABASE}"')
+                # The API's roles have nothing to look for in the others.
+                cursor.execute("revoke all on database postgres, template1 from public")
         finally:
             connection.close()

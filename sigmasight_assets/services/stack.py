@@ -175,13 +175,15 @@ class DagsterServices:
 
     def _webserver(self, workspace: Path) -> Service:
         arguments = ("dagster_webserver", "-h", LOOPBACK, "-p", str(self._ui_port), "-w", str(workspace))
+        # It does not look whether a pooled connection still lives: after a restart of the database a launch would fail.
+        recycling = ("--db-pool-recycle", "1")
 
         def ready() -> str | None:
             if not answers(f"{self.ui_url}/server_info"):
                 return "it does not answer"
             return DagsterProbe(self.graphql_url).location_problem(LOCATION)
 
-        return self._service("dagster-webserver", arguments, ready)
+        return self._service("dagster-webserver", (*arguments, *recycling), ready)
 
     def _daemon(self, workspace: Path, began: float) -> Service:
         def ready() -> str | None:

@@ -51,12 +51,19 @@ portfolios = sa.Table(
     column("book_version", sa.BigInteger, "Counts up with each edit of lots or flows", server_default="1"),
     column("stale_from", sa.Date, "Snapshots from this date on await recomputation", null=True),
     written_at("created_at", "When the portfolio was created"),
+    column(
+        "left_out_from",
+        sa.Date,
+        "First session without a snapshot because its amounts are too large to be exact",
+        null=True,
+    ),
     sa.UniqueConstraint("public_id"),
     sa.UniqueConstraint("user_id", "name"),
     sa.CheckConstraint("stated_equity <> 'NaN'", name="stated_equity_finite"),
     comment="Portfolios of owners",
 )
 sa.Index(None, portfolios.c.stale_from, postgresql_where=portfolios.c.stale_from.is_not(None))
+sa.Index(None, portfolios.c.left_out_from, postgresql_where=portfolios.c.left_out_from.is_not(None))
 
 positions = sa.Table(
     "positions",

@@ -3,6 +3,7 @@
 What lots cost and brought is worked out in ``lot_terms``; the published figures they meet are in ``published``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import date
 
@@ -30,10 +31,11 @@ from sigmasight_assets.storage.valuations import Valuations, read_valuations
 LOTS_SQL = """
 SELECT positions.portfolio_id, position_id, symbol, investment_class, (quantity * 10000)::bigint AS quantity,
        coalesce(units_date, entry_date) AS units_date,
-       coalesce(entry_price * 10000, 0)::bigint AS entry_price, entry_date, exit_date,
+       coalesce(entry_price * 10000, 0)::bigint AS entry_price, entry_date,
+       CASE WHEN exit_date <= $2::date THEN exit_date END AS exit_date,
        coalesce(exit_price * 10000, 0)::bigint AS exit_price
 FROM positions
-WHERE portfolio_id = ANY($1)
+WHERE portfolio_id = ANY($1) AND entry_date <= $2::date
 ORDER BY portfolio_id, position_id
 """
 PORTFOLIOS_SQL = """
@@ -41,7 +43,8 @@ SELECT portfolio_id, as_of, (stated_equity * 100000000)::bigint AS stated_equity
 FROM portfolios
 WHERE as_of <= $1::date AND ($2::date IS NULL OR stale_from IS NULL OR stale_from > $2::date)
   AND ($3::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($3::bigint[]))
-  AND portfolio_id BETWEEN $4 AND $5
+  AND portfolio_id BETWEEN $4 AND $5 AND portfolio_id <> ALL($6::bigint[])
+  AND ($2::date IS NULL OR left_out_from IS NULL OR left_out_from > $2::date)
 ORDER BY portfolio_id
 """
 FLOWS_SQL = """
@@ -104,6 +107,11 @@ class Books:
         return ~(self.is_option | self.is_private)
 
     @property
+    def versions(self) -> tuple[IntArray, IntArray]:
+        """The numbers of the portfolios and the versions of their books (P,)."""
+        return self.portfolio_ids, self.book_versions
+
+    @property
     def owners(self) -> IntArray:
         """The number of each lot's portfolio (L,)."""
         owners: IntArray = self.portfolio_ids[self.lots.portfolio]
@@ -117,30 +125,36 @@ def read_books(
     previous: date | None = None,
     only: IntArray | None = None,
     keys: KeyRange = ALL_KEYS,
+    without: Collection[int] = (),
 ) -> Books:
     """The books of portfolios that exist on ``last``; with ``only`` those, and others that are stale by then.
 
-    Of these only portfolios whose keys lie in the range ``keys``, both ends included.
+    Of these only portfolios whose keys lie in the range ``keys``, both ends included. Trades after ``last`` are not
+    read: a lot closed then is open, and what cannot be held of it is no matter yet.
 
     Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
-    Options are open until their owner closes them; ``orchestration.option_expiry`` ends them. Raises
-    ``PublicationError`` naming the portfolios with an amount beyond 92 billion USD.
+    So are those ``without`` which, and those that were left out before. Options are open until their owner closes
+    them; ``orchestration.option_expiry`` ends them. Raises ``OversizedBooksError`` naming the portfolios with an amount
+    beyond 92 billion USD.
     """
     if only is not None:
         only = only[(keys[0] <= only) & (only <= keys[1])]
-    rows = transaction.read(PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only), *keys))
+    rows = transaction.read(
+        PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only), *keys, [0, *without])
+    )
     portfolio_ids = numpy_column(rows, "portfolio_id")
     found = (_key_list(portfolio_ids),)
-    table = _LotTable(transaction.read(LOTS_SQL, found))
+    table = _LotTable(transaction.read(LOTS_SQL, (*found, last)))
     flows = transaction.read(FLOWS_SQL, found)
     position_ids = numpy_column(table.rows, "position_id")
     valuations = read_valuations(transaction, portfolio_ids, position_ids[table.is_private])
     actions = read_published_actions(transaction, table.public_symbols)
-    with naming_portfolios(numpy_column(table.rows, "portfolio_id")):
+    book_versions = numpy_column(rows, "book_version")
+    with naming_portfolios(numpy_column(table.rows, "portfolio_id"), books=(portfolio_ids, book_versions)):
         lots = table.lots(portfolio_ids, published_splits(actions, table.symbols), valuations)
     return Books(
         portfolio_ids=portfolio_ids,
-        book_versions=numpy_column(rows, "book_version"),
+        book_versions=book_versions,
         stale_from=numpy_column(rows, "stale_from"),
         position_ids=position_ids,
         symbols=table.symbols,
@@ -225,7 +239,7 @@ def read_ledger_state(transaction: BulkTransaction, books: Books, previous: date
     """What the snapshots of session ``previous`` leave to the next one; empty where a portfolio has none there.
 
     A lot's value is the one that was stored; the price beside it is brought to the present share units, rounded
-    half-even to 1e-4 USD.
+    half-even to 1e-4 USD. Raises ``OversizedBooksError`` naming the portfolios of which one cannot be held.
     """
     state = LedgerState.initial(books.portfolios, books.lots)
     if previous is None:
@@ -289,7 +303,8 @@ def _present_prices(books: Books, lots: IntArray, marks: _Marks) -> IntArray:
     numerator, denominator = then[0][moved] * now[1][moved], then[1][moved] * now[0][moved]
     # Price x shares stays what it was.
     common = np.gcd(numerator, denominator)
-    prices[moved] = rational_product(prices[moved], np.ones_like(moved), numerator // common, denominator // common)
+    with naming_portfolios(books.owners[lots[moved]], books=books.versions):
+        prices[moved] = rational_product(prices[moved], np.ones_like(moved), numerator // common, denominator // common)
     return prices
 
 

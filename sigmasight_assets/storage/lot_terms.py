@@ -3,7 +3,7 @@
 Source: formulas.md section 5, "Units".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from sigmasight_assets.quant.splits import Splits, split_factors
 from sigmasight_assets.storage.bulk import numpy_column
 
 NAMED_OFFENDERS = 20
+TOO_LARGE = "too large to be exact (92 billion USD)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +84,31 @@ def _shares_at(trades: Trades, splits: Splits, day: DateArray) -> tuple[IntArray
     return made[0] * undone[1], made[1] * undone[0]
 
 
-@contextmanager
-def naming_portfolios(owners: IntArray) -> Iterator[None]:
-    """Turn ``AmountOverflowError`` of rows into ``PublicationError`` with the numbers of their portfolios.
+class OversizedBooksError(PublicationError):
+    """Portfolios with amounts that are too large to be exact, by number, at the ``row``-th session and not before.
 
-    ``owners`` holds the portfolio number of each row that the amounts inside the block belong to.
+    The row is None where the amounts are of no one session, but of all that is known by the last one.
+    ``versions`` are those of their books that were read.
+    """
+
+    def __init__(self, versions: Mapping[int, int], row: int | None) -> None:
+        ids = list(versions)[:NAMED_OFFENDERS]
+        super().__init__(f"Amounts of the portfolios {ids} are {TOO_LARGE}: correct their lots")
+        self.versions = versions
+        self.row = row
+
+
+@contextmanager
+def naming_portfolios(owners: IntArray, *, books: tuple[IntArray, IntArray]) -> Iterator[None]:
+    """Turn ``AmountOverflowError`` of rows into ``OversizedBooksError`` with the numbers of their portfolios.
+
+    ``owners`` holds the portfolio number of each row that the amounts inside the block belong to, ``books`` the
+    numbers of all portfolios, ascending, and the versions of their books.
     """
     try:
         yield
     except AmountOverflowError as error:
-        ids = np.unique(owners[error.offenders])[:NAMED_OFFENDERS].tolist()
-        raise PublicationError(
-            f"Amounts of the portfolios {ids} are too large to be exact (92 billion USD): correct their lots"
-        ) from error
+        ids = np.unique(owners[error.offenders])
+        numbers, versions = books
+        found = versions[np.searchsorted(numbers, ids)]
+        raise OversizedBooksError(dict(zip(ids.tolist(), found.tolist(), strict=True)), error.row) from error

@@ -41,10 +41,11 @@ def restate_equity(connection: sa.Connection, portfolio_id: int, *, equity: Deci
 
     For another first session the caller has called ``wait_for_snapshots``.
     """
+    stated = {"stated_equity": equity, "as_of": as_of, "stale_from": as_of, "left_out_from": None}
     connection.execute(
         sa.update(portfolios)
         .where(portfolios.c.portfolio_id == portfolio_id)
-        .values(stated_equity=equity, as_of=as_of, stale_from=as_of, book_version=portfolios.c.book_version + 1)
+        .values(**stated, book_version=portfolios.c.book_version + 1)
     )
 
 

@@ -64,9 +64,13 @@ class StoredLot:
     notes: str | None
 
 
+# From when on a portfolio's snapshots are not up to date: they are stale, or it is left out of them.
+STALE_FROM = sa.func.least(portfolios.c.stale_from, portfolios.c.left_out_from).label("stale_from")
+
+
 @dataclass(frozen=True, slots=True)
 class PortfolioRecord:
-    """A portfolio as stored; ``stale_from`` is the date from which its snapshots await recomputation."""
+    """A portfolio as stored; ``stale_from`` is the date from which its snapshots await recomputation or are missing."""
 
     portfolio_id: int
     public_id: UUID
@@ -159,17 +163,18 @@ def add_capital_flow(connection: sa.Connection, portfolio_id: int, *, flow_date:
 def mark_edited(connection: sa.Connection, portfolio_id: int, *, edited_from: date) -> None:
     """Count the edit and let snapshots from ``edited_from`` on await recomputation.
 
-    Every writer of lots and flows calls this in the transaction of its edit.
+    Every writer of lots and flows calls this in the transaction of its edit. A portfolio that is left out is tried
+    again from where its snapshots end, whatever the date of the edit.
     """
+    dates = (portfolios.c.stale_from, portfolios.c.left_out_from, sa.cast(edited_from, sa.Date))
     connection.execute(
         sa.update(portfolios)
         .where(portfolios.c.portfolio_id == portfolio_id)
         .values(
             book_version=portfolios.c.book_version + 1,
             # least() ignores NULL, so a portfolio that was up to date becomes stale from the edit on.
-            stale_from=sa.func.greatest(
-                sa.func.least(portfolios.c.stale_from, sa.cast(edited_from, sa.Date)), portfolios.c.as_of
-            ),
+            stale_from=sa.func.greatest(sa.func.least(*dates), portfolios.c.as_of),
+            left_out_from=None,
         )
     )
 
@@ -182,9 +187,9 @@ def read_portfolios(
     public_id: UUID | None = None,
 ) -> list[PortfolioRecord]:
     """Portfolios that match every given key, by name; all of them without a key."""
+    others: dict[str, Any] = {"owner": users.c.name.label("owner"), "stale_from": STALE_FROM}
     columns: list[Any] = [
-        users.c.name.label("owner") if name == "owner" else portfolios.c[name]
-        for name in PortfolioRecord.__dataclass_fields__
+        others[name] if name in others else portfolios.c[name] for name in PortfolioRecord.__dataclass_fields__
     ]
     query = sa.select(*columns).join_from(portfolios, users).order_by(portfolios.c.name, portfolios.c.portfolio_id)
     keys = {"user_id": user_id, "portfolio_id": portfolio_id, "public_id": public_id}
@@ -271,6 +276,7 @@ def read_book_marks(connection: sa.Connection) -> tuple[date | None, list[tuple[
     An edited book is its portfolio number, version and the date from which its snapshots are stale.
     """
     earliest: date | None = connection.execute(sa.select(sa.func.min(portfolios.c.as_of))).scalar()
-    edited = sa.select(portfolios.c.portfolio_id, portfolios.c.book_version, portfolios.c.stale_from)
+    # A run computes nobody after the session from which it is left out.
+    edited = sa.select(portfolios.c.portfolio_id, portfolios.c.book_version, STALE_FROM)
     rows = connection.execute(edited.where(portfolios.c.stale_from.is_not(None)))
     return earliest, [(row.portfolio_id, row.book_version, row.stale_from) for row in rows]

@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
 from sigmasight_assets.quant.returns import simple_returns
@@ -19,6 +20,8 @@ ADJUSTED_TOLERANCE = 1e-9
 # Returns that lie closer are the same figure; a rescaled adjusted close moves them by rounding alone.
 RETURN_TOLERANCE = 1e-9
 SMALLEST_RETURN_CHANGE = 1e-11
+# Far beyond any ticker, and far below what an index row holds.
+LONGEST_NAME = 100
 REREAD = "re-read of stored sessions"
 
 
@@ -225,19 +228,26 @@ def read_bars_of(transaction: BulkTransaction, grid: Grid, sources: Collection[s
 def quarantine_bars(
     transaction: BulkTransaction, rejected: pa.Table, *, source: str, sources: Mapping[str, str] | None = None
 ) -> None:
-    """Keep rejected bars with their reason; the same bar rejected again is kept once.
+    """Keep rejected bars with their reason, names as far as they can be held; the same one again is kept once.
 
     ``sources`` has the source of the symbols of which it is not ``source``.
     """
     if rejected.num_rows == 0:
         return
-    rows = rejected.append_column("source", source_column(rejected, source, sources))
+    place = rejected.column_names.index("symbol")
+    rejected = rejected.append_column("source", source_column(rejected, source, sources))
+    rows = rejected.set_column(place, "symbol", _storable_names(rejected["symbol"]))
     names = ", ".join(rows.column_names)
     columns = {name: price_quarantine.c[name].type.compile(DIALECT) for name in rows.column_names}
     with transaction.scratch_table("rejected_bars", columns, rows) as scratch:
         transaction.execute(
             f"INSERT INTO price_quarantine ({names}) SELECT {names} FROM {scratch} ON CONFLICT DO NOTHING"
         )
+
+
+def _storable_names(sent: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The names as far as the database holds them: texts have no zero byte, and an index row no room for long ones."""
+    return pc.utf8_slice_codeunits(pc.replace_substring(sent, "\0", "\N{SYMBOL FOR NULL}"), 0, LONGEST_NAME)
 
 
 def _bar_rows(window: PriceWindow, selected: BoolArray) -> pa.Table:

@@ -159,6 +159,13 @@ def read_published_sessions(connection: sa.Connection, *, since: date | None = N
     return {row.session: PublishedSession(row.generation, row.published_at, frozenset(row.products)) for row in rows}
 
 
+def read_newest_mark(connection: sa.Connection) -> tuple[int, datetime] | None:
+    """Generation and time of the newest publication of either layer; another one after any publication."""
+    newest = sa.select(publications.c.generation, publications.c.published_at)
+    row = connection.execute(newest.order_by(publications.c.generation.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.generation, row.published_at)
+
+
 def read_newest_portfolio_generation(connection: sa.Connection) -> int:
     """The newest generation that published snapshots, 0 before the first."""
     newest = sa.select(publications.c.generation).where(publications.c.layer == "portfolio")

@@ -15,6 +15,8 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.ledger_tables import batch_runs
 
 INTERVAL_SECONDS = 10.0
+# Whoever looks for lost workers looks again soon after the database has come back.
+PAUSE_AFTER_FAILURE_SECONDS = 2.0
 # Neither a lock nor a server that has gone silent may hold this thread up for long.
 LONGEST_WAIT_MILLISECONDS = 5_000
 
@@ -35,9 +37,12 @@ def signs_of_life(url: str, *, run_id: str, kind: str) -> Iterator[None]:
 
 
 def _tell(url: str, run_id: str, kind: str, ended: threading.Event) -> None:
-    while not ended.wait(INTERVAL_SECONDS):
+    pause = INTERVAL_SECONDS
+    while not ended.wait(pause):
+        pause = PAUSE_AFTER_FAILURE_SECONDS
         with suppress(StorageError, SQLAlchemyError):
             record_sign_of_life(url, run_id=run_id, kind=kind)
+            pause = INTERVAL_SECONDS
 
 
 def record_sign_of_life(url: str, *, run_id: str, kind: str) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sigmasight_assets.quant.arrays import DateArray, IntArray
@@ -52,8 +54,9 @@ class Valuations:
 
 
 def read_valuations(transaction: BulkTransaction, portfolio_ids: IntArray, position_ids: IntArray) -> Valuations:
-    """The valuations of the private lots ``position_ids`` (V,), which are all those of these portfolios."""
+    """The valuations of the private lots ``position_ids`` (V,) of these portfolios, which may have others."""
     rows = transaction.read(VALUATIONS_SQL, (portfolio_ids.tolist() or [0],))
+    rows = rows.filter(pc.is_in(rows.column("position_id"), value_set=pa.array(position_ids, pa.int64())))
     order = np.argsort(position_ids)
     return Valuations(
         lots=len(position_ids),

@@ -69,9 +69,9 @@ READY = [
     ),
     Case(
         "published sessions lie beyond the newest complete one",
-        state(sessions=(MON, TUE), symbol_generations={FRI: 14}, consumed={}),
+        state(sessions=(MON, TUE, WED), symbol_generations={FRI: 14}, consumed={}),
         None,
-        ("the first published session 2025-07-25 is after the newest 2025-07-22",),
+        ("the first published session 2025-07-25 is after the newest 2025-07-23",),
     ),
 ]
 
@@ -285,8 +285,20 @@ MARKED = [
         ),
     ),
     Case(
+        "the run that publishes them again is named to every session that waits for it",
+        state(consumed={MON: 10}, marked={"AAPL": TUE}, running=[running("symbol_products")]),
+        None,
+        ("2025-07-22 to 2025-07-25 wait: ", "since 2025-07-22: run run-5 is at work"),
+    ),
+    Case(
+        "the newest session is current and about to change",
+        state(marked={"AAPL": FRI}),
+        None,
+        ("snapshots are current up to 2025-07-25; 2025-07-25 waits: market_beta, ", "run the job symbol_layer"),
+    ),
+    Case(
         "neither a killed step nor one of the portfolio layer is at work on them",
-        state(marked={"AAPL": WED}, running=[running("symbol_products", silent=timedelta(minutes=3)), SNAPSHOTS]),
+        state(marked={"AAPL": WED}, running=[running("symbol_products", silent=timedelta(minutes=2)), SNAPSHOTS]),
         None,
         ("since 2025-07-23: run the job symbol_layer",),
     ),

@@ -14,6 +14,7 @@ from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.sessions import NEW_YORK
 from sigmasight_assets.storage.alerts import raise_alert, record_delivery, record_failed_delivery
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS
 from sigmasight_assets.storage.operations import Verdict
 from sigmasight_assets.storage.portfolios import NewLot, create_portfolio
 from tests.operations.ledger_rows import consume, decide, judge, publish, run_step
@@ -167,6 +168,29 @@ def test_a_portfolio_run_is_failed_until_one_for_its_inputs_succeeds(week: Datab
     consume(week, 1, FRI)
     execute(week, "UPDATE portfolios SET stale_from = NULL")
     assert failures(week) == []
+
+
+def test_portfolios_that_are_left_out_are_warned_of_with_their_owners(week: Database) -> None:
+    """The first so many, those for longest before others, and how many more."""
+    with week.begin() as connection:
+        opened = [
+            create_portfolio(connection, user=f"u{each}", name="Main", equity=Decimal(1), as_of=MON, lots=[])
+            for each in range(NAMED_OFFENDERS + 2)
+        ]
+    consume(week, 5, *WEEK)
+    execute(week, "UPDATE portfolios SET stale_from = NULL")
+    assert failures(week) == []
+    execute(
+        week, "UPDATE portfolios SET left_out_from = :day WHERE portfolio_id = :id", day=TUE, id=opened[5].portfolio_id
+    )
+    found = only(week, "portfolio_left_out")
+    assert (found.severity, found.subject, found.session) == ("warning", f"portfolio {opened[5].public_id}", TUE)
+    assert found.detail.startswith("'Main' of u5 is without snapshots from 2025-07-22 on: its amounts are too large")
+    execute(week, "UPDATE portfolios SET left_out_from = :day WHERE left_out_from IS NULL", day=WED)
+    named = failures(week)
+    assert len(named) == NAMED_OFFENDERS + 1
+    assert named[0] == found
+    assert (named[-1].severity, named[-1].subject, named[-1].session) == ("warning", "2 more portfolios", None)
 
 
 def test_marks_are_failed_when_their_run_failed_or_they_wait_too_long(week: Database) -> None:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from sigmasight_assets.operations.gate import GateState, plan
+from sigmasight_assets.operations.gate import GateRange, GateState, plan
 from sigmasight_assets.operations.gate_runs import LaunchedRun
 from sigmasight_assets.storage.gated_runs import GatedRun
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
@@ -116,6 +116,13 @@ class TestEarlierRuns:
         second = required(plan(wanted, [canceled]))
         assert second == replace(first, attempt=1)
         assert second.run_key == f"{first.run_key}:1"
+        again = replace(canceled, run_id="run-18", run_key=second.run_key)
+        assert required(plan(wanted, [again])).attempt == 2
+
+
+def test_a_range_is_told_by_its_ends() -> None:
+    assert GateRange(MON, FRI, "hash").span == "2025-07-21 to 2025-07-25"
+    assert GateRange(FRI, FRI, "hash").span == "2025-07-25"
 
 
 def failed(error: str) -> GatedRun:

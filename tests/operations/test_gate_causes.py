@@ -8,11 +8,13 @@ import pytest
 from sigmasight_assets.operations.gate_causes import (
     Cause,
     Hole,
+    behind_cause,
     describe_all,
     hole_cause,
     mark_cause,
     named,
     onboarding_cause,
+    shortened,
 )
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.symbol_attempts import Refusal, SymbolStep
@@ -98,6 +100,16 @@ HOLES = [
         "company_profiles: run r1 has given no sign of life since 2025-07-25 21:57:00 New York",
     ),
     (
+        "a run has just stopped giving signs of life",
+        Hole(steps=[step("company_profiles", "running", silent=2 * MINUTE)]),
+        "company_profiles: run r1 has given no sign of life since 2025-07-25 21:58:00 New York",
+    ),
+    (
+        "a step failed at the instant of a refusal",
+        Hole(refusals=[refusal("coverage", "480 of 500")], steps=[step("symbol_prices", "failed", ago=10 * MINUTE)]),
+        "symbol_daily_metrics, check coverage: 480 of 500",
+    ),
+    (
         "a run is between two steps",
         Hole(steps=[PRICES_DONE]),
         f"{ALL_SIX} are not published: `sigmasight backfill --from {MON} --to {TUE}`",
@@ -106,6 +118,11 @@ HOLES = [
         "some products were published alone",
         Hole(published=frozenset(SYMBOL_PRODUCTS[1:]), steps=[PRICES_DONE]),
         f"market_beta is not published: `sigmasight backfill --from {MON} --to {TUE}`",
+    ),
+    (
+        "a step nobody knows any more",
+        Hole(steps=[step("curious", "failed", "no answer")]),
+        "curious failed in run r1: no answer",
     ),
     (
         "a check nobody knows any more",
@@ -138,7 +155,14 @@ def test_onboarding_is_told_with_its_end_in_the_exchange_s_time() -> None:
 def test_twenty_symbols_are_named() -> None:
     symbols = [f"S{number}" for number in range(22)]
     assert named(symbols[:20]) == ", ".join(symbols[:20])
+    assert named(symbols[:21]) == ", ".join(symbols[:20]) + " and 1 more"
     assert named(symbols) == ", ".join(symbols[:20]) + " and 2 more"
+
+
+def test_an_error_of_400_characters_is_told_whole_in_one_line() -> None:
+    whole = "x " * 199 + "yz"
+    assert shortened(f"\n{whole}\t") == whole
+    assert shortened(f"{whole}a") == f"{whole}..."
 
 
 @pytest.mark.parametrize(
@@ -156,10 +180,19 @@ def test_lines(waiting: dict[date, str], lines: Sequence[str]) -> None:
     assert list(describe_all(causes, [MON, TUE, WED, THU, FRI])) == lines
 
 
+def test_one_command_starts_all_sessions_of_a_line() -> None:
+    causes = {TUE: Cause("a", untried=True), WED: Cause("a", untried=True), FRI: behind_cause(TUE)}
+    assert describe_all(causes, [MON, TUE, WED, THU, FRI]) == (
+        f"{TUE} to {WED} wait: a: `sigmasight backfill --from {TUE} --to {WED}`",
+        f"{FRI} waits: snapshots of {TUE} come first",
+    )
+
+
 def test_ten_lines_and_the_number_of_the_rest() -> None:
     days = [MON + timedelta(days=number) for number in range(13)]
     causes = {day: Cause(f"cause {min(number, 10)}") for number, day in enumerate(days)}
     lines = describe_all(causes, days)
     assert lines[9] == f"{days[9]} waits: cause 9"
     assert lines[10:] == ("and 3 more sessions wait",)
+    assert describe_all(causes, days[:12])[10:] == ("and 2 more sessions wait",)
     assert describe_all(causes, days[:11])[10:] == ("and 1 more session waits",)

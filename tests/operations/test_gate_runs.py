@@ -127,6 +127,15 @@ CASES = [
         2,
     ),
     Case(
+        "the retry of a failed run died first thing, just now",
+        FAILED,
+        (launched("FAILURE", run_id="r2", ago=MINUTE + 30 * SECOND), launched("FAILURE")),
+        None,
+        # They share a key, so one start of the gate has died: a minute after its end.
+        "run r2 died before its first step, it is started again at 2025-07-25 22:00:30 New York",
+        is_pending=True,
+    ),
+    Case(
         "the retry of a canceled run failed, and only we know of it",
         FAILED,
         (launched("CANCELED", run_id="r0", ago=30 * MINUTE),),
@@ -272,6 +281,21 @@ def test_runs_that_operators_started_are_no_starts_of_the_gate() -> None:
 def test_a_step_without_a_sign_of_life_is_nobody_at_work() -> None:
     steps = [at_work(SILENT), at_work(recorded("running"), kind="symbol_products")]
     assert decide(None, (), steps) == Clearance(0)
+
+
+def test_two_minutes_without_a_sign_of_life_are_too_many() -> None:
+    steps = [at_work(recorded("running", silent=2 * MINUTE))]
+    assert decide(None, (), steps) == Clearance(0)
+    assert decide(None, (), [at_work(recorded("running", silent=2 * MINUTE - SECOND))]).is_pending
+
+
+def test_of_two_runs_of_the_same_instant_the_orchestrators_counts() -> None:
+    assert decide(FAILED, [launched("CANCELED", run_id="r2")]) == Clearance(1)
+    assert decide(FAILED, [launched("CANCELED", run_id="r2", ago=20 * MINUTE + SECOND)]).failed_run == "r1"
+
+
+def test_a_failure_without_a_word_says_so() -> None:
+    assert "failed for these same inputs: no error given; mend" in decide(recorded("failed")).reason
 
 
 def test_long_errors_are_shortened() -> None:

@@ -74,6 +74,7 @@ def test_a_silent_run_is_only_noticed_at_the_first_look(steps: list[StepLife], s
 
 
 @pytest.mark.parametrize(("steps", "silence"), SILENT_ONES.values(), ids=SILENT_ONES)
+@pytest.mark.fault(2)
 def test_it_is_lost_when_it_is_still_silent_at_a_second_look(steps: list[StepLife], silence: timedelta) -> None:
     noticed = {RUN: Suspicion(ago(silence), ago(SECOND_LOOK))}
     found = plan(LifeState(NOW, {RUN: ago(timedelta(hours=1))}, steps, noticed))

@@ -56,6 +56,15 @@ def test_snapshots_are_counted_of_the_portfolios_that_had_begun(database: Databa
     assert by_product(database, NEXT)["portfolio_snapshots"] == ProductCoverage(NEXT, "portfolio_snapshots", 0, 2)
 
 
+def test_a_portfolio_has_no_snapshots_of_the_sessions_that_it_is_left_out_of(database: Database) -> None:
+    add_portfolio(database, "ann", {}, as_of=DAY)
+    for day in (DAY, NEXT):
+        consume(database, publish(database, day, random_figures(["AAA"], seed=1)), day)
+    execute(database, "UPDATE portfolios SET stale_from = NULL, left_out_from = :day", day=NEXT)
+    assert by_product(database, DAY)["portfolio_snapshots"].share == 1.0
+    assert by_product(database, NEXT)["portfolio_snapshots"].share == 0.0
+
+
 def test_the_first_of_many_are_named(database: Database) -> None:
     names = [f"S{number:03d}" for number in range(MOST_NAMED + 5)]
     publish(database, DAY, {}, exclusions=[(name, "ir_beta", "no_price") for name in reversed(names)])

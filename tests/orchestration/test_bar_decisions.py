@@ -132,6 +132,7 @@ def newest_publication(database: Database) -> list[dict[str, Any]]:
     )
 
 
+@pytest.mark.fault(11)
 def test_accepted(deploy: Deploy, before: Database, market: ScriptedMarket, symbol: str) -> None:
     night(deploy, before, market, NIGHT)
     assert rows_of(before, SUSPECT) == [{"session": NIGHT, "symbol": symbol}]
@@ -168,6 +169,7 @@ def test_accepted(deploy: Deploy, before: Database, market: ScriptedMarket, symb
         assert {day for day, *_ in changed_keys(after, contents(before, SYMBOL_TABLES), table)} == {NEXT}
 
 
+@pytest.mark.fault(11)
 def test_rejected_and_corrected(
     deploy: Deploy, states: States, awkward: ScriptedMarket, market: ScriptedMarket, symbol: str
 ) -> None:

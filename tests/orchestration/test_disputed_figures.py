@@ -57,6 +57,7 @@ def values(database: Database) -> Any:
     return contents(database, tables, ignoring=QUALITIES)
 
 
+@pytest.mark.fault(11)
 def test_a_dispute_and_its_end(published: Database, both: WithSecond, second: FailingMarket, symbol: str) -> None:
     before, numbers = figures(published), values(published)
     second.restate(symbol, NIGHT, 1.02)
@@ -122,6 +123,7 @@ def test_a_disputed_fund_puts_every_symbol_in_doubt(
     assert_same_figures(figures(published), before)
 
 
+@pytest.mark.fault(11)
 def test_a_move_that_the_second_confirms(
     published: Database, both: WithSecond, first: ScriptedMarket, second: FailingMarket, symbol: str
 ) -> None:

@@ -50,6 +50,7 @@ class TestExpired:
         assert found(*lots) == {1: (CALL, FRIDAY), 2: (PUT, FRIDAY)}
         assert found(*lots, last=date(2031, 6, 20)) == {1: (CALL, FRIDAY), 2: (PUT, FRIDAY)}
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize(
         ("symbol", "session"),
         [
@@ -66,6 +67,7 @@ class TestExpired:
         assert found(lot, last=session) == {1: (symbol, session)}
         assert found(lot, last=exchange_calendar().offset(session, -1)) == {}
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize(
         "symbol",
         ["AAA1250620C00100000", "NOTANOPTION", "AAA351231C00100000", "AAA991231C00100000", "AAA000101C00100000"],

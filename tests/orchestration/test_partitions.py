@@ -91,6 +91,7 @@ def test_nothing_is_offered_before_the_first_evening() -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.fault(18)
 def test_the_zone_of_the_instant_does_not_matter(zone: str) -> None:
     complete = datetime(2025, 6, 11, 21, 0, tzinfo=NEW_YORK).astimezone(ZoneInfo(zone))
     assert newest(complete) == date(2025, 6, 11)

@@ -109,6 +109,7 @@ class TestAccounts:
 
 
 class TestOptions:
+    @pytest.mark.fault(31)
     def test_held_to_the_end_in_the_money_and_out_of_it(self, database: Database) -> None:
         """Two calls long and one short at a strike of 100, and a put; the share closes at 112.50."""
         closes = {CALL: dict(zip(DAYS, ("3", "4", "3.5", "3", "12"), strict=False)), PUT: {DAYS[0]: "6", DAYS[3]: "2"}}
@@ -132,6 +133,7 @@ class TestOptions:
         # Nobody holds the share itself, and it has no exposure either.
         assert rows_of(database, "SELECT * FROM portfolio_factor_exposures WHERE dollars <> 0") == []
 
+    @pytest.mark.fault(31)
     def test_an_option_without_a_trade_is_carried_and_then_settled(self, database: Database) -> None:
         """No close for six sessions: stale, then unpriced at its last value, and the last day makes up for it."""
         contract = "UND250529P00130000"
@@ -141,6 +143,18 @@ class TestOptions:
         assert statuses(database, contract) == ["priced", *["stale"] * 5, "unpriced"]
         assert column(found, "unpriced_value", 8) == [0, 0, 0, 0, 0, 0, 2000, 0]
         assert column(found, "daily_pnl", 8) == [0, 0, 0, 0, 0, 0, 0, -1000]
+
+    @pytest.mark.fault(31)
+    def test_a_weekly_on_an_index_that_nobody_prices_is_carried_and_never_guessed(self, database: Database) -> None:
+        """Its underlying is no share: no trade for ten sessions, and no close to be settled by when it expires."""
+        contract = f"SPXW{FRIDAY:%y%m%d}C05000000"
+        publish(database, {"UND": UND, contract: dict.fromkeys(DAYS[:2], "20")})
+        own(database, "options", option(contract, "1", "18"))
+        found = snapshots(database)["options"]
+        assert statuses(database, contract) == [*["priced"] * 2, *["stale"] * 5, *["unpriced"] * 5]
+        assert column(found, "missing_symbols", 12) == [*[[]] * 2, *[[contract]] * 10]
+        assert column(found, "daily_pnl", 12) == [0] * 12
+        assert rows_of(database, "SELECT * FROM option_expiries") == []
 
     def test_one_closed_by_its_owner_is_not_settled(self, database: Database) -> None:
         publish(database, {"UND": UND, CALL: dict.fromkeys(DAYS[:4], "3")})

@@ -55,7 +55,8 @@ def test_flow_recomputes_only_its_portfolio_from_its_date_on(done: Database) -> 
     assert changed_keys(before, after, "publications") == {(3, "portfolio", day) for day in DAYS[7:]}
     assert after["snapshot_inputs"] == before["snapshot_inputs"]
     # No other book was even read.
-    judged = rows_of(done, "SELECT DISTINCT detail FROM data_quality_results WHERE run_id = 'gate'")
+    sql = "SELECT DISTINCT detail FROM data_quality_results WHERE run_id = 'gate' AND check_name = 'ledger_identity'"
+    judged = rows_of(done, sql)
     assert judged == [{"detail": "1 portfolios"}]
     assert next_range(done) is None
 

@@ -150,6 +150,7 @@ class TestContracts:
         )
         assert (asked(item) is not None) == is_asked
 
+    @pytest.mark.fault(31)
     def test_an_adjusted_contract_is_refused(self) -> None:
         item = replace(CONTRACT, symbol="AAA1250620C00100000")
         assert plan(item) == PricePlan(refused={item.symbol: ADJUSTED_CONTRACT})

@@ -17,6 +17,7 @@ from tests.orchestration.price_runs import (
 )
 
 
+@pytest.mark.fault(15)
 def test_restated_close_is_stored_and_logged(tracked: Database, market: ScriptedMarket) -> None:
     run(tracked, market)
     before = contents(tracked, PRICE_TABLES)

@@ -171,6 +171,7 @@ class TestRestatedHistory:
         assert world.counts(by_hand, "portfolio_products")["portfolios_computed"] == 0
         assert everything(world.database) == before
 
+    @pytest.mark.fault(15)
     def test_a_close_of_thirty_sessions_ago(self, world: World, known_all_along: Callable[[], Contents]) -> None:
         database, symbol, day = world.database, stocks(world.market)[0], world.restated_day
         before, newest = world.rows(), world.newest_generation()

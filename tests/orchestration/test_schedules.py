@@ -60,6 +60,7 @@ def skipped(url: str, instant: str) -> str:
     ["2025-06-11", "2024-07-03", "2024-02-29", "2024-03-11", "2024-11-04", "2025-01-10", "2024-12-31"],
     ids=["ordinary", "early close", "leap day", "clocks forward", "clocks back", "after mourning", "last of the year"],
 )
+@pytest.mark.fault(18)
 def test_session_is_requested_once(database: Database, day: str) -> None:
     request = requested(database.url, f"{day} 21:00")
     assert (request.run_key, request.partition_key) == (f"daily:{day}", day)
@@ -77,6 +78,7 @@ def test_session_is_requested_once(database: Database, day: str) -> None:
     ],
     ids=["Saturday", "holiday", "day of mourning", "Christmas"],
 )
+@pytest.mark.fault(18)
 def test_other_evenings_are_skipped_with_the_reason(database: Database, day: str, nearest: str) -> None:
     expected = f"{day} is not a session of the exchange (XNYS); the nearest are {nearest}"
     assert skipped(database.url, f"{day} 21:00") == expected

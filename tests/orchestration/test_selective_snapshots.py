@@ -126,7 +126,9 @@ class TestRestatedCloses:
         outcome = run(done, DAYS[6:])
         assert (outcome.published, len(names(done, outcome))) == (DAYS[6:], 8)
         judged = rows_of(
-            done, "SELECT session, detail FROM data_quality_results WHERE run_id = 'second' ORDER BY result_id"
+            done,
+            "SELECT session, detail FROM data_quality_results "
+            "WHERE run_id = 'second' AND check_name = 'ledger_identity' ORDER BY result_id",
         )
         details = {row["session"]: row["detail"] for row in judged}
         assert details == dict.fromkeys(DAYS[6:-1], "4 portfolios") | {newest: "8 portfolios"}

@@ -11,18 +11,23 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from sigmasight_assets.definitions import defs
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.freshness import Freshness
+from sigmasight_assets.orchestration import standing_checks
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, SYMBOL_LAYER
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.orchestration.standing_checks import (
+    INVARIANTS_HOLD,
     NOTHING_FAILED,
     STANDING_CHECKS,
     judge_failures,
     judge_freshness,
+    read_judgements,
 )
+from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.operations.ledger_rows import publish, run_step
 from tests.orchestration.conftest import TARGETS
+from tests.orchestration.contents import execute as execute_sql
 from tests.orchestration.deployments import Deploy, Deployment, Run, rows_of_table
 
 DAY = date(2025, 7, 25)
@@ -67,7 +72,7 @@ def test_failures_are_critical_when_one_of_them_is() -> None:
 def test_runs_do_not_wait_for_them(job: str) -> None:
     nodes = {node.name for node in defs.resolve_job_def(job).nodes}
     assert nodes
-    assert not [name for name in nodes if "sessions_current" in name or "nothing_failed_now" in name]
+    assert not [name for name in nodes if any(key.name in name for key in STANDING_CHECKS)]
 
 
 def execute(deployment: Deployment) -> dict[str, dg.AssetCheckEvaluation]:
@@ -121,3 +126,39 @@ def test_the_orchestrator_watches_freshness(tmp_path: Path) -> None:
     assert not re.search(r"^freshness:\s+enabled: false", settings, flags=re.MULTILINE)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         assert instance.freshness_enabled
+
+
+def test_a_broken_invariant_is_named_until_it_is_mended(deploy: Deploy, database: Database) -> None:
+    publish(database, *TARGETS[:2])
+    deployment = deploy(database)
+    name = INVARIANTS_HOLD.to_user_string()
+    assert execute(deployment)[name].passed
+    saturday = date(2025, 7, 26)
+    publish(database, saturday)
+    broken = execute(deployment)[name]
+    assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    words = f"publications has rows of {saturday}, which is no session"
+    assert broken.description == f"1 broken; the first: {words}"
+    assert rows_of_table(broken.metadata["broken"]) == [[words]]
+    execute_sql(database, "DELETE FROM publications WHERE session = :day", day=saturday)
+    assert execute(deployment)[name].passed
+
+
+def test_invariants_are_looked_at_once_a_publication(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def look(*_: object, **__: object) -> list[str]:
+        looks.append(1)
+        return []
+
+    monkeypatch.setattr(standing_checks, "find_newly_broken", look)
+    publish(database, *TARGETS[:2])
+    for _ in range(3):
+        read_judgements(database, Settings())
+    assert len(looks) == 1
+    publish(database, TARGETS[2])
+    read_judgements(database, Settings())
+    assert len(looks) == 2
+    monkeypatch.setattr(standing_checks, "LOOK_AGAIN_SECONDS", 0.0)
+    read_judgements(database, Settings())
+    assert len(looks) == 3

@@ -86,6 +86,7 @@ def test_sound_sessions_pass_every_check_in_order(judged: Judged) -> None:
     assert good_sessions(judged.window, verdicts).tolist() == [True, True, True]
 
 
+@pytest.mark.fault(8)
 def test_coverage_counts_active_symbols(judged: Judged) -> None:
     judged.unprice(0, 20, 21)
     judged.unprice(1, 20, 21, 22)
@@ -166,6 +167,7 @@ def test_a_session_without_active_symbols_is_not_covered(judged: Judged) -> None
     assert "0 of 0" in first.detail
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("fund", range(8))
 def test_each_factor_fund_is_needed(judged: Judged, fund: int) -> None:
     judged.unprice(1, fund)
@@ -262,6 +264,18 @@ def test_share_of_large_moves(judged: Judged, movers: int, move: float, passes: 
     large = movers if move > 1.0 else 0
     assert f"{large:.2f}% beyond 1.0" in first.detail
     assert ("S12" in first.detail) == (large > 0)
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize(("movers", "passes"), [(1, True), (2, False)])
+def test_the_leap_of_one_symbol_stops_no_small_universe(judged: Judged, movers: int, passes: bool) -> None:
+    """Of thirty symbols one is three percent, and its betas are large until the leap has left its window."""
+    betas, previous = np.zeros(100), np.zeros(100)
+    previous[30:] = np.nan
+    betas[20 : 20 + movers] = 1.5
+    judged.set_market_betas(0, betas)
+    first = judged.of(BETA_STABLE, previous)[0]
+    assert (first.passed, first.offender_count) == (passes, movers)
 
 
 def test_only_symbols_with_both_betas_are_compared(judged: Judged) -> None:

@@ -211,6 +211,7 @@ def test_ridge_betas_equal_scikit_learn(stored: Published, day: date) -> None:
     assert compared >= 68
 
 
+@pytest.mark.fault(32)
 def test_a_fund_regressed_on_itself(stored: Published) -> None:
     for day in TARGETS:
         for product, fund in (("market_beta", "SPY"), ("ir_beta", "TLT")):
@@ -226,6 +227,7 @@ def test_levered_symbol_is_capped_and_keeps_its_raw_beta(stored: Published) -> N
     assert stored.rows["symbol_daily_metrics"][TARGETS[-1], LEVERED]["market_beta"] == 5.0
 
 
+@pytest.mark.fault(32)
 def test_quality_follows_the_rows_used(stored: Published) -> None:
     market, spreads = stored.rows["market_beta"], stored.rows["spread_factors"]
     lengths = [(market[day, YOUNG]["n_obs"], market[day, YOUNG]["quality"]) for day in TARGETS]
@@ -312,6 +314,7 @@ def test_covariances_equal_numpy(stored: Published) -> None:
         assert row["n_obs"] == 252
 
 
+@pytest.mark.fault(8)
 def test_every_symbol_has_a_row_or_a_reason(stored: Published) -> None:
     for product, rows in stored.rows.items():
         for day in TARGETS:
@@ -321,6 +324,7 @@ def test_every_symbol_has_a_row_or_a_reason(stored: Published) -> None:
             assert not with_row & with_reason
 
 
+@pytest.mark.fault(32)
 def test_reasons(stored: Published) -> None:
     expected: dict[tuple[date, str, str], str] = {}
     for place, day in enumerate(TARGETS):

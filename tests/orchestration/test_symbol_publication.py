@@ -86,6 +86,7 @@ def test_universe_remembers_the_newest_session_with_figures(published: Database)
     assert again == dates
 
 
+@pytest.mark.fault(14)
 def test_rerun_takes_no_generation_and_changes_no_row(published: Database) -> None:
     before = contents(published, SYMBOL_TABLES)
     outcome = publish(published)

@@ -80,6 +80,7 @@ def test_late_bar_fills_the_hole(published: Database, awkward: ScriptedMarket) -
     assert_same_figures(product_rows(published), whole)
 
 
+@pytest.mark.fault(12)
 def test_split_restates_closes_and_publishes_itself_with_them(
     published: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar
 ) -> None:
@@ -107,6 +108,7 @@ def test_split_restates_closes_and_publishes_itself_with_them(
     assert_same_figures(found, clean(states, calendar, market))
 
 
+@pytest.mark.fault(12)
 def test_betas_of_a_split_symbol_equal_those_of_its_never_split_twin(
     database: Database, awkward: ScriptedMarket
 ) -> None:
@@ -173,13 +175,15 @@ def test_restated_factor_fund_is_followed_by_the_whole_universe(
     assert_same_figures(found, clean(states, calendar, market))
 
 
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("factor", [0.25, 4.0])
 def test_suspect_bar_is_named_until_a_later_bar_confirms_it(
-    database: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar
+    database: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar, factor: float
 ) -> None:
     market = altered(awkward)
     symbol = next(item.symbol for item in market.descriptions if item.asset_type == "equity")
     for day in TARGETS[10:]:
-        market.restate(symbol, day, 0.25)
+        market.restate(symbol, day, factor)
     refresh(database, market, until=TARGETS[10])
     publish(database, TARGETS[:11])
     quality = (
@@ -201,6 +205,62 @@ def test_suspect_bar_is_named_until_a_later_bar_confirms_it(
     assert {key[0] for key in changed_keys(before, after, "symbol_daily_metrics")} == set(NEWEST)
     found = product_rows(database)
     assert_same_figures(found, clean(states, calendar, market))
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_suspect_bar_that_a_later_answer_takes_back_leaves_no_trace(
+    database: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar, factor: float
+) -> None:
+    market = altered(awkward)
+    symbol = next(item.symbol for item in market.descriptions if item.asset_type == "equity")
+    right = market.bars[symbol, TARGETS[10]]
+    market.restate(symbol, TARGETS[10], factor)
+    refresh(database, market, until=TARGETS[10])
+    publish(database, TARGETS[:11])
+    quality = "SELECT session, symbol FROM symbol_market_beta WHERE quality = 'suspect'"
+    assert rows_of(database, quality) == [{"session": TARGETS[10], "symbol": symbol}]
+    market.bars[symbol, TARGETS[10]] = right
+    refresh(database, market)
+    publish(database, NEWEST)
+    assert (rows_of(database, quality), marks(database)) == ([], [])
+    assert_same_figures(product_rows(database), clean(states, calendar, altered(awkward)))
+
+
+@pytest.mark.fault(11)
+def test_a_price_that_stands_still_for_ten_sessions_is_in_no_doubt_and_touches_nobody(
+    database: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar
+) -> None:
+    market = altered(awkward)
+    symbol = next(item.symbol for item in market.descriptions if item.asset_type == "equity")
+    for day in TARGETS[-10:]:
+        market.bars[symbol, day] = market.bars[symbol, TARGETS[-11]]
+    refresh(database, market)
+    assert publish(database, TARGETS).failed == []
+    assert rows_of(database, "SELECT symbol FROM symbol_market_beta WHERE quality = 'suspect'") == []
+    found, others = product_rows(database), clean(states, calendar, altered(awkward))
+    for table in (*BETA_TABLES, "symbol_daily_metrics"):
+        assert {name for _, name in changed_keys(others, found, table)} == {symbol}
+        assert {day for day, name in found[table] if name == symbol} == set(TARGETS)
+
+
+@pytest.mark.fault(11)
+def test_yesterdays_bar_under_todays_date_is_in_no_doubt_and_gives_way_to_the_right_one(
+    database: Database, awkward: ScriptedMarket, states: States, calendar: SessionCalendar
+) -> None:
+    market = altered(awkward)
+    symbol = next(item.symbol for item in market.descriptions if item.asset_type == "equity")
+    right, market.bars[symbol, TARGETS[10]] = market.bars[symbol, TARGETS[10]], market.bars[symbol, TARGETS[9]]
+    refresh(database, market, until=TARGETS[10])
+    assert publish(database, TARGETS[:11]).failed == []
+    assert rows_of(database, "SELECT symbol FROM symbol_market_beta WHERE quality = 'suspect'") == []
+    market.bars[symbol, TARGETS[10]] = right
+    refresh(database, market)
+    found = rows_of(database, "SELECT symbol, price_date FROM restatements WHERE kind = 'bar'")
+    assert found == [{"symbol": symbol, "price_date": TARGETS[10]}]
+    publish(database, NEWEST)
+    assert marks(database) == []
+    assert_same_figures(product_rows(database), clean(states, calendar, altered(awkward)))
 
 
 def test_suspect_bar_of_a_fund_makes_everything_suspect_that_rests_on_it(
@@ -277,6 +337,7 @@ def test_withdrawn_action_is_disregarded_from_the_republication_on(
     assert_same_figures(product_rows(published), plain)
 
 
+@pytest.mark.fault(32)
 def test_halt_that_ends_changes_reasons_too(published: Database, awkward: ScriptedMarket) -> None:
     """The bar of a session without one comes late: its reasons go with it."""
     market = altered(awkward)

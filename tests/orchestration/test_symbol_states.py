@@ -32,6 +32,7 @@ def absence(found: SymbolStates) -> list[str]:
     return [EXCLUSION_LABELS[code] for code in found.absence[:, PLACE].tolist()]
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("columns", "priced", "active", "reasons"),
     [

@@ -120,6 +120,8 @@ def night(database: Database, deploy: Deploy, tmp_path: Path, monkeypatch: pytes
         yield Night(vendor, elsewhere, database, deploy)
 
 
+@pytest.mark.fault(7)
+@pytest.mark.campaign
 def test_whatever_fails_is_there_in_the_end_or_named(night: Night) -> None:
     night.track(SYMBOLS)
     troubled = iter(TROUBLED)
@@ -158,6 +160,7 @@ def test_whatever_fails_is_there_in_the_end_or_named(night: Night) -> None:
     assert night.stored() == {symbol: truth(number, DAYS) for number, symbol in enumerate(SYMBOLS)}
 
 
+@pytest.mark.fault(6)
 def test_a_vendor_that_refuses_everybody_ends_the_run_and_keeps_what_came(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +209,7 @@ def test_a_worker_that_is_killed_loses_nothing_that_it_has_fetched(night: Night)
     assert night.stored() == {symbol: truth(number, DAYS) for number, symbol in enumerate(night.symbols)}
 
 
+@pytest.mark.fault(33)
 def test_the_key_of_a_vendor_is_seen_by_nobody(
     night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -178,6 +178,7 @@ def test_without_a_key_contracts_are_listed_and_everything_else_works(
     assert known(held)[CALL].status == "active"
 
 
+@pytest.mark.fault(7)
 def test_a_vendor_of_options_that_fails_keeps_no_night(
     held: Database, shares: ScriptedMarket, options: PolygonOptions, vendor: StandIn
 ) -> None:

@@ -58,6 +58,7 @@ def nights(database: Database, tmp_path: Path) -> Iterator[Nights]:
 BEFORE = yahoo.rescaled_before(TOMORROW, 4.0)
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("sent", [good, BEFORE, yahoo.rescaled_before(TOMORROW, 0.25)], ids=["once", "never", "twice"])
 def test_a_split_leaves_the_history_of_one_that_never_was(nights: Nights, sent: Behaviour) -> None:
     nights.vendor.script("ABC", BEFORE)

@@ -16,6 +16,7 @@ from sigmasight_assets.storage.book_tables import portfolios, positions, private
 from sigmasight_assets.storage.books import Books, read_books, read_ledger_state
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.ledger_tables import LOT_LISTS, portfolio_lot_values, portfolio_snapshots
+from sigmasight_assets.storage.lot_terms import OversizedBooksError
 from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, add_capital_flow, create_portfolio
 from sigmasight_assets.storage.tables import corporate_actions
 from tests.storage.conftest import SESSIONS, SYMBOLS
@@ -100,6 +101,24 @@ class TestBooks:
         bob = create(database, "bob", sold)
         with pytest.raises(PublicationError, match=rf"portfolios \[{bob.portfolio_id}\] are too large to be exact"):
             read(database)
+
+    def test_trades_to_come_are_not_read_yet(self, database: Database) -> None:
+        """Whatever they come to; and private lots that are entered later have valuations already."""
+        before, day = SESSIONS[2], SESSIONS[3]
+        sold = NewLot("AAA", LARGEST_QUANTITY, Decimal("0.0001"), FIRST, Decimal("0.0010"), day)
+        bought = NewLot("BBB", LARGEST_QUANTITY, LARGEST_PRICE, day)
+        ann = create(database, "ann", sold, bought)
+        early = {FIRST: "5"}
+        for entry in (day, FIRST):
+            create_private(database, ann.portfolio_id, early, entry_date=entry, entry_price=None)
+        books = read(database, last=before)
+        assert len(books.lots) == 2
+        np.testing.assert_array_equal(books.lots.exit_date, dates([None, None]))
+        assert books.lots.proceeds.tolist() == [0, 0]
+        assert (books.symbols, books.valuations.first().tolist()) == (("AAA",), [5 * 10**8])
+        with pytest.raises(OversizedBooksError, match=rf"portfolios \[{ann.portfolio_id}\]") as refused:
+            read(database, last=day)
+        assert refused.value.row is None
 
     def test_a_split_factor_beyond_what_is_exact_names_the_portfolio(self, database: Database) -> None:
         for ex_date in SESSIONS[1:3]:
@@ -336,6 +355,19 @@ class TestState:
         # x 7, x 1, and 100005 / 12 = 8333.75.
         assert state.price.tolist() == [700_035, 100_005, 8334]
         assert state.value.tolist() == [3_000_150_000] * 3
+
+    def test_a_price_that_present_units_make_too_large_names_the_portfolio(self, database: Database) -> None:
+        ann = create(database, "ann", NewLot("AAA", Decimal(1), Decimal(1), FIRST))
+        publish_split(database, "AAA", SESSIONS[1], 1, 4_000_000_001)
+        books = read(database)
+        insert_marks(
+            database, ann.portfolio_id, FIRST, [{"position_ids": int(books.position_ids[0]), "prices_used": 10**10}]
+        )
+        with (
+            pytest.raises(OversizedBooksError, match=rf"portfolios \[{ann.portfolio_id}\]"),
+            database.bulk(read_only=True) as transaction,
+        ):
+            read_ledger_state(transaction, books, FIRST)
 
     def test_a_lot_that_was_never_priced_has_no_mark(self, database: Database) -> None:
         lot = NewLot("AAA", Decimal(1), Decimal(1), FIRST)

@@ -18,6 +18,7 @@ from sigmasight_assets.storage.ledger_tables import (
 from tests.storage.rows import ROWS, refused_by
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize(
     ("table", "changes", "constraint"),
     [

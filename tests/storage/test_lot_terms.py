@@ -75,5 +75,8 @@ def test_a_lot_beyond_the_symbols_of_the_splits() -> None:
 def test_amounts_beyond_what_is_exact_name_each_portfolio_once() -> None:
     owners = np.array([7, 7, 9, 5])
     message = r"portfolios \[5, 7\] are too large to be exact \(92 billion USD\): correct their lots"
-    with pytest.raises(PublicationError, match=message), naming_portfolios(owners):
+    with (
+        pytest.raises(PublicationError, match=message),
+        naming_portfolios(owners, books=(np.array([5, 6, 7]), np.array([1, 2, 3]))),
+    ):
         raise AmountOverflowError("row 0", np.array([0, 1, 3]))

@@ -105,6 +105,17 @@ class TestWholePortfolios:
         assert published(database, books[0]) == [kept] * 4
         assert published(database, books[1]) == [DAYS] * 4
 
+    def test_one_that_is_left_out_is_tried_again_with_another_equity(
+        self, database: Database, books: tuple[PortfolioRecord, PortfolioRecord]
+    ) -> None:
+        with database.begin() as connection:
+            connection.execute(sa.update(portfolios).values(stale_from=None, left_out_from=DAYS[0]))
+            restate_equity(connection, books[0].portfolio_id, equity=Decimal(1), as_of=DAYS[1])
+            rows = connection.execute(
+                sa.select(portfolios.c.stale_from, portfolios.c.left_out_from).order_by(portfolios.c.portfolio_id)
+            )
+            assert [tuple(row) for row in rows] == [(DAYS[1], None), (None, DAYS[0])]
+
     def test_a_name_is_changed_unless_it_is_taken(
         self, database: Database, books: tuple[PortfolioRecord, PortfolioRecord]
     ) -> None:

@@ -132,6 +132,19 @@ class TestEdits:
         assert after.stale_from == max(AS_OF, edited if start is None else min(start, edited))
         assert after.book_version == 2
 
+    @pytest.mark.parametrize("stale", [None, AS_OF, LATER + timedelta(9)])
+    @pytest.mark.parametrize("left_out", [EARLIER, AS_OF, LATER])
+    @pytest.mark.parametrize("edited", [EARLIER, LATER, LATER + timedelta(50)])
+    def test_one_that_is_left_out_waits_from_there_on_at_the_latest(
+        self, database: Database, stale: date | None, left_out: date, edited: date
+    ) -> None:
+        portfolio = create(database)
+        with database.begin() as connection:
+            connection.execute(sa.update(portfolios).values(stale_from=stale, left_out_from=left_out))
+            mark_edited(connection, portfolio.portfolio_id, edited_from=edited)
+            marks = connection.execute(sa.select(portfolios.c.stale_from, portfolios.c.left_out_from)).one()
+        assert tuple(marks) == (max(AS_OF, min(left_out, edited, stale or edited)), None)
+
     def test_a_flow_is_an_edit_of_its_date(self, database: Database) -> None:
         portfolio, other = create(database), create(database, user="bob")
         settle(database)
@@ -223,7 +236,10 @@ class TestReading:
             assert read_book_marks(connection) == (EARLIER, [])
             mark_edited(connection, first.portfolio_id, edited_from=LATER)
             assert read_book_marks(connection) == (EARLIER, [(first.portfolio_id, 2, LATER)])
+            connection.execute(sa.update(portfolios).values(left_out_from=AS_OF))
+            assert read_book_marks(connection) == (EARLIER, [(first.portfolio_id, 2, AS_OF)])
         assert second.as_of == EARLIER
+        assert reread(database, second).stale_from == AS_OF
 
 
 def test_classes_are_those_of_open_lots(database: Database) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import date
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -301,6 +302,9 @@ def rejected(reason: str = "price_missing", symbol: str = "AAA", **values: Any) 
     }
 
 
+LONG_NAME = "".join(Random(1).choices("\N{GREEK SMALL LETTER ALPHA}bcdefghijklmnopqrstuvwxyz0123456789", k=10_000))
+
+
 class TestQuarantine:
     @pytest.fixture
     def quarantine(self, database: Database) -> Callable[..., int]:
@@ -357,6 +361,25 @@ class TestQuarantine:
         assert quarantine(*others, first) == 7
         assert quarantine(rejected("high_too_low"), rejected("conflicting_duplicate", symbol="BBB")) == 9
         assert quarantine(first, source="other") == 10
+
+    @pytest.mark.fault(9)
+    @pytest.mark.parametrize(
+        ("sent", "kept"),
+        [
+            ("A\0B", "A\N{SYMBOL FOR NULL}B"),
+            ("\x01\x7f'; --", "\x01\x7f'; --"),
+            # An index row holds no more than 2,700 bytes, and compression does not help against chance.
+            (LONG_NAME, LONG_NAME[:100]),
+        ],
+        ids=["zero byte", "control characters", "ten thousand characters"],
+    )
+    def test_a_name_that_the_database_cannot_hold_is_kept_so_that_it_can(
+        self, database: Database, quarantine: Callable[..., int], sent: str, kept: str
+    ) -> None:
+        for _ in range(2):
+            assert quarantine(rejected("not_asked", symbol=sent)) == 1
+        with database.begin() as connection:
+            assert connection.exec_driver_sql("SELECT symbol FROM price_quarantine").scalar_one() == kept
 
     def test_no_bar_is_no_change(self, quarantine: Callable[..., int]) -> None:
         assert quarantine() == 0

@@ -157,6 +157,21 @@ def test_a_database_whose_owner_may_make_no_roles_is_migrated_and_has_the_rights
     handle.close()
 
 
+def test_functions_of_others_are_left_as_they_are(plain_owner: str, postgres_url: str) -> None:
+    """An extension keeps some from everybody; who may not use one may not speak of its rights either."""
+    of_server = make_url(postgres_url).set(database=make_url(plain_owner).database)
+    engine = sa.create_engine(of_server, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE FUNCTION kept() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        connection.exec_driver_sql("REVOKE EXECUTE ON FUNCTION kept() FROM PUBLIC")
+        connection.exec_driver_sql("CREATE FUNCTION shared() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    migrate(plain_owner)
+    may_call = "SELECT has_function_privilege('sigmasight_api', '{}()', 'EXECUTE')"
+    with engine.connect() as connection:
+        told = [connection.exec_driver_sql(may_call.format(name)).scalar_one() for name in ("kept", "shared")]
+    assert told == [False, True]
+
+
 def test_without_roles_a_database_is_migrated_all_the_same(plain_owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = (f"api_{uuid4().hex}", f"operator_{uuid4().hex}")
     monkeypatch.setattr(roles, "ROLES", names)

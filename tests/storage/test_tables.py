@@ -67,6 +67,7 @@ class TestUniverse:
         assert refusal(database, tables.symbol_universe, **{column: "other"}) == column
 
 
+@pytest.mark.fault(10)
 class TestRegressions:
     @pytest.mark.parametrize(
         ("column", "values", "constraint"),

@@ -13,7 +13,7 @@ from sigmasight_assets.orchestration.drawings import draw_portfolios
 from sigmasight_assets.orchestration.launchpad import PortfolioProductsOptions, is_forced
 from sigmasight_assets.orchestration.materialized import materializations, results
 from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, publish_portfolio_products
-from sigmasight_assets.orchestration.portfolio_slices import LEDGER_IDENTITY, PRODUCTS
+from sigmasight_assets.orchestration.portfolio_slices import AMOUNTS_FIT, LEDGER_IDENTITY, PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.standing_checks import BACKSTOP
 from sigmasight_assets.orchestration.steps import (
@@ -23,7 +23,7 @@ from sigmasight_assets.orchestration.steps import (
     recorded_step,
 )
 
-CHECK_ASSETS = {LEDGER_IDENTITY: "portfolio_snapshots"}
+CHECK_ASSETS = {LEDGER_IDENTITY: "portfolio_snapshots", AMOUNTS_FIT: "portfolio_snapshots"}
 
 
 def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: str) -> dg.AssetsDefinition:
@@ -47,11 +47,12 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: s
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                LEDGER_IDENTITY,
-                asset="portfolio_snapshots",
-                blocking=True,
-                description=CHECK_FACTS[LEDGER_IDENTITY].description,
+                check,
+                asset=asset,
+                blocking=check == LEDGER_IDENTITY,
+                description=CHECK_FACTS[check].description,
             )
+            for check, asset in CHECK_ASSETS.items()
         ],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -75,7 +76,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: s
             by_product = dict.fromkeys(PRODUCTS, metadata)
             if outcome.failed:
                 yield from materializations(by_product, outcome.published, pictures)
-                failures = [item for item in outcome.verdicts if not item.passed]
+                failures = [item for item in outcome.verdicts if not item.passed and item.is_blocking]
                 raise PublicationError(f"Snapshots were not published:\n{failed_sessions_text(failures)}")
             yield from results(context, by_product, pictures)
 
@@ -90,6 +91,7 @@ def _counts(outcome: PortfolioPublication) -> dict[str, Any]:
         "generation": outcome.generation,
         "portfolios": outcome.portfolios,
         "portfolios_computed": outcome.computed,
+        "portfolios_left_out": len(outcome.left_out),
         "snapshots_computed": outcome.changed,
         "snapshots_fresh": outcome.snapshots - outcome.changed,
         "seconds": outcome.times.rounded,
@@ -110,6 +112,10 @@ def _metadata(outcome: PortfolioPublication, step: Step) -> dict[str, Any]:
     }
     if outcome.generation is not None:
         metadata["generation"] = outcome.generation
+    if outcome.left_out:
+        metadata["left_out"] = markdown_table(
+            ("portfolio with amounts that are too large", "without snapshots from"), sorted(outcome.left_out.items())
+        )
     if outcome.waived:
         metadata["waived_sessions"] = markdown_table(
             ("session without symbol products, spanned by later ones",), [(day,) for day in outcome.waived]

@@ -45,7 +45,7 @@ LAUNCH_TAKES = timedelta(minutes=10)
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Runs sessions that were not published and figures that were marked again, half an hour after the last "
     "attempt and until 06:00 New York, and tells of what is late at 23:00 and missed at 06:00. It reports the checks "
-    "`sessions_current` and `nothing_failed_now`.",
+    "`sessions_current`, `nothing_failed_now` and `invariants_hold`.",
     tags={"sigmasight/layer": "symbol"},
     owners=[OPERATIONS],
 )
@@ -56,7 +56,7 @@ def late_sessions(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg
     try:
         with closing(pipeline.database()) as database:
             answer = _act(context, pipeline, database, under_way)
-            judgements = read_judgements(database, pipeline.settings)
+            judgements = _judge(context, pipeline, database)
     except SigmaSightError as error:
         return dg.SensorResult(skip_reason=str(error))
     cursor, due = to_report(context.cursor, judgements, datetime.now(UTC))
@@ -64,6 +64,15 @@ def late_sessions(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg
     if isinstance(answer, dg.RunRequest):
         return dg.SensorResult(run_requests=[answer], cursor=cursor, asset_events=events)
     return dg.SensorResult(skip_reason=answer, cursor=cursor, asset_events=events)
+
+
+def _judge(context: dg.SensorEvaluationContext, pipeline: Pipeline, database: Database) -> Sequence[Judgement]:
+    """The standing checks; none when they cannot be read, which must not cost the next attempt."""
+    try:
+        return read_judgements(database, pipeline.settings)
+    except SigmaSightError as error:
+        context.log.warning(f"the standing checks could not be judged: {error}")
+        return ()
 
 
 def to_report(cursor: str | None, judgements: Sequence[Judgement], now: datetime) -> tuple[str, Sequence[Judgement]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from sigmasight_assets.orchestration import portfolio_slices
@@ -41,6 +42,7 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, book
         "generation": 2,
         "portfolios": len(EXPECTED_PORTFOLIOS),
         "portfolios_computed": len(EXPECTED_PORTFOLIOS),
+        "portfolios_left_out": 0,
         "snapshots_computed": snapshots,
         "snapshots_fresh": 0,
     }
@@ -63,9 +65,25 @@ def test_metadata_and_check(deployment: Deployment, books: Database) -> None:
             "partial_snapshots": sum(row["is_partial"] for row in stored),
             "generation": 2,
         }
-    (check,) = run.checks.values()
-    assert (check.check_name, check.passed) == ("ledger_identity", True)
-    assert check.asset_key.to_user_string() == "portfolio_snapshots"
+    assert {(name, check.passed) for name, check in run.checks.items()} == {
+        ("ledger_identity", True),
+        ("amounts_fit", True),
+    }
+    assert {check.asset_key.to_user_string() for check in run.checks.values()} == {"portfolio_snapshots"}
+
+
+def test_a_portfolio_that_is_left_out_is_a_warning_with_the_way_out(deployment: Deployment, books: Database) -> None:
+    (lot,) = rows_of(books, "SELECT min(position_id) AS id, min(portfolio_id) AS owner FROM positions")
+    execute(books, "UPDATE positions SET quantity = 1000000000000 WHERE portfolio_id = :owner", owner=lot["owner"])
+    run = deployment.run(JOB, KEYS[0], KEYS[-1])
+    assert run.success
+    assert run.checks["ledger_identity"].passed
+    check = run.checks["amounts_fit"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "The owner corrects the lots" in str(check.description)
+    assert rows_of_table(check.metadata["offenders"])[0][1] == f"portfolio {lot['owner']}"
+    metadata = run.metadata("portfolio_snapshots")
+    assert str(lot["owner"]) in metadata["left_out"]
 
 
 def test_a_second_run_finds_everything_fresh(deployment: Deployment, books: Database) -> None:

@@ -10,13 +10,16 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from sqlalchemy.exc import InternalError
 
+from sigmasight_assets.errors import StorageError
 from sigmasight_assets.market_data.protocol import MarketSource
+from sigmasight_assets.orchestration import standing_checks
 from sigmasight_assets.orchestration.jobs import ONBOARDING, PORTFOLIO_LAYER, SYMBOL_LAYER
 from sigmasight_assets.orchestration.price_update import update_prices
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors.late_sessions import ATTEMPT_TAG, to_report
-from sigmasight_assets.orchestration.standing_checks import judge_failures
+from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS, judge_failures
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
 from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.database import Database
@@ -121,7 +124,7 @@ def test_after_a_start_others_act_first(
     assert skipped(evenings, instance) == "the services have just started: the schedule acts first"
     assert rows_of(evenings, "SELECT * FROM alerts") == []
     # The checks tell the truth all the same.
-    assert len(tick(evenings, instance).asset_events) == 3
+    assert len(tick(evenings, instance).asset_events) == len(STANDING_CHECKS)
 
 
 @pytest.mark.parametrize("job", [SYMBOL_LAYER, ONBOARDING])
@@ -233,6 +236,7 @@ def alerts(database: Database) -> dict[str, Any]:
     return {row["alert_key"]: (row["severity"], row["payload"]) for row in rows}
 
 
+@pytest.mark.fault(17)
 def test_people_are_told_once_when_a_session_is_late_and_once_when_it_is_missed(
     evenings: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ def test_the_webhook_hears_of_it_once(
     assert document["text"] == f"session {DAY} not published by 23:00 New York"
 
 
+@pytest.mark.fault(17)
 def test_the_next_night_catches_what_was_missed_in_order(
     evenings: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +304,7 @@ def test_checks_are_reported_when_they_change_and_every_hour(evenings: Database,
         "symbol_daily_metrics:sessions_current",
         "portfolio_snapshots:sessions_current",
         "symbol_daily_metrics:nothing_failed_now",
+        "portfolio_snapshots:invariants_hold",
     ]
     current = found["symbol_daily_metrics:sessions_current"]
     assert (current.passed, current.severity) == (False, dg.AssetCheckSeverity.WARN)  # type: ignore[union-attr]
@@ -332,6 +338,7 @@ def test_a_lost_cursor_only_reports_once_more(cursor: str | None) -> None:
     assert json.loads(again) != json.loads(text)
 
 
+@pytest.mark.fault(17)
 def test_late_data_gates_once_when_it_is_complete(deploy: Deploy, database: Database, awkward: ScriptedMarket) -> None:
     """At 21:00 half of the universe is missing; it comes later, an attempt publishes it, one portfolio run follows."""
     begun_with(database, awkward)
@@ -374,3 +381,19 @@ def begun_with(database: Database, market: MarketSource) -> None:
 def run_requested(deployment: Deployment, database: Database, sensor: str, job: str) -> bool:
     """Run what a sensor requests, as one run."""
     return deployment.run(job, tags=requested(database, deployment.instance, sensor).tags).success
+
+
+@pytest.mark.parametrize("error", [StorageError("a page is broken"), InternalError("SELECT", {}, Exception("broken"))])
+def test_checks_that_cannot_be_judged_cost_no_attempt(
+    evenings: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def look(*_: object, **__: object) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(standing_checks, "find_newly_broken", look)
+    publish(evenings, TARGETS[0])
+    result = tick(evenings, instance)
+    assert [request.partition_key for request in result.run_requests or ()] == [str(DAY)]
+    told = {event.asset_check_key.name: event for event in result.asset_events}  # type: ignore[union-attr]
+    assert str(told["invariants_hold"].description).startswith("could not be looked for: ")
+    assert not told["invariants_hold"].passed  # type: ignore[union-attr]
