@@ -5,6 +5,7 @@ Nothing is averaged: what cancels between two portfolios is gone before any numb
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -113,12 +114,19 @@ class Aggregates:
     """Answers for some or all portfolios of an owner."""
 
     def __init__(
-        self, repository: Repository, cache: ViewCache, holdings: HoldingsCache, rendered: RenderedAnswers
+        self,
+        repository: Repository,
+        cache: ViewCache,
+        holdings: HoldingsCache,
+        rendered: RenderedAnswers,
+        *,
+        alone: threading.Lock,
     ) -> None:
         self._repository = repository
         self._cache = cache
         self._holdings = holdings
         self._rendered = rendered
+        self._alone = alone
 
     async def answer(
         self, user_id: int, portfolios: Sequence[str] | None, view: MarketView | None, analytic: Analytic
@@ -145,7 +153,7 @@ class Aggregates:
             holdings = combined_holdings([self._holdings.get(one.portfolio_id, one.version) for one in books])
             if view is not None and view.generation >= needed and view.covers(holdings.symbols):
                 try:
-                    answer = analytic.compute(book, holdings, view)
+                    answer = analytic.computed(book, holdings, view, alone=self._alone)
                 except NewerDataError as error:
                     needed = error.generation
                 else:

@@ -4,7 +4,9 @@ While there is no view of the market, those that cost much are looked for among 
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,19 @@ class Analytic:
     kind: str
     compute: Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Any]]
     is_costly: bool = False
+    # It reads more of the database while it computes, and must not keep others waiting for that.
+    reads_on: bool = False
+
+    def computed(
+        self, book: Book, holdings: Holdings, view: MarketView, *, alone: threading.Lock
+    ) -> AnalyticsAnswer[Any]:
+        """The answer; ``alone`` is of all that compute.
+
+        Computing holds the interpreter. One thread at a time computes all as soon as many would, and whoever only wants
+        what is remembered waits for that one alone instead of for all of them in turn.
+        """
+        with nullcontext() if self.reads_on else alone:
+            return self.compute(book, holdings, view)
 
 
 class Analytics:
@@ -40,6 +55,7 @@ class Analytics:
         *,
         shared: SharedAnswers,
         rendered: RenderedAnswers,
+        alone: threading.Lock,
     ) -> None:
         self._reads = reads
         self._repository = repository
@@ -47,6 +63,7 @@ class Analytics:
         self._holdings = holdings
         self._shared = shared
         self._rendered = rendered
+        self._alone = alone
 
     async def answer(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         """The answer for a book that was read after the view was taken; computed in a thread.
@@ -79,7 +96,7 @@ class Analytics:
 
         def noted(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Any]:
             used.append((book, holdings))
-            return analytic.compute(book, holdings, view)
+            return analytic.computed(book, holdings, view, alone=self._alone)
 
         answer = self._reads.consistent_from(user_id, book, view, noted)
         rendered = Rendered(answer.generation, answer.model_dump_json().encode())

@@ -1,5 +1,6 @@
 """The parts of a running API and how they are put together. Nothing connects before ``Components.start``."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     holdings = HoldingsCache(repository.read_holdings)
     reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
     admissions, transactions = Admissions(settings.database_url, settings.clock), Transactions(database)
-    dagster = DagsterClient(str(settings.dagster_graphql))
+    dagster, alone = DagsterClient(str(settings.dagster_graphql)), threading.Lock()
     return Components(
         database=database,
         operators_database=operators_database,
@@ -116,8 +117,8 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
         reads=reads,
         stress_tests=stress_tests,
         shared=shared,
-        analytics=Analytics(reads, repository, cache, holdings, shared=shared, rendered=rendered),
-        aggregates=Aggregates(repository, cache, holdings, rendered),
+        analytics=Analytics(reads, repository, cache, holdings, shared=shared, rendered=rendered, alone=alone),
+        aggregates=Aggregates(repository, cache, holdings, rendered, alone=alone),
         reports=Reports(
             repository,
             database,

@@ -1,5 +1,6 @@
 """Exact numbers in requests: decimal texts, and numbers of JSON that are never turned into binary floats."""
 
+import math
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -10,6 +11,10 @@ from sigmasight_assets.position_rules import LARGEST_AMOUNT, MONEY
 
 # More than any number that a field can take; longer ones are not worth reading.
 LONGEST_NUMBER = 60
+# Any float can be written with so many digits.
+MOST_DIGITS = 17
+# Beyond any float; arithmetic with such a number may take for ever, or leave the context of decimals.
+LARGEST_EXPONENT = 400
 NOT_A_NUMBER = Decimal("NaN")
 NEGATIVE_ZERO = re.compile(r"-[0.]+")
 
@@ -33,6 +38,41 @@ def decimal_text(value: Any) -> str:
     if NEGATIVE_ZERO.fullmatch(value):
         raise ValueError("must not be a negative zero")
     return value
+
+
+def plain_float(value: Any) -> Any:
+    """A number of JSON as the float that it stands for; ``ValueError`` for one that no float stands for.
+
+    Anything else is left to the field's own type.
+    """
+    if not isinstance(value, Decimal):
+        return value
+    if not value.is_finite() or abs(value.adjusted()) > LARGEST_EXPONENT or _digits(value) > MOST_DIGITS:
+        raise ValueError(f"must be a number with at most {MOST_DIGITS} digits, of a size that floats have")
+    number = float(value)
+    if math.isinf(number):
+        raise ValueError("must not be larger than numbers are")
+    if number == 0.0 and (value != 0 or value.is_signed()):
+        raise ValueError("must not be a negative zero, or so small that it would count as zero")
+    return number
+
+
+def _digits(value: Decimal) -> int:
+    """How many digits a number has between its first and its last that is not 0."""
+    return len("".join(map(str, value.as_tuple().digits)).strip("0"))
+
+
+def whole_number(value: Any) -> Any:
+    """A number of JSON as a whole one; ``ValueError`` for a fraction, a negative zero, true, false and text."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")  # noqa: TRY004 - a TypeError would not be a refusal
+    if not isinstance(value, Decimal):
+        return value
+    if not value.is_finite() or abs(value.adjusted()) > LONGEST_NUMBER:
+        raise ValueError("must be a whole number of a size that can be taken")
+    if value != value.to_integral_value() or (value == 0 and value.is_signed()):
+        raise ValueError("must be a whole number, and no negative zero")
+    return int(value)
 
 
 def _usd(value: Any) -> Decimal:

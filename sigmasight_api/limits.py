@@ -1,6 +1,6 @@
 """How much one owner may store: what keeps every book small enough to be read at once and exact to the cent.
 
-A book whose amounts do not fit the ledger's integers would keep everybody's snapshots from being published.
+A book whose amounts do not fit the ledger's integers would be left out of snapshots from then on.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from sigmasight_api.schemas import NUMBER, Model
+from sigmasight_api.exact import whole_number
+from sigmasight_api.schemas import Model
 from sigmasight_assets.market_data.protocol import TICKER
 
 Ticker = Annotated[
@@ -25,7 +26,8 @@ class NewOnboarding(Model):
     priority: Annotated[
         int,
         Field(ge=-1_000, le=1_000, description="Larger is served first; owners' lots have 10", examples=[0]),
-        NUMBER,
+        # After the bounds: before them, the document would lose these.
+        BeforeValidator(whole_number),
     ] = 0
 
 

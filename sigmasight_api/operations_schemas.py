@@ -109,8 +109,8 @@ class FailureNow(Model):
     """Something that is failed right now; what does not apply is null."""
 
     kind: str = Field(
-        description="session_not_published, portfolio_run_failed, marks_not_settled, symbol_without_data, "
-        "held_without_price, suspect_bar, onboarding_failed or alert_not_delivered",
+        description="session_not_published, portfolio_run_failed, portfolio_left_out, marks_not_settled, "
+        "symbol_without_data, held_without_price, suspect_bar, onboarding_failed or alert_not_delivered",
         examples=["session_not_published"],
     )
     severity: Literal["warning", "critical"] = Field(description="How urgent it is", examples=["critical"])

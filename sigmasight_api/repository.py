@@ -31,6 +31,7 @@ from sigmasight_assets.storage.ledger_tables import (
 )
 from sigmasight_assets.storage.onboarding import OnboardingRequest, read_newest_requests
 from sigmasight_assets.storage.operations_tables import symbol_onboarding_queue
+from sigmasight_assets.storage.portfolios import STALE_FROM
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.roles import is_restricted
 from sigmasight_assets.storage.tables import (
@@ -81,8 +82,8 @@ def newest_snapshot() -> LateralFromClause:
 
 def book_columns(newest: LateralFromClause) -> list[sa.ColumnElement[Any]]:
     """The fields of ``Book`` in their order."""
-    names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version", "stale_from")
-    return [*(portfolios.c[name] for name in names), *(newest.c[name] for name in OF_SNAPSHOT)]
+    names = ("portfolio_id", "public_id", "name", "stated_equity", "as_of", "created_at", "book_version")
+    return [*(portfolios.c[name] for name in names), STALE_FROM, *(newest.c[name] for name in OF_SNAPSHOT)]
 
 
 def _books() -> sa.Select[Any]:

@@ -32,15 +32,6 @@ def _iso_date(value: Any) -> Any:
     return value
 
 
-def _number_alone(value: Any) -> Any:
-    """Refuse what would pass as a number but is none in JSON."""
-    if isinstance(value, bool | str):
-        raise ValueError("must be a number")  # noqa: TRY004 - a TypeError would not be a refusal
-    return value
-
-
-# After the bounds of a field: before them, the document would lose these.
-NUMBER = BeforeValidator(_number_alone)
 # One line that people can read: no control characters, no line ends of any kind, none that turn the writing around or
 # cannot be seen, and not only blanks. The same for every program, unlike what is printable.
 _UNSEEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"

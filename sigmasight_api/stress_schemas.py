@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from sigmasight_api.exact import plain_float
 from sigmasight_api.schemas import Model, Money
 
 # Beyond this the approximation by duration and convexity is no longer one (see the settings).
@@ -14,8 +15,14 @@ ShockName = Literal["Market", "Market Beta", "Value", "Growth", "Momentum", "Qua
 Category = Literal["base", "market", "rates", "rotation", "volatility", "historical", "custom"]
 Severity = Literal["mild", "moderate", "severe", "extreme"]
 # Strict: neither true nor "0.1" is a number.
-Shock = Annotated[float, Field(strict=True, ge=-1.0, le=1.0, description="Return, dimensionless", examples=[-0.1])]
-RatesChange = Annotated[float, Field(strict=True, ge=-LARGEST_RATES_BP, le=LARGEST_RATES_BP)]
+Shock = Annotated[
+    float,
+    Field(strict=True, ge=-1.0, le=1.0, description="Return, dimensionless", examples=[-0.1]),
+    BeforeValidator(plain_float),
+]
+RatesChange = Annotated[
+    float, Field(strict=True, ge=-LARGEST_RATES_BP, le=LARGEST_RATES_BP), BeforeValidator(plain_float)
+]
 Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

@@ -7,7 +7,6 @@ from sigmasight_api.correlation import DEFAULT_SESSIONS
 from sigmasight_api.dependencies import (
     BEARER,
     AskedAggregate,
-    CallersRoute,
     FirstDate,
     LastDate,
     PageQuery,
@@ -18,6 +17,7 @@ from sigmasight_api.exposure_schemas import FactorExposures, PositionsExposures
 from sigmasight_api.overview_schemas import Overview
 from sigmasight_api.risk_schemas import Correlations, Performance, Risk, Volatility
 from sigmasight_api.routes.analytics import CONCENTRATION, FACTOR_EXPOSURES, OVERVIEW, positions_page
+from sigmasight_api.routes.exact_requests import ExactRoute
 from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.routes.risk import RISK, VOLATILITY, SessionsQuery, correlation_matrix, performance_between
 from sigmasight_api.routes.sectors import SECTOR_EXPOSURE
@@ -26,7 +26,7 @@ from sigmasight_api.schemas import Concentration
 from sigmasight_api.sector_schemas import SectorExposure
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
-router = APIRouter(prefix="/analytics/aggregate", tags=["analytics"], route_class=CallersRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/analytics/aggregate", tags=["analytics"], route_class=ExactRoute, dependencies=[BEARER])
 
 
 @router.get("/overview", response_model=AggregateAnswer[Overview], responses=OF_PORTFOLIOS)

@@ -1,4 +1,4 @@
-"""Requests that write: numbers of their JSON stay exact, a name makes a repeated one harmless."""
+"""Requests with a body: numbers of their JSON stay exact; a name makes one that writes harmless when repeated."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 
-from sigmasight_api.dependencies import CallersRoute
+from sigmasight_api.dependencies import AdminsRoute, AnalyticsRoute, CallersRoute
 from sigmasight_api.exact import json_number
 from sigmasight_api.transactions import RequestName
 
@@ -50,17 +50,42 @@ class ExactRequest(Request):
         return document
 
 
-class WritesRoute(CallersRoute):
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class ExactRoute(CallersRoute):
+    """A route whose JSON is read exactly."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with a request that reads JSON exactly."""
+        return _exact(super().get_route_handler())
+
+
+class WritesRoute(ExactRoute):
     """A route that changes what the caller owns."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with a request that reads JSON exactly."""
-        handle = super().get_route_handler()
 
-        async def exact(request: Request) -> Response:
-            return await handle(ExactRequest(request.scope, request.receive))
+class ExactAnalyticsRoute(AnalyticsRoute):
+    """A route to analytics of one portfolio whose JSON is read exactly."""
 
-        return exact
+    def get_route_handler(self) -> Handler:
+        """As above."""
+        return _exact(super().get_route_handler())
+
+
+class ExactAdminsRoute(AdminsRoute):
+    """A route of operators whose JSON is read exactly."""
+
+    def get_route_handler(self) -> Handler:
+        """As above."""
+        return _exact(super().get_route_handler())
+
+
+def _exact(handle: Handler) -> Handler:
+    async def exact(request: Request) -> Response:
+        return await handle(ExactRequest(request.scope, request.receive))
+
+    return exact
 
 
 async def _request_name(

@@ -2,12 +2,13 @@
 
 from fastapi import APIRouter
 
-from sigmasight_api.dependencies import BEARER, AdminsRoute, Caller, OnboardingService, PageQuery
+from sigmasight_api.dependencies import BEARER, Caller, OnboardingService, PageQuery
 from sigmasight_api.onboarding_schemas import NewOnboarding, OnboardingStatus
+from sigmasight_api.routes.exact_requests import ExactAdminsRoute
 from sigmasight_api.routes.problems import problem_responses
 from sigmasight_api.schemas import Listing
 
-router = APIRouter(prefix="/admin/onboarding", tags=["admin"], route_class=AdminsRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/admin/onboarding", tags=["admin"], route_class=ExactAdminsRoute, dependencies=[BEARER])
 
 
 @router.get("", responses=problem_responses(401, 403, 422, 503))

@@ -47,7 +47,7 @@ def correlation_matrix(sessions: int) -> Analytic:
 
 def performance_between(reads: Reads, first: date | None, last: date | None) -> Analytic:
     """The performance between two dates."""
-    return Analytic(f"performance:{first}:{last}", reads.performance_between(first, last))
+    return Analytic(f"performance:{first}:{last}", reads.performance_between(first, last), reads_on=True)
 
 
 @router.get("/volatility", response_model=AnalyticsAnswer[Volatility], responses=OF_PORTFOLIOS)

@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Response
 
 from sigmasight_api.analytics import Analytic
-from sigmasight_api.dependencies import BEARER, AnalyticsRoute, AskedAnalytics, StressService
+from sigmasight_api.dependencies import BEARER, AskedAnalytics, StressService
+from sigmasight_api.routes.exact_requests import ExactAnalyticsRoute
 from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.stress import StressTests
 from sigmasight_api.stress_schemas import CustomScenario, StressTest
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=AnalyticsRoute, dependencies=[BEARER])
+router = APIRouter(prefix="/analytics", tags=["analytics"], route_class=ExactAnalyticsRoute, dependencies=[BEARER])
 PATH = "/portfolio/{portfolio_id}/stress-test"
 
 

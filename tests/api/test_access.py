@@ -71,6 +71,7 @@ def stored_hash(database: Database) -> str:
         return bytes(connection.execute(sa.select(api_tokens.c.token_hash).limit(1)).scalar_one()).hex()
 
 
+@pytest.mark.fault(23)
 def test_only_what_is_listed_is_public(every: list[Operation]) -> None:
     assert {item.path for item in every if not item.is_callers} == PUBLIC
     assert {item.path for item in every if item.is_public} == PUBLIC
@@ -78,6 +79,7 @@ def test_only_what_is_listed_is_public(every: list[Operation]) -> None:
     assert len(every) > 25
 
 
+@pytest.mark.fault(23)
 def test_no_route_but_the_public_ones_opens_without_a_valid_token(
     api: Api, database: Database, every: list[Operation]
 ) -> None:
@@ -99,6 +101,7 @@ def test_no_route_but_the_public_ones_opens_without_a_valid_token(
     assert contents(database) == tokens != before
 
 
+@pytest.mark.fault(23)
 def test_a_token_in_the_query_is_no_token_anywhere(api: Api, database: Database, every: list[Operation]) -> None:
     token = add_token(database, "ann", is_admin=True)
     names = ("token", "access_token", "authorization", "Authorization", "api_key", "apikey", "bearer")
@@ -118,6 +121,7 @@ def test_public_routes_take_any_token_and_tell_nothing_of_it(
             assert len({answer.text for answer in answers}) == 1
 
 
+@pytest.mark.fault(23, 24)
 def test_operators_routes_are_closed_to_owners_and_open_to_admins(
     api: Api, database: Database, every: list[Operation]
 ) -> None:
@@ -134,6 +138,7 @@ def test_operators_routes_are_closed_to_owners_and_open_to_admins(
             assert operation.send(api.http, admin).status_code not in {401, 403}, operation.name
 
 
+@pytest.mark.fault(23)
 def test_the_caller_is_known_before_anything_else_is_looked_at(
     api: Api, database: Database, every: list[Operation]
 ) -> None:
@@ -157,6 +162,7 @@ def test_the_document_says_which_routes_need_a_token(every: list[Operation]) -> 
             assert ("403" in operation.described["responses"]) is operation.is_admins, operation.name
 
 
+@pytest.mark.fault(23)
 def test_an_expiry_holds_to_the_second(api: Api, database: Database) -> None:
     now = datetime.fromisoformat(NOW).astimezone(UTC)
     for seconds, status in ((-1, 401), (0, 401), (1, 200)):
@@ -164,6 +170,7 @@ def test_an_expiry_holds_to_the_second(api: Api, database: Database) -> None:
         assert api.get("/api/v1/portfolios", token).status_code == status
 
 
+@pytest.mark.fault(23)
 def test_a_revocation_holds_at_once(api: Api, database: Database) -> None:
     token = add_token(database, "ann")
     assert api.get("/api/v1/portfolios", token).status_code == 200
@@ -172,6 +179,7 @@ def test_a_revocation_holds_at_once(api: Api, database: Database) -> None:
     assert api.get("/api/v1/portfolios", token).status_code == 401
 
 
+@pytest.mark.fault(23)
 def test_tokens_are_stored_as_hashes_alone(database: Database) -> None:
     token = add_token(database, "ann")
     secret = token.removeprefix("sgm_")
@@ -260,6 +268,7 @@ def test_every_parameter_that_is_an_id_is_known_here(every: list[Operation]) -> 
         assert named <= set(TABLES_OF_IDS), operation.name
 
 
+@pytest.mark.fault(24)
 def test_what_is_not_ones_own_is_what_never_was_on_every_route(
     api: Api, database: Database, every: list[Operation], ids: Ids
 ) -> None:
@@ -282,6 +291,7 @@ def test_what_is_not_ones_own_is_what_never_was_on_every_route(
     assert contents(database) == before
 
 
+@pytest.mark.fault(24)
 def test_nothing_of_another_owner_is_in_any_answer(
     api: Api, database: Database, every: list[Operation], ids: Ids
 ) -> None:
@@ -295,6 +305,7 @@ def test_nothing_of_another_owner_is_in_any_answer(
             assert not [mark for mark in marks if mark in answer.text], operation.name
 
 
+@pytest.mark.fault(24)
 def test_admins_see_owners_portfolios_no_more_than_anybody(api: Api, database: Database, ids: Ids) -> None:
     admin = add_token(database, "root", is_admin=True)
     assert api.get(f"/api/v1/portfolios/{ids.mine['portfolio_id']}", admin).status_code == 404

@@ -46,6 +46,7 @@ def assert_equal(one: MarketView, other: MarketView) -> None:
             assert first == second, field.name
 
 
+@pytest.mark.fault(21)
 def test_an_onboarded_symbol_comes_in_without_the_others_being_read(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_symbol_whose_figures_are_gone_leaves(database: Database) -> None:
     assert_equal(after, replace(ViewLoader(database).load(), share_units=after.share_units))
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("case", ["some unnamed", "too many", "a new session"])
 def test_otherwise_everything_is_read(database: Database, case: str) -> None:
     loader, figures = ViewLoader(database), random_figures(SYMBOLS, seed=1)

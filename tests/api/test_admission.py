@@ -56,6 +56,22 @@ def test_many_callers_are_each_told_of_their_own(database: Database) -> None:
         assert (admitted.book is not None) == (name == of)
 
 
+@pytest.mark.fault(23)
+def test_whose_token_it_is_is_settled_by_a_comparison_in_constant_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = token_hash(add_token(database, "ann"))
+    compared = []
+
+    def differs(*hashes: bytes) -> bool:
+        compared.append(hashes)
+        return False
+
+    monkeypatch.setattr("sigmasight_api.admission.hmac.compare_digest", differs)
+    assert run(database, lambda admissions: admissions.find(asked, None)) is None
+    assert compared == [(asked, asked)]
+
+
 def test_the_book_is_the_one_that_the_repository_reads(database: Database) -> None:
     record, token = add_portfolio(database, "ann", {"AAA": "1"}), add_token(database, "ann")
     publish_snapshot(database, record, SESSIONS[-1], Decimal("123.45000001"))

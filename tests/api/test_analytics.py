@@ -1,6 +1,7 @@
 """Tests of answers as they are sent: remembered by what they depend on, and shared while there is no view."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -47,7 +48,13 @@ class Process:
         self.shared = SharedAnswers(database)
         reads = Reads(self.repository, self.cache, holdings)
         self.analytics = Analytics(
-            reads, self.repository, self.cache, holdings, shared=self.shared, rendered=RenderedAnswers()
+            reads,
+            self.repository,
+            self.cache,
+            holdings,
+            shared=self.shared,
+            rendered=RenderedAnswers(),
+            alone=threading.Lock(),
         )
         self.computed = 0
 

@@ -98,6 +98,7 @@ def test_those_who_wait_for_a_generation_share_one_load(loader: WatchedLoader, d
     assert all(view is cache.current for view in found)
 
 
+@pytest.mark.fault(20)
 def test_a_failed_load_keeps_the_old_view_and_is_told(loader: WatchedLoader) -> None:
     cache = ViewCache(loader)
     view = cache.refresh()
@@ -114,6 +115,7 @@ def test_a_failed_load_keeps_the_old_view_and_is_told(loader: WatchedLoader) -> 
     assert cache.status().last_error is None
 
 
+@pytest.mark.fault(20)
 def test_a_malformed_row_leaves_no_half_view(loader: WatchedLoader, database: Database) -> None:
     cache = ViewCache(loader)
     view = cache.refresh()
@@ -125,6 +127,7 @@ def test_a_malformed_row_leaves_no_half_view(loader: WatchedLoader, database: Da
     assert (cache.readiness().mode, "failed" in (cache.readiness().reason or "")) == ("cache", True)
 
 
+@pytest.mark.fault(20)
 def test_a_load_without_enough_memory_leaves_the_old_view(loader: WatchedLoader, database: Database) -> None:
     def exhaust() -> None:
         raise MemoryError
@@ -139,6 +142,7 @@ def test_a_load_without_enough_memory_leaves_the_old_view(loader: WatchedLoader,
     assert "failed" in (cache.readiness().reason or "")
 
 
+@pytest.mark.fault(21)
 def test_a_symbol_that_is_published_while_everything_is_loaded_is_there_afterwards(
     loader: WatchedLoader, database: Database
 ) -> None:

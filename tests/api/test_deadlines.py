@@ -102,6 +102,7 @@ def statuses(answer: bytes) -> list[int]:
     return found
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("kind", TRICKLES)
 def test_no_trickle_keeps_a_connection(address: tuple[str, int], kind: str) -> None:
     begin, more, status = TRICKLES[kind]
@@ -123,6 +124,7 @@ def test_no_trickle_keeps_a_connection(address: tuple[str, int], kind: str) -> N
     assert statuses(answer)[-1:] == [status] * (status is not None)
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("count", [200, 1_000])
 def test_half_open_requests_end_and_meanwhile_others_are_served(address: tuple[str, int], count: int) -> None:
     kinds = [TRICKLES[name][0] for name in ("nothing", "target", "header", "body", "chunks", "trailers")]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from sigmasight_api.exact import Usd, Worth, decimal_text, json_number
+from sigmasight_api.exact import Usd, Worth, decimal_text, json_number, plain_float, whole_number
 
 
 @given(st.decimals(min_value=-(10**14), max_value=10**14, places=8))
@@ -52,3 +52,43 @@ def test_amounts_are_decimals_and_worth_is_not_negative() -> None:
     assert TypeAdapter(Worth).validate_python("0.00000001") == Decimal("0.00000001")
     with pytest.raises(ValidationError, match="must not be negative"):
         TypeAdapter(Worth).validate_python("-0.00000001")
+
+
+@pytest.mark.parametrize("text", ["0", "-0.1", "1", "0.1234567890123456", "5e-324", "1e2", "0.10000000000000001"])
+def test_a_float_is_taken_as_it_stands(text: str) -> None:
+    assert plain_float(json_number(text)) == float(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-0",
+        "-0.0",
+        "-0e5",
+        "1e-400",
+        "-1e-400",
+        "0." + "1" * 40,
+        "9" * 70,
+        "NaN",
+        "1e999999",
+        "1e9999999",
+        "-1e-9999999",
+        "0.1" + "0" * 36 + "1",
+    ],
+)
+def test_what_no_float_stands_for_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        plain_float(json_number(text))
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("-7", -7), ("1.0", 1), ("1e2", 100)])
+def test_a_whole_number_is_taken(text: str, number: int) -> None:
+    assert whole_number(json_number(text)) == number
+
+
+@pytest.mark.parametrize(
+    "value", [*map(json_number, ("-0", "1e-400", "1.5", "NaN", "Infinity", "1e3000000")), True, "1"]
+)
+def test_what_is_no_whole_number_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        whole_number(value)

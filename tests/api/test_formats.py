@@ -44,12 +44,14 @@ def test_cents_of_a_float_are_those_of_its_exact_value(amount: float, text: str)
     assert cents(amount) == cents(np.float64(amount)) == cents(Decimal(amount)) == text
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("amount", [float("inf"), float("-inf")])
 def test_what_is_infinite_has_no_cents(amount: float) -> None:
     with pytest.raises(ArithmeticError):
         cents(amount)
 
 
+@pytest.mark.fault(26)
 def test_missing_numbers_are_none() -> None:
     assert optional_cents(None) is None
     assert optional_cents(float("nan")) is None

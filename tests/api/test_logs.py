@@ -16,6 +16,7 @@ def test_whatever_a_message_holds_is_one_printable_line() -> None:
     assert one_line(hostile) == r"AAPL\r\n2025 ERROR forged\x1b[2J\u202e\x00\ud800\u2028\x85 café"
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -1,5 +1,6 @@
 """Tests of keeping the view current: by notification, by polling, and after connections are lost."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -57,6 +58,7 @@ def test_a_notification_brings_the_new_generation(database: Database) -> None:
             wait_for(cache, published(database, seed, notify=True))
 
 
+@pytest.mark.fault(22)
 def test_without_notifications_polling_finds_it(database: Database) -> None:
     with refreshing(database, poll_seconds=0.05) as (cache, _):
         wait_for(cache, 0)
@@ -64,6 +66,7 @@ def test_without_notifications_polling_finds_it(database: Database) -> None:
         wait_for(cache, generation)
 
 
+@pytest.mark.fault(22)
 def test_a_lost_listener_comes_back_and_reads_what_it_missed(database: Database) -> None:
     before = set(listeners(database))
     with refreshing(database) as (cache, refresher):
@@ -102,6 +105,15 @@ def test_a_server_that_is_away_is_tried_again_until_the_end(caplog: pytest.LogCa
         assert not refresher.is_listening
         assert cache.readiness().mode == "db_fallback"
     assert "secret" not in caplog.text
+
+
+@pytest.mark.fault(22)
+def test_pauses_grow_while_the_server_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    with refreshing(Database("postgresql+psycopg2://nobody:secret@127.0.0.1:9/nothing")):
+        wait_until(lambda: caplog.text.count("Cannot listen for new generations") >= 5)
+    tried = [item.created for item in caplog.records if item.message.startswith("Cannot listen")]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert all(pause >= 0.05 * 2**number for number, pause in enumerate(pauses[:4]))
 
 
 def test_closing_ends_the_thread_and_its_connection(database: Database) -> None:

@@ -87,6 +87,7 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
     assert answer.json()["status"] == status
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(("headers", "largest"), [(JSON, LARGEST_BODY), (CSV, LARGEST_UPLOAD), ({}, LARGEST_BODY)])
 @pytest.mark.parametrize("path", ["/size", "/parts"])
 def test_a_body_has_a_ceiling_whether_its_length_is_told_or_not(
@@ -107,6 +108,8 @@ def test_a_body_is_not_read_for_an_answer_that_does_not_need_it(http: httpx.Clie
     assert_problem(http.post("/nowhere", content=b" " * (LARGEST_BODY + 1), headers=JSON), 413)
 
 
+@pytest.mark.fault(27)
+@pytest.mark.campaign
 def test_a_large_body_is_refused_before_it_is_kept(http: httpx.Client) -> None:
     process = psutil.Process()
     for path in ("/size", "/document"):
@@ -155,11 +158,13 @@ def test_a_target_has_a_ceiling(http: httpx.Client) -> None:
     assert_problem(http.get("/target/x?" + "y" * room), 414)
 
 
+@pytest.mark.fault(27)
 def test_a_query_has_a_ceiling(http: httpx.Client) -> None:
     assert http.get("/target/x?" + "&".join(["a=1"] * MOST_QUERY_VALUES)).json() == 1
     assert_problem(http.get("/target/x?" + "&".join(["a=1"] * (MOST_QUERY_VALUES + 1))), 400)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity", "x"])
 def test_compressed_bodies_are_refused(http: httpx.Client, encoding: str) -> None:
     bomb = gzip.compress(b"0" * 10_000_000)
@@ -169,6 +174,7 @@ def test_compressed_bodies_are_refused(http: httpx.Client, encoding: str) -> Non
     assert http.post("/size", content=b"{}", headers=JSON | {"Content-Encoding": "Identity"}).json() == 2
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("depth", [10, 100, 500, 900, 950, 970, 990, 1_000, 1_010, 10_000, 100_000, 500_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ("[", "")])
 def test_nested_bodies_are_refused_at_every_depth(http: httpx.Client, depth: int, opening: str, closing: str) -> None:
@@ -179,6 +185,7 @@ def test_nested_bodies_are_refused_at_every_depth(http: httpx.Client, depth: int
     assert len(answer.content) < 2_000
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "content",
     [

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 import sqlalchemy as sa
 
 from sigmasight_api.components import Timing
@@ -43,6 +44,7 @@ def test_while_the_view_loads_it_is_not_ready_and_after_thirty_seconds_it_falls_
     blocker.close()
 
 
+@pytest.mark.fault(20)
 def test_after_a_failed_load_answers_come_from_queries_until_a_load_succeeds(serve: Serve, database: Database) -> None:
     publish(database, SESSIONS[-1], random_figures(["AAA", "BBB"], seed=1))
     record = add_portfolio(database, "ann", {"AAA": "3", "BBB": "-2"})

@@ -107,6 +107,7 @@ class TestOpening:
             ]
         assert record.stated_equity == Decimal("1234567890.12345678")
 
+    @pytest.mark.fault(26)
     @pytest.mark.parametrize(
         "number", ["NaN", "Infinity", "-Infinity", "1e400", "1e-400", "-0", "-0.0", "true", "null"]
     )
@@ -333,6 +334,7 @@ class TestFiles:
         )
         assert [item["symbol"] for item in listed(api, token, portfolio)] == ["AAA", "BBB", "CCC"]
 
+    @pytest.mark.fault(30)
     def test_a_dry_run_tells_what_would_be_stored(self, api: Api, database: Database, token: str) -> None:
         publish_market(api, database)
         portfolio = open_book(api, token)
@@ -345,6 +347,7 @@ class TestFiles:
         assert upload(api, token, content, dry_run="true").status_code == 409
         assert stored(database) == before
 
+    @pytest.mark.fault(30)
     @pytest.mark.parametrize(
         ("content", "problems"),
         [
@@ -408,6 +411,7 @@ class TestFiles:
             ],
         )
 
+    @pytest.mark.fault(30)
     def test_too_many_lines_are_counted(self, api: Api, database: Database, token: str) -> None:
         before = stored(database)
         answer = upload(api, token, f"{HEADER}\n" + f"{LINE}\n" * 250_000)
@@ -415,6 +419,7 @@ class TestFiles:
         assert "250000 positions, at most 10000 are read" in answer.json()["detail"]
         assert stored(database) == before
 
+    @pytest.mark.fault(30)
     def test_no_more_problems_are_named_than_help(self, api: Api, token: str) -> None:
         content = f"{HEADER}\n" + "aaa,0,0,2025\n" * 3_000
         report = upload(api, token, content, dry_run="true").json()

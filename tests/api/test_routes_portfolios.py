@@ -5,6 +5,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import pytest
 import sqlalchemy as sa
 
+from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.ledger_tables import portfolio_snapshots
 from sigmasight_assets.storage.portfolios import PortfolioRecord
@@ -58,6 +59,17 @@ def test_a_portfolio_is_shown_with_and_without_a_snapshot(
     after = api.get(path, token).json()
     assert after == {**before, "equity": "1.02", "equity_session": str(SESSIONS[-1])}
     assert api.get("/api/v1/portfolios", token).json() == {"items": [after], "total": 1}
+
+
+def test_snapshots_that_a_portfolio_is_left_out_of_are_not_up_to_date(
+    api: Api, database: Database, record: PortfolioRecord, token: str
+) -> None:
+    for stale, told in ((None, SESSIONS[2]), (SESSIONS[1], SESSIONS[1]), (SESSIONS[3], SESSIONS[2])):
+        with database.begin() as connection:
+            connection.execute(sa.update(portfolios).values(stale_from=stale, left_out_from=SESSIONS[2]))
+        answer = api.get(f"/api/v1/portfolios/{record.public_id}", token).json()
+        assert answer["stale_from"] == str(told)
+        assert api.get("/api/v1/portfolios", token).json()["items"] == [answer]
 
 
 def test_someone_elses_a_deleted_and_an_unknown_id_are_the_same_404(

@@ -2,69 +2,20 @@
 
 import asyncio
 import gc
-import os
 import re
 import resource
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
 from sigmasight_api.server import SETTLED_TICKS, LongRunning, configuration
 from sigmasight_assets.storage.database import Database
-from tests.api.conftest import bearer, wait_until
-from tests.api.market import NOW, add_token
-
-
-@dataclass
-class Process:
-    """A server process and, after the block, what it wrote."""
-
-    http: httpx.Client
-    pid: int
-    port: int
-    log: str = ""
-
-
-@contextmanager
-def server_process(database: Database, directory: Path) -> Iterator[Process]:
-    """The command of ``make run``, on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = directory / "server.log"
-    with log.open("wb") as stderr:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "sigmasight_api.server", "--port", str(port)],
-            cwd=directory,
-            env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW},
-            stderr=stderr,
-        )
-    with child, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
-
-        def is_ready() -> bool:
-            assert child.poll() is None
-            try:
-                return http.get("/health/ready").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        process = Process(http, child.pid, port)
-        try:
-            wait_until(is_ready)
-            yield process
-        finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(timeout=30)
-            process.log = log.read_text(encoding="utf-8")
+from tests.api.conftest import bearer
+from tests.api.market import add_token
+from tests.api.processes import server_process
 
 
 def test_the_server_serves_and_ends(database: Database, tmp_path: Path) -> None:
@@ -79,6 +30,7 @@ def test_the_server_serves_and_ends(database: Database, tmp_path: Path) -> None:
     assert soft >= min(hard, 8_192)
 
 
+@pytest.mark.fault(33)
 def test_the_log_tells_where_an_error_came_from_and_nothing_else(database: Database, tmp_path: Path) -> None:
     token = add_token(database, "ann")
     password = str(make_url(database.url).password)
@@ -98,6 +50,7 @@ def test_the_log_tells_where_an_error_came_from_and_nothing_else(database: Datab
         assert str(Path(__file__).parents[2]) not in text
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "path",
     [
