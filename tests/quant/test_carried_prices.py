@@ -9,7 +9,13 @@ def test_a_close_is_carried_for_five_sessions_with_its_age() -> None:
     closes = np.array([[7], [0], [0], [0], [0], [0], [0], [9]])
     prices, ages = carried_prices(closes, np.arange(8))
     assert prices[:, 0].tolist() == [7, 7, 7, 7, 7, 7, 0, 9]
-    assert ages[:, 0].tolist() == [0, 1, 2, 3, 4, 5, NO_PRICE, 0]
+    assert ages[:, 0].tolist() == [0, 1, 2, 3, 4, 5, -1, 0]
+    assert (prices.dtype, ages.dtype) == (np.dtype(np.int64), np.dtype(np.int8))
+
+
+def test_the_least_close_is_a_price() -> None:
+    prices, ages = carried_prices(np.array([[1], [0]]), np.arange(2))
+    assert (prices.tolist(), ages.tolist()) == ([[1], [1]], [[0], [1]])
 
 
 def test_prices_equal_those_pandas_fills_forward() -> None:

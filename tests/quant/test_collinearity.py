@@ -6,7 +6,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.tools import add_constant
 
 from sigmasight_assets.quant.arrays import FloatArray
-from sigmasight_assets.quant.collinearity import MIN_ROWS, WINDOW, CollinearityReason, collinearity
+from sigmasight_assets.quant.collinearity import MIN_ROWS, RIDGE_FACTORS, WINDOW, CollinearityReason, collinearity
 from tests.quant.reference import random_market, real_market
 
 
@@ -68,5 +68,14 @@ def test_a_constant_regressor_and_a_repeated_one_are_named() -> None:
     repeated[:, 2] = 2.0 * repeated[:, 0] - repeated[:, 5]
     for regressors, reason in ((constant, CollinearityReason.CONSTANT), (repeated, CollinearityReason.COLLINEAR)):
         found = collinearity(regressors)
-        assert found.reason == reason
+        assert (found.n_obs, found.reason) == (WINDOW, reason)
         assert np.isnan([found.condition_number, *found.inflation]).all()
+
+
+def test_the_regressors_are_the_six_styles_over_the_window_of_their_regression() -> None:
+    assert [factor.proxies[0] for factor in RIDGE_FACTORS] == ["VTV", "VUG", "MTUM", "QUAL", "IWM", "USMV"]
+    assert (WINDOW, MIN_ROWS) == (90, 30)
+
+
+def test_labels_are_the_words_that_are_shown() -> None:
+    assert [reason.label for reason in CollinearityReason] == ["none", "short_history", "constant", "collinear"]

@@ -48,6 +48,35 @@ def test_equal_to_pandas(gaps: float, sessions: int) -> None:
     assert ((found == found.T) | np.isnan(found)).all()
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_the_returns_does_not_matter(scale: float) -> None:
+    returns = market(symbols=5)
+    assert_allclose(correlation_matrix(scale * returns), correlation_matrix(returns), rtol=1e-12)
+
+
+def test_each_symbol_may_have_a_unit_of_its_own() -> None:
+    returns = market(symbols=4)
+    found = correlation_matrix(returns * [1e-15, 1.0, 1e3, 1e9])
+    assert_allclose(found, correlation_matrix(returns), rtol=1e-12)
+
+
+def test_what_rounding_leaves_of_a_constant_is_no_variation() -> None:
+    constants = np.broadcast_to(np.linspace(0.01, 0.99, 60), (77, 60))
+    # Of many of them the mean is not the number itself.
+    assert (constants.sum(axis=0) / 77 != constants[0]).sum() > 10
+    found = correlation_matrix(np.hstack([market(sessions=77, symbols=1), constants]))
+    assert found[0, 0] == 1.0
+    assert np.isnan(found[:, 1:]).all()
+
+
+def test_rounding_takes_no_correlation_beyond_one() -> None:
+    for seed in range(40):
+        returns = market(symbols=4, seed=seed)
+        matrix = correlation_matrix(np.hstack([returns, 0.3 * returns, -0.7 * returns]))
+        assert np.abs(matrix).max() == 1.0
+        assert_allclose(np.abs(matrix.diagonal(4)), 1.0, rtol=1e-12)
+
+
 def test_equal_to_pandas_far_from_zero() -> None:
     returns = market(gaps=0.1) + 5.0
     assert_allclose(correlation_matrix(returns), pd.DataFrame(returns).corr(min_periods=30), rtol=1e-9)
@@ -177,7 +206,7 @@ def test_a_whole_is_made_of_the_symbols_that_know_each_other() -> None:
     returns[:225, 2] = np.nan
     found = diversification(correlation_matrix(returns), returns, values)
     assert found.places.tolist() == [0, 1, 3, 4, 5]
-    assert not found.is_repaired
+    assert found.is_repaired is False
     kept = pd.DataFrame(returns[:, found.places])
     sizes = values[found.places] * kept.std().to_numpy()
     assert found.ratio == pytest.approx(
@@ -187,3 +216,11 @@ def test_a_whole_is_made_of_the_symbols_that_know_each_other() -> None:
     assert found.effective_bets == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-10)
     nothing = diversification(np.full((2, 2), np.nan), returns[:, :2], values[:2])
     assert (nothing.places.size, nothing.ratio, nothing.effective_bets, nothing.is_repaired) == (0, None, None, False)
+
+
+def test_an_impossible_matrix_is_repaired_before_it_is_used() -> None:
+    matrix, returns, values = indefinite(5, seed=3), market(symbols=5), np.arange(1.0, 6.0)
+    found, possible = diversification(matrix, returns, values), nearest_correlation(matrix)
+    assert found.is_repaired is True
+    assert found.effective_bets == effective_bets(possible)
+    assert found.ratio == diversification_ratio(possible, values, returns.std(axis=0, ddof=1))

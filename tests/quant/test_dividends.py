@@ -53,6 +53,21 @@ def test_every_portfolio_has_its_own_interval() -> None:
     assert _paid(lots, dividends, [(0, 2), (2, 2), (2, 3)]) == [(0, money(1)), (2, money(2))]
 
 
+def test_a_portfolio_is_not_paid_again_for_the_date_of_its_last_snapshot() -> None:
+    lots = [_lot("1", portfolio=number) for number in range(2)]
+    assert _paid(lots, [_dividend(2, "1")], [(0, 3), (2, 3)]) == [(0, money(1))]
+
+
+def test_claims_are_those_after_one_day_and_until_another_of_every_lot_of_the_symbol() -> None:
+    lots = [_lot("1"), _lot("2", symbol=1), _lot("3"), _lot("4", symbol=1)]
+    dividends = [_dividend(offset, "1", symbol=offset % 2) for offset in (3, 1, 4, 0, 2)]
+    book = Book([], lots, [], [[None] * 3], dividends=dividends)
+    claims = Claims.of(book.lot_columns(), book.dividend_columns(), after=TODAY + 1, until=TODAY + 3)
+    found = sorted(zip((claims.ex_day - TODAY).tolist(), claims.lot.tolist(), strict=True))
+    assert found == [(2, 0), (2, 2), (3, 1), (3, 3)]
+    assert claims.ex_day.tolist() == sorted(claims.ex_day.tolist())
+
+
 @pytest.mark.parametrize(
     ("entry", "end", "is_paid"),
     [

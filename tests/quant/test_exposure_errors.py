@@ -279,6 +279,41 @@ def test_without_a_fund_the_errors_of_its_factors_are_unknown() -> None:
     ]
 
 
+def test_one_missing_return_is_left_out_of_its_own_line_only() -> None:
+    market = whole_market().market
+    returns = market.returns.copy()
+    returns[200, 3] = NAN
+    published = Published.of(replace(market, returns=returns))
+    rows, weights = np.array([3, 8]), np.array([0.5, 0.5])
+    np.testing.assert_allclose(published.of_book(rows, weights), pairwise(published, rows, weights), rtol=1e-10)
+
+
+def test_a_symbol_on_its_line_leaves_the_error_unknown() -> None:
+    published = whole_market()
+    returns, funds = published.market.returns.copy(), published.market.factor_returns.copy()
+    # Binary fractions, whose residuals are 0 and not nearly so.
+    funds[:, 0] = np.resize([0.25, -0.25], len(funds))
+    returns[:, 7] = 2.0 * funds[:, 0]
+    exact = replace(published, market=replace(published.market, returns=returns, factor_returns=funds))
+    assert np.isnan(exact.of_book(np.array([7]), np.array([1.0]))[0])
+    assert np.isfinite(exact.of_book(np.array([6]), np.array([1.0]))[0])
+
+
+def test_a_position_without_betas_and_returns_adds_no_error() -> None:
+    published = whole_market()
+    returns, betas = published.market.returns.copy(), published.betas.copy()
+    returns[:, 7] = betas[7] = NAN
+    gone = replace(published, market=replace(published.market, returns=returns), betas=betas)
+    found = gone.of_book(np.array([6, 7]), np.array([0.5, 0.5]))
+    np.testing.assert_allclose(found, published.of_book(np.array([6]), np.array([0.5])), rtol=1e-12)
+
+
+def test_values_count_by_their_share_of_the_equity() -> None:
+    rows, weights = np.array([1, 4]), np.array([0.25, -0.5])
+    found = book_std_errors(rows, 4096.0 * weights, ERRORS, equity=4096.0)
+    np.testing.assert_array_equal(found, book_std_errors(rows, weights, ERRORS, equity=1.0))
+
+
 @pytest.mark.parametrize("equity", [0.0, -5.0, NAN])
 def test_without_a_positive_equity_there_is_no_error(equity: float) -> None:
     assert np.isnan(book_std_errors(np.array([1]), np.array([1.0]), ERRORS, equity=equity)).all()

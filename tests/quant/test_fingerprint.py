@@ -109,6 +109,16 @@ def test_a_missing_return_is_not_a_return_of_zero() -> None:
     assert window_fingerprints(infinite, rows=np.array([4]), window=5).item() == fingerprints[1]
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_returns_beyond_every_real_one_count_as_the_largest(sign: float) -> None:
+    found = [window_fingerprints(np.array([[sign * size]]), rows=np.array([0]), window=1) for size in (1e9, 1e300, 1.0)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_small_integers_are_combined_like_large_ones() -> None:
+    assert combine(np.array([7], dtype=np.int8), np.array([True])) == combine(7, 1)
+
+
 @pytest.mark.parametrize("factor", [0.5, 3.0, 0.98765])
 def test_prices_rescaled_by_a_constant_keep_nearly_every_fingerprint(factor: float) -> None:
     prices = real_prices().pivot_table(index="price_date", columns="symbol", values="adj_close").to_numpy()

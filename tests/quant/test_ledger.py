@@ -10,7 +10,7 @@ import pytest
 from sigmasight_assets.quant.ledger import roll_forward
 from sigmasight_assets.quant.lots import Dividends, LedgerState
 from sigmasight_assets.quant.snapshots import LotStatus
-from tests.quant.ledger_books import NOT_A_DATE, OPTIONS, Book, Flow, Lot, money, price
+from tests.quant.ledger_books import NOT_A_DATE, OPTIONS, Book, Flow, Lot, Split, money, price
 
 MONDAY = date(2024, 3, 4)
 WEEK = [MONDAY + timedelta(days=n) for n in range(5)]
@@ -135,6 +135,7 @@ def test_a_lot_that_was_never_priced_says_so_and_counts_at_its_cost() -> None:
     assert values.price[:, 0].tolist() == [0, 0, price(130)]
     assert snapshots.unpriced_value[:, 0].tolist() == _money(1_000, 1_000, 0)
     assert snapshots.daily_pnl[:, 0].tolist() == _money(0, 0, 300)
+    assert snapshots.is_partial[:, 0].tolist() == [True, True, False]
 
 
 def test_a_lot_closed_without_a_price_ends_at_its_exit_price() -> None:
@@ -150,6 +151,14 @@ def test_the_return_is_missing_where_its_base_is_not_positive() -> None:
         snapshots = _book([_lot()], [100, 101], equity=equity).roll().snapshots
         assert snapshots.equity[1, 0] == money(10) + money(int(equity))
         assert np.isnan(snapshots.daily_return[1, 0])
+    least = _book([_lot()], [100, 101], equity=Decimal("0.00000001")).roll().snapshots
+    assert least.daily_return[1, 0] == money(10)
+
+
+def test_the_priced_share_is_of_the_gross_of_long_and_short() -> None:
+    closes: list[list[Decimal | None]] = [[Decimal(100), Decimal(100)], [Decimal(100), None]]
+    book = Book([(MONDAY, EQUITY)], [_lot(), _lot(-5, symbol=1), _lot(-5)], WEEK[:2], closes)
+    assert book.roll().snapshots.priced_share[:, 0].tolist() == [1.0, 0.75]
 
 
 def test_portfolios_without_lots_and_books_without_portfolios() -> None:
@@ -185,6 +194,24 @@ def test_a_mark_from_before_the_entry_of_a_redated_lot_is_not_used() -> None:
     unpriced = _book([_lot(entry_date=WEEK[1])], [None, None]).roll([1], _state(700))
     assert unpriced.position_values.price[0, 0] == 0
     assert not unpriced.state.has_mark[0]
+
+
+def test_a_lot_entered_on_the_session_of_the_state_goes_on_from_its_close() -> None:
+    book = _book([_lot(entry_date=MONDAY)], [104, 110])
+    assert book.roll([1], book.roll([0]).state).snapshots.daily_pnl[0, 0] == money(60)
+
+
+def test_a_short_lot_that_was_never_priced_is_in_no_sum_of_values() -> None:
+    snapshots = _book([_lot(-10)], [None]).roll().snapshots
+    assert snapshots.unpriced_value[0, 0] == -money(1_000)
+    assert (snapshots.long_value[0, 0], snapshots.short_value[0, 0], snapshots.gross[0, 0]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("quantity", ["0.0001", "-0.0001"])
+def test_the_least_quantity_is_a_position(quantity: str) -> None:
+    snapshots = _book([replace(_lot(), quantity=Decimal(quantity))], [100]).roll().snapshots
+    assert snapshots.long_positions[0, 0] == (quantity == "0.0001")
+    assert snapshots.short_positions[0, 0] == (quantity == "-0.0001")
 
 
 def test_a_value_of_the_state_with_the_wrong_sign_is_refused() -> None:
@@ -275,6 +302,17 @@ def test_accounts_that_do_not_fit_are_refused(equity: int, flow: int, closes: li
         book.roll()
 
 
+def test_cash_beside_a_lot_without_a_price_must_fit() -> None:
+    book = _book([_lot(BILLION, 60)], [None], equity=Decimal(-60 * BILLION))
+    with pytest.raises(OverflowError, match="portfolio 0"):
+        book.roll()
+
+
+def test_large_values_without_a_price_are_added_up_exactly() -> None:
+    lot = replace(_lot(), quantity=Decimal("1000000.0001"), entry_price=Decimal("100.0001"))
+    assert _book([lot], [None]).roll().snapshots.unpriced_value[0, 0] == 10_000_000_001 * 1_000_001
+
+
 def test_a_cumulative_profit_that_does_not_fit_is_refused() -> None:
     book = _beside_a_harmless_one([_large(BILLION)], [1, 11])
     state = book.roll([0]).state
@@ -297,13 +335,35 @@ def test_flows_that_do_not_fit_together_are_refused() -> None:
         Book(book.portfolios, book.lots, book.calendar, book.closes, flows).roll()
 
 
+def test_fractions_of_splits_that_do_not_fit_together_are_refused() -> None:
+    book = _beside_a_harmless_one([_large(40 * BILLION, symbol=1)] * 2, [1, 1])
+    splits = [Split(1, WEEK[-1], 3, 2)]
+    closes: list[list[Decimal | None]] = [[Decimal(1), Decimal(1)]] * 2
+    assert Book(book.portfolios, book.lots[:2], WEEK[:2], closes, splits=splits).roll().snapshots.exists.all()
+    with pytest.raises(OverflowError, match="portfolio 1"):
+        Book(book.portfolios, book.lots, WEEK[:2], closes, splits=splits).roll()
+
+
+def test_a_lot_that_is_gone_takes_no_room() -> None:
+    gone = _large(60 * BILLION, exit_date=WEEK[1], exit_price=Decimal(1))
+    book = _beside_a_harmless_one([gone, _large(60 * BILLION, entry_date=WEEK[2])], [1, 1, 1])
+    assert book.roll().snapshots.net[:, 1].tolist() == _money(60 * BILLION, 0, 60 * BILLION)
+
+
+def test_large_flows_are_added_up_exactly() -> None:
+    flows = [Flow(0, WEEK[1], Decimal("100_000_000.00000001")), Flow(0, WEEK[1], Decimal("100_000_000.00000002"))]
+    snapshots = _book([], [1, 1], flows).roll().snapshots
+    assert snapshots.capital_flow[1, 0] == money("200_000_000.00000003")
+
+
 def test_arguments_that_do_not_belong_together_are_refused() -> None:
     book = _book([_lot()], [100, 110])
     with pytest.raises(ValueError, match="portfolio 0: its state is of 2024-03-05, not before 2024-03-05"):
         book.roll([1], book.roll().state)
-    with pytest.raises(ValueError, match="ascending"):
-        book.roll([1, 0])
-    with pytest.raises(ValueError, match="other portfolios or lots"):
+    for rows in ([1, 0], [1, 1]):
+        with pytest.raises(ValueError, match=r"^the sessions must be ascending$"):
+            book.roll(rows)
+    with pytest.raises(ValueError, match=r"^the state is one of other portfolios or lots$"):
         book.roll([0], _book([_lot(), _lot()], [100]).initial_state())
     with pytest.raises(ValueError, match="lot's symbol lies outside the 1 columns"):
         _book([_lot(symbol=1)], [100]).roll()

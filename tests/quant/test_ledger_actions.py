@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus
-from tests.quant.ledger_books import OPTIONS, PRIVATE, Book, Dividend, Lot, Split, money, price
+from tests.quant.ledger_books import OPTIONS, PRIVATE, Book, Dividend, Flow, Lot, Split, money, price
 
 MONDAY = date(2024, 3, 4)
 DAY = timedelta(days=1)
@@ -50,6 +50,7 @@ def _assert_same_outcome(found: LedgerResult, control: LedgerResult) -> None:
 FOUR_FOR_ONE = Split(0, WEEK[2], 4)
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("quantity", [10, -10])
 @pytest.mark.parametrize("has_dividend", [False, True])
 def test_ten_shares_through_a_split_earn_what_they_earn_without_one(quantity: int, has_dividend: bool) -> None:
@@ -67,16 +68,22 @@ def test_ten_shares_through_a_split_earn_what_they_earn_without_one(quantity: in
     assert result.position_values.price[2, 0] == price(104)
 
 
-def test_ten_shares_through_a_split_hold_the_identity_for_250_days() -> None:
+@pytest.mark.fault(13)
+@pytest.mark.parametrize("paid", [4, 0])
+def test_ten_shares_through_a_split_hold_the_identity_for_250_days(paid: int) -> None:
     closes: list[str | int | None] = [100 + (7 * n) % 13 for n in range(250)]
-    dividends = [Dividend(0, MONDAY + n * DAY, Decimal("0.123457")) for n in (40, 100, 160, 220)]
-    book = _book([_lot(entry=395)], closes, Split(0, MONDAY + 100 * DAY, 4), *dividends)
+    dividends = [Dividend(0, MONDAY + n * DAY, Decimal("0.123457")) for n in (40, 100, 160, 220)[:paid]]
+    flows = {60: Decimal("2500.25"), 180: Decimal(-1_000)}
+    book = replace(
+        _book([_lot(entry=395)], closes, Split(0, MONDAY + 100 * DAY, 4), *dividends),
+        flows=[Flow(0, MONDAY + n * DAY, amount) for n, amount in flows.items()],
+    )
     snapshots = _checked(book).snapshots
     for before, after in pairwise(range(250)):
         growth = snapshots.equity[after, 0] - snapshots.equity[before, 0]
-        assert growth == snapshots.daily_pnl[after, 0]
-    assert snapshots.equity[-1, 0] == money(10_000) + 40 * (price(closes[-1] or 0) - price(100)) * 10**4 + sum(
-        [money("4.93828")] * 4
+        assert growth == snapshots.daily_pnl[after, 0] + money(str(flows.get(after, 0)))
+    assert snapshots.equity[-1, 0] == money("11500.25") + 40 * (price(closes[-1] or 0) - price(100)) * 10**4 + sum(
+        [money("4.93828")] * paid
     )
 
 

@@ -33,6 +33,36 @@ def test_a_sound_ledger_has_no_offender() -> None:
     assert book.offenders(book.roll()) == [[], [], [], []]
 
 
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_sound_ledger_goes_on_from_any_state(last: int) -> None:
+    """Also on the session on which a lot was entered, and on that on which one was closed."""
+    book = _book()
+    late = [Lot(2, 0, Decimal(7), Decimal(90), day) for day in (WEEK[1], WEEK[2])]
+    book = replace(book, lots=[*book.lots, *late])
+    state = book.roll(list(range(last + 1))).state
+    rest = list(range(last + 1, len(WEEK)))
+    assert book.offenders(book.roll(rest, state), state) == [[] for _ in rest]
+
+
+def test_large_dividends_are_added_up_exactly() -> None:
+    lot = Lot(0, 0, Decimal("1000000001.0001"), Decimal(1), MONDAY - timedelta(days=9))
+    dividends = [Dividend(0, WEEK[1], Decimal("0.123457"))]
+    book = Book([(MONDAY, Decimal(0))], [lot], WEEK[:2], [[Decimal(1)], [Decimal(1)]], dividends=dividends)
+    assert book.roll().snapshots.dividends[1, 0] == 12_345_700_012_346_935
+    assert book.offenders(book.roll()) == [[], []]
+
+
+@pytest.mark.parametrize("column", ["long_value", "unpriced_value"])
+def test_columns_that_agree_with_each_other_but_not_with_the_lots_are_found(column: str) -> None:
+    book = _book()
+    result = book.roll()
+    snapshots = result.snapshots
+    for raised in [column] if column == "unpriced_value" else [column, "net", "gross"]:
+        getattr(snapshots, raised)[1, 1] += 1
+    snapshots.cash[1, 1] -= 1
+    assert book.offenders(result)[1] == [1]
+
+
 @pytest.mark.parametrize(
     "column",
     [

@@ -30,6 +30,13 @@ def _columns(**changes: Any) -> dict[str, Any]:
 
 def test_good_lots_are_taken_and_the_proceeds_of_an_open_one_are_not_read() -> None:
     assert len(Lots(**_columns())) == 2
+    assert len(Lots(**_columns(split_numerator=[10**12, 1], split_denominator=[1, 10**12]))) == 2
+
+
+@pytest.mark.parametrize(("money", "is_other"), [([1, -1], False), ([0, 0], False), ([-1, 1], True)])
+def test_the_least_money_has_the_sign_of_the_least_quantity_or_the_other(money: list[int], *, is_other: bool) -> None:
+    lots = Lots(**_columns(quantity=[1, -1]))
+    assert lots.has_other_sign(np.array(money)).tolist() == [is_other, is_other]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,9 @@ def test_dividends_need_a_date_and_an_amount_that_is_not_negative() -> None:
         Dividends(np.array([0, 0]), np.array([DAY, DAY]), np.array([0, -1]))
     with pytest.raises(ValueError, match="the columns of Dividends differ in length"):
         Dividends(np.array([0]), np.array([DAY]), np.array([1, 1]))
-    assert len(Dividends.none()) == 0
+    none = Dividends.none()
+    assert len(none) == 0
+    assert none.symbol.dtype == none.amount.dtype == np.dtype(np.int64)
 
 
 def test_the_initial_state_has_no_snapshot_and_no_mark() -> None:
@@ -77,3 +86,7 @@ def test_the_initial_state_has_no_snapshot_and_no_mark() -> None:
     state = LedgerState.initial(portfolios, Lots(**_columns()))
     assert np.isnat(state.session).tolist() == [True, True, True]
     assert state.has_mark.tolist() == [False, False]
+    assert (state.session.dtype, state.has_mark.dtype) == (np.dtype("datetime64[D]"), np.dtype(np.bool_))
+    for amounts, rows in ((state.equity, 3), (state.cumulative_pnl, 3), (state.value, 2), (state.price, 2)):
+        assert amounts.tolist() == [0] * rows
+        assert amounts.dtype == np.int64

@@ -98,6 +98,7 @@ def test_a_session_without_a_close_has_no_range_and_a_zero_price_is_none() -> No
     assert_array_equal(metrics.high_52w, [[np.nan, np.nan], [7.0, 7.0]])
     assert_array_equal(metrics.low_52w, [[np.nan, np.nan], [5.0, 5.0]])
     assert_array_equal(metrics.missing_returns_21d, [[20, 20], [20, 20]])
+    assert metrics.missing_returns_21d.dtype == np.int64
 
 
 def test_a_symbol_never_priced_has_only_missing_figures() -> None:

@@ -1,4 +1,4 @@
-from decimal import Decimal, localcontext
+from decimal import ROUND_UP, Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigmasight_assets.quant.money import (
+    DIVIDEND_DIGITS,
     LARGEST_UNITS,
     MONEY_DIGITS,
     PRICE_DIGITS,
@@ -55,11 +56,16 @@ def test_cents_are_rounded_half_to_even(money: str, cents: str) -> None:
     assert str(rounded_to_cents(to_units(Decimal(money), MONEY_DIGITS))) == cents
 
 
-def test_the_precision_of_the_caller_does_not_matter() -> None:
-    with localcontext(prec=3):
+def test_units_are_those_of_the_stored_columns() -> None:
+    assert (PRICE_DIGITS, QUANTITY_DIGITS, MONEY_DIGITS, DIVIDEND_DIGITS) == (4, 4, 8, 6)
+
+
+def test_precision_and_rounding_of_the_caller_do_not_matter() -> None:
+    with localcontext(prec=3, rounding=ROUND_UP):
         assert to_units(Decimal("123456.7891"), PRICE_DIGITS) == 1_234_567_891
         assert from_units(1_234_567_891, PRICE_DIGITS) == Decimal("123456.7891")
         assert rounded_to_cents(1_234_567_891_234_567) == Decimal("12345678.91")
+        assert rounded_to_cents(-1_234_567_891_234_567) == Decimal("-12345678.91")
 
 
 @pytest.mark.parametrize(

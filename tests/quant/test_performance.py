@@ -41,6 +41,16 @@ def test_returns_are_of_the_money_that_was_there() -> None:
     assert_allclose(snapshot_returns(equity, pnl, flow), [NAN, 0.1, 0.03125, -1.0, NAN, 0.0, NAN])
 
 
+def test_the_least_base_has_a_return() -> None:
+    assert_allclose(snapshot_returns(np.array([0.5, 0.6]), np.array([0.0, 0.1]), np.zeros(2)), [NAN, 0.2])
+
+
+def test_an_index_beyond_every_account_is_not_continued() -> None:
+    assert index_of(1e12 - 1.0, -0.5).tolist() == [1.0, 1e12, 5e11]
+    assert_array_equal(index_of(1e12, -0.5), [1.0, NAN, NAN])
+    assert_array_equal(index_of(*[1e200] * 2, -1.0), [1.0, NAN, NAN, NAN])
+
+
 def test_flows_do_not_count_as_returns() -> None:
     random = np.random.default_rng(9)
     returns, flow = random.normal(0.0, 0.01, 50), random.normal(0.0, 100.0, 50)
@@ -120,6 +130,16 @@ def test_what_holds_the_benchmark_alone(times: float, beta: float) -> None:
     assert found.correlation == pytest.approx(np.sign(times), rel=1e-12)
     expected = abs(times - 1) * (annual_volatility(benchmark) or 0)
     assert found.tracking_error == pytest.approx(expected, rel=1e-12, abs=1e-18)
+
+
+def test_rounding_takes_no_correlation_beyond_one() -> None:
+    for seed in range(100):
+        returns = random_returns(40, seed)
+        for times in (0.3, -0.3):
+            found = relative_performance(times * returns, returns)
+            assert found is not None
+            assert found.correlation is not None
+            assert -1.0 <= found.correlation <= 1.0
 
 
 def test_too_few_and_constant_observations() -> None:

@@ -41,6 +41,14 @@ def test_a_portfolio_worked_out_by_hand() -> None:
     assert found.coverage.tolist() == [0.6]
 
 
+def test_cents_have_the_exposures_of_millions() -> None:
+    large = _one([6e6, -2e6, 2e6], [[1.0, 0.5, NAN], [2.0, NAN, NAN], [NAN, NAN, NAN]], 5e6)
+    small = _one([0.006, -0.002, 0.002], [[1.0, 0.5, NAN], [2.0, NAN, NAN], [NAN, NAN, NAN]], 0.005)
+    for name in ("exposures", "per_invested", "factor_coverage", "coverage"):
+        np.testing.assert_allclose(getattr(small, name), getattr(large, name), rtol=1e-12, err_msg=name)
+    assert np.isnan(small.dollars).tolist() == [[False, False, True]]
+
+
 def test_the_order_of_symbols_in_a_portfolio_does_not_matter() -> None:
     positions = _positions([0, 0, 0], [2, 0, 1], [1.0, 10.0, 100.0])
     found = portfolio_exposures(positions, np.array([[1.0], [2.0], [3.0]]), equity=np.array([1.0]))

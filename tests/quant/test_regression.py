@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sigmasight_assets.quant.factors import FACTOR_ETFS, Quality, Reason
-from sigmasight_assets.quant.regression import BLOCK_PAIRS, SymbolExposures, estimate_exposures, mark_suspect
+from sigmasight_assets.quant.factors import FACTOR_ETFS, FACTORS, Quality, Reason
+from sigmasight_assets.quant.regression import (
+    BLOCK_PAIRS,
+    SymbolExposures,
+    estimate_exposures,
+    mark_suspect,
+    regression_on,
+    suspect_windows,
+)
 from tests.quant.reference import Market, random_market
 
 LAST = 219
@@ -45,6 +52,13 @@ def test_a_symbol_does_not_depend_on_its_batch(seed: int, data: st.DataObject) -
     everything = market.exposures([150, LAST])
     chosen = data.draw(st.permutations(range(12)).flatmap(lambda order: st.integers(1, 12).map(lambda n: order[:n])))
     assert_same(batch(market, chosen).exposures([150, LAST]), everything, chosen)
+
+
+def test_columns_have_the_types_they_are_stored_in() -> None:
+    types = {"n_obs": np.int64, "quality": np.int8, "reason": np.int8, "is_capped": np.bool_}
+    for table in random_market(seed=1, symbols=2).exposures([LAST]).tables:
+        for field in fields(table):
+            assert getattr(table, field.name).dtype == np.dtype(types.get(field.name, np.float64)), field.name
 
 
 @given(seed=st.integers(0, 1000), exponent=st.integers(-8, 8), factor=st.floats(1.0, 9.9))
@@ -190,13 +204,17 @@ def test_a_fund_that_is_constant_in_a_symbols_own_rows_is_found() -> None:
     assert_array_equal(table.reason[0], [Reason.CONSTANT, Reason.NONE])
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("count", "single", "spread"),
     [
+        (5, Quality.NONE, Quality.NONE),
         (29, Quality.NONE, Quality.NONE),
         (30, Quality.LIMITED, Quality.NONE),
         (59, Quality.LIMITED, Quality.NONE),
         (60, Quality.FULL, Quality.LIMITED),
+        (89, Quality.FULL, Quality.LIMITED),
+        (90, Quality.FULL, Quality.LIMITED),
         (119, Quality.FULL, Quality.LIMITED),
         (120, Quality.FULL, Quality.FULL),
         (200, Quality.FULL, Quality.FULL),
@@ -253,6 +271,21 @@ def test_a_suspect_bar_makes_every_regression_suspect_whose_window_holds_it() ->
 def test_a_suspect_fund_makes_every_symbol_suspect_that_is_regressed_on_it(fund: str, touched: list[bool]) -> None:
     expected = ["suspect" if is_touched else "full" for is_touched in touched]
     assert suspect_qualities(fund_bar=(fund, LAST)) == (expected, expected)
+
+
+def test_a_suspect_fund_touches_only_the_sessions_whose_window_holds_its_bar() -> None:
+    nothing = np.zeros((220, 3), dtype=np.bool_)
+    market = [factor for factor in FACTORS if factor.name == "Market Beta"]
+    held = suspect_windows(market, nothing, np.arange(220)[:, None] == np.full(8, 100), rows=np.array([150, LAST]))
+    assert held.tolist() == [[True] * 3, [False] * 3]
+
+
+def test_a_spread_is_the_return_of_its_first_fund_less_that_of_its_second() -> None:
+    funds = random_market(seed=19, symbols=1).factor_returns
+    spreads = regression_on(funds, [(factor,) for factor in FACTORS[8:]]).values[0]
+    pairs = [("VUG", "VTV"), ("MTUM", "SPY"), ("IWM", "SPY"), ("QUAL", "SPY")]
+    expected = [funds[:, FACTOR_ETFS.index(long)] - funds[:, FACTOR_ETFS.index(short)] for long, short in pairs]
+    assert_array_equal(spreads, expected)
 
 
 def test_limited_estimates_become_suspect_too() -> None:

@@ -28,6 +28,10 @@ def test_long_and_short_of_a_group_are_kept_apart() -> None:
     assert_array_equal(found.net, [200.0, -50.0])
 
 
+def test_shares_of_less_than_a_dollar() -> None:
+    assert_array_equal(group_totals(np.array([0.25, -0.25]), np.array([0, 1]), count=2).gross_share, [0.5, 0.5])
+
+
 def test_no_position_gives_no_share() -> None:
     found = group_totals(np.array([]), np.array([], dtype=np.int64), count=2)
     assert np.isnan(found.gross_share).all()

@@ -24,7 +24,7 @@ def test_values_are_spread_to_the_rows() -> None:
     assert Segments.of(OWNER, 6).spread(np.arange(6)).tolist() == OWNER.tolist()
 
 
-@pytest.mark.parametrize("owner", [[1, 0], [-1, 0], [0, 3]])
+@pytest.mark.parametrize("owner", [[1, 0], [-1, 0], [0, 3], [0, 1, 3], [0, 2, 1]])
 def test_an_index_that_is_not_ascending_or_outside_is_refused(owner: list[int]) -> None:
     with pytest.raises(ValueError, match="ascending and within 0 to 2"):
         Segments.of(np.array(owner), 3)

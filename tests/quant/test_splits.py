@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigmasight_assets.quant.arrays import DateArray
+from sigmasight_assets.quant.money import LARGEST_UNITS, AmountOverflowError
 from sigmasight_assets.quant.splits import Splits, split_factors
 
 MONDAY = date(2024, 3, 4)
@@ -82,8 +83,16 @@ def test_factors_are_the_products_of_fractions(splits: list[tuple[int, int, int,
 def test_a_factor_that_does_not_fit_is_refused_by_row() -> None:
     splits = _splits(*((3, day, 10**6, 1) for day in range(1, 5)))
     assert _factors(splits, [3], _dates(1)) == [10**18]
-    with pytest.raises(OverflowError, match="row 2: its split factor 1000000000000000000000000 goes beyond"):
-        split_factors(splits, np.array([0, 3, 3]), _dates(0, 1, 0))
+    with pytest.raises(
+        AmountOverflowError, match="row 2: its split factor 1000000000000000000000000 goes beyond"
+    ) as refused:
+        split_factors(splits, np.array([0, 3, 3, 3]), _dates(0, 1, 0, 0))
+    assert refused.value.offenders.tolist() == [2, 3]
+
+
+def test_the_largest_factor_that_fits_is_exact() -> None:
+    largest = _splits((0, 1, 92 * 10**8, 1), (0, 2, 10**9, 1))
+    assert _factors(largest, [0], _dates(0)) == [LARGEST_UNITS]
 
 
 def test_a_date_that_is_missing_is_refused_by_row() -> None:

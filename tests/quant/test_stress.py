@@ -223,3 +223,23 @@ def test_a_table_tells_whom_it_knows_and_cannot_be_written() -> None:
     for array in (found.correlated, found.direct, found.is_floored, found.sensitivities, found.shocks.correlated):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+
+
+def test_the_shocked_factors_are_those_of_the_funds() -> None:
+    assert [factor.proxies for factor in SHOCK_FACTORS] == [(fund,) for fund in FACTOR_ETFS]
+
+
+def test_an_unknown_covariance_of_the_styles_has_their_number() -> None:
+    for unknown in (None, np.full((8, 8), np.nan)):
+        assert np.isnan(style_covariance(unknown)).tolist() == [[True] * 6] * 6
+
+
+def test_the_unit_of_the_covariance_does_not_matter() -> None:
+    matrix = covariance()
+    assert_allclose(style_covariance(matrix * 1e-6), style_covariance(matrix) * 1e-6, rtol=1e-9)
+
+
+def test_without_a_covariance_the_styles_that_are_not_given_are_unknown() -> None:
+    moves = shocks(given(VTV=0.2, VUG=-0.1), None)
+    assert np.isnan(moves.correlated[0]).tolist() == [fund in FACTOR_ETFS[4:] for fund in FACTOR_ETFS]
+    assert moves.direct[0].tolist() == [0.0, 0.0, 0.2, -0.1, 0.0, 0.0, 0.0, 0.0]

@@ -55,6 +55,12 @@ def test_prices_up_to_the_largest_are_compared_exactly() -> None:
     assert moves([largest, largest // 2 - 1]) == [1]
 
 
+def test_the_least_price_is_a_bar() -> None:
+    assert moves([1, 2, 1, 1]) == [1]
+    assert moves([3, 1]) == [1]
+    assert moves([0, 1]) == []
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes do not fit"):
         unexplained_moves(np.ones((3, 2), dtype=np.int64), np.zeros((3, 1), dtype=np.bool_))
@@ -72,6 +78,8 @@ def test_a_window_holds_the_marks_of_its_own_sessions() -> None:
     assert windows_holding(marks, rows=rows, window=3).T.tolist() == [[False, True, True, False, False], [False] * 5]
     # Windows that reach before the first session are cut there.
     assert windows_holding(marks, rows=rows, window=100)[:, 0].tolist() == [False, True, True, True, True]
+    marks[0, 1] = True
+    assert windows_holding(marks, rows=rows, window=5)[:, 1].tolist() == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +90,9 @@ def test_a_window_holds_the_marks_of_its_own_sessions() -> None:
         (10_000, 9_900, False),
         (10_000, 9_899, True),
         (99, 100, True),
+        (1, 1, False),
+        (1, 2, True),
+        (2, 1, True),
         (10**14 - 1, 10**14 - 10**12, False),
         (10**14 - 1, 10**14 - 10**12 - 2, True),
     ],

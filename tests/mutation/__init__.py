@@ -1,0 +1,1 @@
+"""Mutation testing of the mathematics and of the gate: `make mutants`."""

@@ -1,0 +1,182 @@
+"""Tries mutants: a plugin that collects tests once and runs, for each mutant, those that call what was changed.
+
+Each mutant lives in a child process forked after collection, so nothing is imported twice: a changed function gets its
+code where it is. Only for constants, defaults and class bodies the child imports the project anew. The first test that
+fails kills the mutant, and so does a run far longer than that of the unchanged code.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType
+
+import hypothesis
+import pytest
+
+from tests.mutation.children import Child, start
+from tests.mutation.mutants import Mutant
+from tests.mutation.recording import Called, Record, Recorder
+from tests.mutation.switching import Place, caches_of, forget, functions_of, import_as, switch_function
+
+OURS = ("sigmasight_assets", "sigmasight_api", "tests")
+# Without assertion rewriting and long tracebacks a failing test costs little.
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--capture=no", "--assert=plain", "--tb=native")
+# A child may take this many times what its tests take with the unchanged code, and the runner's patience more.
+TIMES = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant: how many tests it was shown to and which one failed, "" when it survived."""
+
+    tests: int = 0
+    killer: str = ""
+
+
+def settings() -> None:
+    """The same examples each time, none kept, and no search for the smallest one that fails."""
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutants", derandomize=True, database=None, deadline=None, phases=phases)
+    hypothesis.settings.load_profile("mutants")
+
+
+class Failures:
+    """A plugin that notes the first failure."""
+
+    def __init__(self) -> None:
+        self.first = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.first = self.first or report.nodeid
+
+
+@dataclass(eq=False)
+class Runner:
+    """The plugin. ``budget`` bounds the seconds of tests by mutant; ``hints`` are the tests that killed it before.
+
+    With ``is_second`` the tests of the mutant's own module are left out: they have been tried.
+    """
+
+    root: Path
+    mutants: Sequence[Mutant]
+    tell: Callable[[Mutant, Outcome], None]
+    budget: float
+    jobs: int = 1
+    patience: float = 5.0
+    packages: Sequence[str] = OURS
+    is_second: bool = False
+    hints: Mapping[str, str] = field(default_factory=dict)
+    modules: Sequence[str] = ()
+    failed: list[str] = field(default_factory=list)
+    _called: set[Called] = field(default_factory=set)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try all mutants in place of the tests' own run."""
+        if session.testsfailed:
+            raise session.Failed("the tests cannot be collected")
+        paths = sorted({self.root / mutant.path for mutant in self.mutants})
+        items: dict[str, pytest.Item] = {item.nodeid: item for item in session.items}
+        records: dict[str, Record] = start(lambda: record(session, paths)).result(otherwise={})
+        self.failed = [name for name in items if name not in records or not records[name].is_passed]
+        if self.failed:
+            return True
+        functions = {path: functions_of(path) for path in paths}
+        self._caches = caches_of(paths)
+        self._called = set().union(*(made.functions for made in records.values()))
+        gc.freeze()
+        running: list[tuple[Mutant, int, Child]] = []
+        for mutant in self.mutants:
+            names = self.chosen(mutant, records)
+            seconds = self.patience + TIMES * sum(records[name].seconds for name in names)
+            if not names:
+                self.tell(mutant, Outcome())
+                continue
+            if len(running) >= self.jobs:
+                self._finish(running)
+            of_file = functions[self.root / mutant.path]
+            chosen = [items[name] for name in names]
+            child = start(lambda: self._failure(mutant, of_file, chosen), seconds=seconds)  # noqa: B023
+            running.append((mutant, len(names), child))
+        while running:
+            self._finish(running)
+        # What is frozen is not found by the next runner.
+        gc.unfreeze()
+        return True
+
+    def is_of_import(self, mutant: Mutant) -> bool:
+        """Whether a change shows only on import: outside functions, or in one that no test calls."""
+        return not mutant.function or (str(self.root / mutant.path), mutant.function) not in self._called
+
+    def chosen(self, mutant: Mutant, records: Mapping[str, Record]) -> list[str]:
+        """The tests to run: what killed it before, then the fastest first."""
+        path = str(self.root / mutant.path)
+
+        def concerns(name: str) -> bool:
+            if self.is_second and is_own(name.partition("::")[0], mutant.path, self.modules):
+                return False
+            if not self.is_of_import(mutant):
+                return (path, mutant.function) in records[name].functions
+            # A constant is read by tests that call no function of its module.
+            return not self.is_second or any(of == path for of, _ in records[name].functions)
+
+        names = [name for name in records if concerns(name)]
+        hint = self.hints.get(f"{mutant.path}: {mutant.name}")
+        names.sort(key=lambda name: (name != hint, records[name].seconds))
+        return list(_within(self.budget, names, records))
+
+    def _failure(self, mutant: Mutant, functions: dict[Place, FunctionType], items: Sequence[pytest.Item]) -> str:
+        path = self.root / mutant.path
+        if not self.is_of_import(mutant):
+            for cached in self._caches:
+                cached.cache_clear()
+            switch_function(functions, mutant.function, mutant.source, path)
+            return first_failure(items)
+        forget(self.packages)
+        import_as(mutant.source, path, ".".join(mutant.path.with_suffix("").parts))
+        failures = Failures()
+        status = pytest.main([*OPTIONS, "-x", *(item.nodeid for item in items)], plugins=[failures])
+        return failures.first or ("" if status == pytest.ExitCode.OK else "the import")
+
+    def _finish(self, running: list[tuple[Mutant, int, Child]]) -> None:
+        mutant, tests, child = running.pop(0)
+        self.tell(mutant, Outcome(tests, child.result(otherwise="its time or memory")))
+
+
+def is_own(tests: str, module: Path, modules: Iterable[str]) -> bool:
+    """Whether a file of tests is of this module, and of none of the ``modules`` with a longer name that fits it."""
+    name = Path(tests).stem + "_"
+    return module.stem == max((stem for stem in modules if name.startswith(f"test_{stem}_")), key=len, default="")
+
+
+def record(session: pytest.Session, paths: Sequence[Path]) -> dict[str, Record]:
+    """Run everything once, to know which test calls which function."""
+    recorder = Recorder(paths)
+    session.config.pluginmanager.register(recorder)
+    recorder.start()
+    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    return recorder.records
+
+
+def first_failure(items: Sequence[pytest.Item]) -> str:
+    """Run the tests until one fails, and return its name."""
+    failures = Failures()
+    items[0].config.pluginmanager.register(failures)
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if failures.first:
+            break
+    items[0].session._setupstate.teardown_exact(None)
+    return failures.first
+
+
+def _within(budget: float, names: Sequence[str], records: Mapping[str, Record]) -> Iterator[str]:
+    """The first names, as many as fit; at least one."""
+    spent = 0.0
+    for name in names:
+        if spent and spent + records[name].seconds > budget:
+            continue
+        spent += records[name].seconds
+        yield name
