@@ -1,6 +1,7 @@
 """Markets and the calendar that the tests of this layer share."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -31,6 +32,20 @@ WriteMarket = Callable[..., Path]
 @pytest.fixture(scope="session")
 def calendar() -> SessionCalendar:
     return exchange_calendar()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The addresses that this process connects to."""
+    found: list[Any] = []
+    connect = socket.socket.connect
+
+    def noted(line: socket.socket, address: Any) -> None:
+        found.append(address)
+        connect(line, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,16 @@ def test_unreadable_price_file(small_market: FilesMarket, damage: str) -> None:
         ask(small_market, "SPY")
 
 
+@pytest.mark.fault(9)
+def test_symbols_that_are_no_text_are_the_files_fault(small_market: FilesMarket) -> None:
+    path = small_market.directory / PRICES_FILE
+    table = pq.read_table(path)
+    symbols = pa.array([b"\xff\xfeSPY"] * table.num_rows, pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(table.column_names.index("symbol"), "symbol", symbols), path)
+    with pytest.raises(MarketDataError, match=r"prices.parquet cannot be read as Parquet"):
+        ask(FilesMarket(small_market.directory), "SPY")
+
+
 def test_missing_and_mistyped_columns_are_all_named(small_market: FilesMarket) -> None:
     path = small_market.directory / PRICES_FILE
     table = pq.read_table(path).drop_columns(["high", "volume"])

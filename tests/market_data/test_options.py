@@ -41,6 +41,7 @@ def test_a_digit_at_the_end_of_the_root_marks_an_adjusted_contract() -> None:
     assert contract.symbol == "AAPL1240119C00150000"
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

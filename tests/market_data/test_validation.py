@@ -65,6 +65,7 @@ def test_good_bar_is_stored_exactly(calendar: SessionCalendar) -> None:
     assert judged.counts == {}
 
 
+@pytest.mark.fault(9, 10)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -159,6 +160,7 @@ def test_row_without_values_is_counted_and_not_quarantined(calendar: SessionCale
     assert judged.rejected["close_price"].to_pylist() == [10.5]
 
 
+@pytest.mark.fault(9)
 def test_identical_copies_count_as_one_bar(calendar: SessionCalendar) -> None:
     judged = judge({}, {"symbol": "TLT"}, {}, {}, calendar=calendar)
     assert judged.valid["symbol"].to_pylist() == ["SPY", "TLT"]
@@ -166,6 +168,7 @@ def test_identical_copies_count_as_one_bar(calendar: SessionCalendar) -> None:
     assert judged.counts == {"duplicate": 2}
 
 
+@pytest.mark.fault(9)
 def test_of_different_bars_for_one_session_none_is_kept(calendar: SessionCalendar) -> None:
     judged = judge({}, {"symbol": "TLT"}, {"close_price": 10.75}, {}, calendar=calendar)
     assert judged.valid["symbol"].to_pylist() == ["TLT"]
@@ -236,6 +239,7 @@ BARS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.fault(10)
 @given(st.lists(BARS, max_size=30), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_whatever_is_sent_only_storable_bars_pass(bars: list[dict[str, object]], shuffle: Random) -> None:

@@ -23,9 +23,11 @@ from tests.vendors import server
 from tests.vendors.server import Behaviour, Page, StandIn, stand_in
 
 SECRET = "s3cret"
-SECONDS = 0.5
+# Enough for an answer from a machine that is busy with something else; a test of timeouts says that it is in haste.
+PATIENCE = 15.0
+HASTE = 0.5
 # What a call may last beyond its timeout, and far less than any of the behaviours.
-GRACE = 1.0
+GRACE = 5.0
 ANSWER = {"values": list(range(50))}
 
 
@@ -79,12 +81,17 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 @pytest.fixture
 def rules(vendor: StandIn) -> CallRules:
-    return CallRules(base_url=vendor.url, timeout=SECONDS, turns=CountedTurns())
+    return CallRules(base_url=vendor.url, timeout=PATIENCE, turns=CountedTurns())
 
 
 @pytest.fixture
 def call(transport: Transport, rules: CallRules) -> Call:
     return transport(rules)
+
+
+@pytest.fixture
+def hasty(rules: CallRules) -> None:
+    rules.timeout = HASTE
 
 
 URL = f"https://vendor.invalid/prices?apiKey={SECRET}"
@@ -95,7 +102,8 @@ def failure_of(call: Call, url: str = URL) -> VendorCallError:
     begun = time.monotonic()
     with pytest.raises(VendorCallError) as caught:
         call(url)
-    assert time.monotonic() - begun < SECONDS + GRACE
+    if caught.value.failure is Failure.TIMEOUT:
+        assert time.monotonic() - begun < HASTE + GRACE
     chain: BaseException | None = caught.value
     while chain is not None:
         assert SECRET not in str(chain)
@@ -130,11 +138,13 @@ class TestAnswers:
         transport(rules)(URL)
         assert len(vendor.requests) == 1
 
-    def test_lines_are_kept_and_deadlines_hold_on_them(self, call: Call, vendor: StandIn) -> None:
+    def test_lines_are_kept_and_deadlines_hold_on_them(self, call: Call, vendor: StandIn, rules: CallRules) -> None:
         vendor.script("/prices", server.good, server.good, server.slow_body(0.05))
         call(URL)
         call(URL)
+        rules.timeout = HASTE
         assert failure_of(call).failure is Failure.TIMEOUT
+        rules.timeout = PATIENCE
         vendor.script("/prices", server.good)
         assert json_object(call(URL)) == ANSWER
 
@@ -165,6 +175,7 @@ class TestFailures:
         self, call: Call, vendor: StandIn, rules: CallRules, behaviour: Behaviour, failure: Failure
     ) -> None:
         vendor.script("/prices", behaviour)
+        rules.timeout = HASTE if failure is Failure.TIMEOUT else PATIENCE
         error = failure_of(call)
         assert (error.failure, error.retry_after) == (failure, None)
         assert str(error).startswith(f"{failure.value}: ")
@@ -177,6 +188,7 @@ class TestFailures:
             assert failure_of(call).failure is Failure.REDIRECTED
             assert elsewhere.requests == []
 
+    @pytest.mark.usefixtures("hasty")
     def test_a_body_without_length_that_is_cut_is_no_whole_one(self, call: Call, vendor: StandIn) -> None:
         def endless(exchange: server.Exchange) -> None:
             exchange.line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
@@ -208,6 +220,7 @@ class TestFailures:
         rules.base_url = "http://vendor.invalid"
         assert failure_of(call).failure is Failure.UNREACHABLE
 
+    @pytest.mark.usefixtures("hasty")
     def test_a_host_of_many_silent_addresses_has_one_deadline(
         self, call: Call, rules: CallRules, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -217,6 +230,7 @@ class TestFailures:
             rules.base_url = f"http://vendor.invalid:{port}"
             assert failure_of(call).failure is Failure.TIMEOUT
 
+    @pytest.mark.usefixtures("hasty")
     def test_an_encrypted_line_that_is_never_agreed_on(self, call: Call, rules: CallRules) -> None:
         with socket.create_server((server.LOOPBACK, 0)) as listener:
             rules.base_url = f"https://{server.LOOPBACK}:{listener.getsockname()[1]}"
@@ -234,6 +248,7 @@ class TestFailures:
             rules.base_url = f"http://vendor.invalid:{port}"
             assert json_object(call(URL)) == ANSWER
 
+    @pytest.mark.usefixtures("hasty")
     def test_a_look_up_that_lasts(self, call: Call, rules: CallRules, monkeypatch: pytest.MonkeyPatch) -> None:
         released = threading.Event()
 
@@ -272,25 +287,27 @@ class TestFailures:
 class TestThreads:
     def test_each_call_has_its_own_deadline(self, transport: Transport, vendor: StandIn, rules: CallRules) -> None:
         vendor.script("/silent", server.silence)
+        hasty = CallRules(base_url=vendor.url, timeout=HASTE, turns=CountedTurns())
         failed: list[Failure] = []
 
         def wait_in_vain() -> None:
-            failed.append(failure_of(transport(rules), "https://vendor.invalid/silent").failure)
+            failed.append(failure_of(transport(hasty), "https://vendor.invalid/silent").failure)
 
         waiting = threading.Thread(target=wait_in_vain)
         waiting.start()
         call = transport(rules)
-        until = time.monotonic() + 1.5 * SECONDS
+        until = time.monotonic() + 1.5 * HASTE
         while time.monotonic() < until:
             assert json_object(call(URL)) == ANSWER
         waiting.join(10)
         assert failed == [Failure.TIMEOUT]
 
-    def test_no_thread_is_left(self, call: Call, vendor: StandIn) -> None:
+    def test_no_thread_is_left(self, call: Call, vendor: StandIn, rules: CallRules) -> None:
         before = {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}
         vendor.script("/prices", server.good, server.reset, server.silence)
         call(URL)
         failure_of(call)
+        rules.timeout = HASTE
         failure_of(call)
         time.sleep(0.05)
         timers = {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}

@@ -85,6 +85,7 @@ def test_a_failure_is_asked_for_once_more_without_a_pause(patience: Patience, tu
     assert (script.calls, turns.pauses) == (2, [])
 
 
+@pytest.mark.fault(6)
 def test_too_many_calls_wait_twice_as_long_each_time(patience: Patience, turns: NotedTurns) -> None:
     assert patience.ask(limited(None, None, None)) == "answer"
     assert turns.pauses == [2.0, 4.0, 8.0]
