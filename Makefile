@@ -1,5 +1,5 @@
 # Everything happens in .venv, by relative paths, so the checkout's directory may have blanks and quotes in its name.
-.PHONY: help setup run stop test e2e bench lint types contracts check FORCE
+.PHONY: help setup run stop test e2e faults audit mutants bench lint types contracts check FORCE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,9 @@ export OPENBLAS_NUM_THREADS := 1
 help:
 	@echo 'make run [DETACH=1]  start everything; make stop  end it; make test  lint, types, contracts and tests'
 	@echo 'make bench [SUBJECTS="engine store"]  measure, and write benchmarks/results.json'
+	@echo 'make faults [SEED=1]  the fault campaign: kills, restarts, bad vendors, bad requests'
+	@echo 'make audit  known vulnerabilities of the pinned packages, and that nothing else is installed'
+	@echo 'make mutants [MODULES="ledger money"]  change the mathematics and the gate, and see that tests notice'
 	@echo 'make e2e [ALL=1]  whole nights with the real services, and the pages in Chromium'
 
 setup: $(STAMP)
@@ -48,7 +51,7 @@ check: lint types contracts
 # In three parts side by side, each with a database server of its own: most tests wait for one or for a process.
 NIGHTS := tests/orchestration tests/operations
 API := tests/api
-PYTEST := $(BIN)/pytest -p no:cacheprovider
+PYTEST := $(BIN)/pytest -p no:cacheprovider --durations=20 --durations-min=2
 test: check
 	@$(PYTEST) $(NIGHTS) > $(VENV)/nights.log 2>&1 & nights=$$!; \
 	$(PYTEST) $(API) > $(VENV)/api.log 2>&1 & api=$$!; \
@@ -65,6 +68,24 @@ e2e: setup
 	$(PYTEST) -m '$(E2E)' tests/e2e; of_nights=$$?; \
 	wait $$browser; of_pages=$$?; cat $(VENV)/browser.log; \
 	test $$of_nights -eq 0 && test $$of_pages -eq 0
+
+# All faults of the list; the same SEED tries the same ones.
+SEED := 1
+FAULTS := tests/faults/results.json
+faults: setup
+	@rm -f $(FAULTS); \
+	$(PYTEST) -m fault --hypothesis-seed=$(SEED) --fault-seed=$(SEED) --fault-results=$(FAULTS) tests; passed=$$?; \
+	$(BIN)/python -m tests.faults.report $(FAULTS) && test $$passed -eq 0
+
+# What cannot be asked without a network is said to be not audited, and does not fail it.
+audit: setup
+	@$(BIN)/python .ci/audit.py
+
+# Up to an hour; what was found is kept in .venv/mutants.jsonl, so a run that was stopped goes on. FRESH=1 forgets it.
+MUTATION := $(VENV)/mutation
+mutants: setup
+	@$(BIN)/python -m uv pip install --quiet --no-deps --target $(MUTATION) -r tests/mutation/requirements.txt
+	PYTHONPATH=$(MUTATION) $(BIN)/python -m tests.mutation $(MODULES) $(if $(filter-out 0 no,$(FRESH)),--fresh)
 
 # What is compared with lives apart from what is used.
 CONTENDERS := $(VENV)/contenders

@@ -132,6 +132,7 @@ def publications(database: Database) -> list[tuple[str, list[date]]]:
     return [(row["run_id"], row["sessions"]) for row in rows_of(database, sql)]
 
 
+@pytest.mark.fault(16)
 def test_the_night_waits_for_the_slice_in_flight_and_no_other(
     world: Database, undisturbed: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +163,7 @@ def test_the_night_waits_for_the_slice_in_flight_and_no_other(
     assert_as_undisturbed(world, undisturbed)
 
 
+@pytest.mark.fault(16)
 def test_many_runs_at_once_come_to_the_same(world: Database, undisturbed: Database) -> None:
     """Nobody takes precedence: transactions of all kinds meet as they come.
 

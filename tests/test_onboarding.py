@@ -138,6 +138,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.fault(21)
+@pytest.mark.campaign
 def test_what_an_owner_buys_is_unknown_then_pending_then_ready(system: System) -> None:
     first, second, third = system.new
     opened = system.buy("Known", system.known[:3])

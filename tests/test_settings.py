@@ -114,6 +114,7 @@ class TestDatabaseUrl:
         url = "postgresql+psycopg2://user:p%40ss@host:5433/name?sslmode=require"
         assert load_settings().database_url == url
 
+    @pytest.mark.fault(33)
     @pytest.mark.parametrize(
         "url",
         [

@@ -12,8 +12,10 @@ from tests.browser.reading import choose, sign_in, wait_drawn
 
 pytestmark = pytest.mark.e2e
 
+LONG_PAGES = ("/docs/formulas/portfolio-exposures", "/docs/demo")
 
-@pytest.mark.parametrize("address", ["/docs", "/docs/formulas/portfolio-exposures", "/docs/demo"])
+
+@pytest.mark.parametrize("address", ["/docs", *(pytest.param(page, marks=pytest.mark.long) for page in LONG_PAGES)])
 def test_they_look_right(page: Page, screenshots: Path, address: str) -> None:
     page.goto(address)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)

@@ -21,6 +21,7 @@ def _is_seen(page: Page, name: str, *, key: str = "Tab") -> list[str]:
     return [item.name for item in way]
 
 
+@pytest.mark.long
 def test_signing_in_choosing_and_signing_out(open_page: OpenPage, demo: Demo) -> None:
     page = open_page()
     page.goto("/")
@@ -41,6 +42,7 @@ def test_signing_in_choosing_and_signing_out(open_page: OpenPage, demo: Demo) ->
     expect(page.get_by_label("API token")).to_be_focused()
 
 
+@pytest.mark.long
 def test_the_skip_link_leads_to_the_figures(owner: Page) -> None:
     choose(owner, "Diversified")
     owner.reload()

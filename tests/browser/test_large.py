@@ -22,6 +22,7 @@ new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map
 """
 
 
+@pytest.mark.long
 @pytest.mark.turn(1)
 def test_a_page_of_five_hundred_positions(open_page: OpenPage, demo: Demo, books: Books, screenshots: Path) -> None:
     with demo.client(books.large) as api:

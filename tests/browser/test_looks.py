@@ -37,6 +37,7 @@ def test_signing_in(page: Page, screenshots: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.long
 def test_an_owner_of_nothing_yet(open_page: OpenPage, demo: Demo, screenshots: Path) -> None:
     page = open_page()
     sign_in(page, demo.new_owner())
@@ -52,6 +53,7 @@ def test_the_upload(owner: Page, screenshots: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.long
 def test_tables_behind_the_plots(owner: Page, screenshots: Path) -> None:
     choose(owner, "Long-short")
     for details in owner.locator("details.numbers:not([open])").all()[::-1]:
@@ -60,6 +62,7 @@ def test_tables_behind_the_plots(owner: Page, screenshots: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.long
 def test_colours_are_chosen_and_kept(open_page: OpenPage, demo: Demo) -> None:
     page = open_page(color_scheme="light")
     sign_in(page, demo.token)
@@ -77,6 +80,7 @@ def test_colours_are_chosen_and_kept(open_page: OpenPage, demo: Demo) -> None:
     assert page.evaluate(background) == light
 
 
+@pytest.mark.long
 def test_whoever_wants_no_motion_gets_none(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
     page.route("**/api/v1/portfolios*", lambda route: route.abort())

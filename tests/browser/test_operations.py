@@ -129,6 +129,7 @@ def test_links_lead_into_dagster(operator: Page, demo: Demo) -> None:
             assert client.get(link).status_code == 200, link
 
 
+@pytest.mark.long
 def test_an_owner_is_refused_and_stays_signed_in_elsewhere(
     open_page: OpenPage, demo: Demo, watches: dict[BrowserContext, Watch]
 ) -> None:
@@ -168,6 +169,7 @@ def test_it_looks_right(operator: Page, screenshots: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.long
 def test_its_calendar_is_walked_through_by_keyboard(operator: Page) -> None:
     newest = operator.locator(f"{CALENDAR} thead button").last
     newest.focus()

@@ -55,6 +55,7 @@ def test_signing_out_leaves_nothing_behind(page: Page, demo: Demo) -> None:
     assert "Diversified" not in page.content()
 
 
+@pytest.mark.long
 def test_a_reload_keeps_the_session_of_this_tab_alone(page: Page, demo: Demo) -> None:
     sign_in(page, demo.token)
     wait_signed_in(page)
@@ -65,6 +66,7 @@ def test_a_reload_keeps_the_session_of_this_tab_alone(page: Page, demo: Demo) ->
     _is_signed_out(other)
 
 
+@pytest.mark.long
 def test_staying_signed_in_is_chosen(page: Page, demo: Demo) -> None:
     sign_in(page, demo.token, is_kept=True)
     wait_signed_in(page)
@@ -76,6 +78,7 @@ def test_staying_signed_in_is_chosen(page: Page, demo: Demo) -> None:
     assert demo.token not in other.evaluate(STORED)
 
 
+@pytest.mark.long
 def test_the_address_names_the_portfolio(open_page: OpenPage, demo: Demo) -> None:
     with demo.client() as api:
         (margin,) = (item for item in api.get("portfolios").json()["items"] if item["name"] == "Margin")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,7 @@ from sigmasight_assets.storage.tokens import create_token
 from tests.conftest import NewDatabase
 from tests.e2e.stack import Stack
 from tests.e2e.world import HISTORY_START, OWNER, PUBLISHED, enter_books, publish, undisturbed
+from tests.faults.soak_invariants import broken
 from tests.night_contents import differences, results
 from tests.nights import MIN_COVERAGE
 from tests.orchestration.states import States
@@ -39,16 +41,23 @@ class Compare(Protocol):
     def __call__(self, sessions: Sequence[date], *, failed: Sequence[tuple[str, str]] = ()) -> None: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def services(
     new_database: NewDatabase, schema_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """The services, in a directory of their own."""
     directory = tmp_path_factory.mktemp("services")
-    with pytest.MonkeyPatch.context() as patch, new_database(schema_template) as url:
+    with new_database(schema_template) as url, running_stack(directory, url) as stack:
+        yield stack
+
+
+@contextmanager
+def running_stack(directory: Path, url: str, *, module: str = "tests.e2e.definitions") -> Iterator[Stack]:
+    """The services on a migrated database for the block, in which ``directory`` is the working directory."""
+    with pytest.MonkeyPatch.context() as patch:
         _surround(patch, directory)
         database = Database(url)
-        stack = _stack(directory, url, database)
+        stack = _stack(directory, url, database, module)
         try:
             _make_states(stack)
             stack.services.start()
@@ -87,19 +96,22 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
 def compare(stack: Stack, new_database: NewDatabase, schema_template: str) -> Compare:
     """A comparison of the tables with those of an undisturbed run."""
 
+    return comparison(stack, new_database, schema_template)
+
+
+def comparison(stack: Stack, new_database: NewDatabase, schema_template: str) -> Compare:
+    """Compares the tables of services with those of a run without any, on a database of its own."""
+
     def compared(sessions: Sequence[date], *, failed: Sequence[tuple[str, str]] = ()) -> None:
         stack.settle()
         done = [run for run in stack.runs(PORTFOLIO_LAYER) if run.status == "SUCCESS"]
         inputs = [run.tags[INPUT_HASH_TAG] for run in done]
         assert len(inputs) == len(set(inputs)), "the same inputs were computed twice"
-        with new_database(schema_template) as url:
-            other = Database(url)
-            try:
-                undisturbed(other, stack.database, stack.script, sessions)
-                assert differences(results(stack.database), results(other)) == []
-                assert stack.failures() == list(failed)
-            finally:
-                other.close()
+        with new_database(schema_template) as url, closing(Database(url)) as other:
+            undisturbed(other, stack.database, stack.script, sessions)
+            assert differences(results(stack.database), results(other)) == []
+            assert broken(stack.database) == []
+            assert stack.failures() == list(failed)
 
     return compared
 
@@ -113,7 +125,7 @@ def _surround(patch: pytest.MonkeyPatch, directory: Path) -> None:
     patch.setattr(supervisor, "MOST_RESTARTS", 100)
 
 
-def _stack(directory: Path, url: str, database: Database) -> Stack:
+def _stack(directory: Path, url: str, database: Database, module: str) -> Stack:
     settings = Settings(
         home=directory / "home",
         history_start=HISTORY_START,
@@ -123,7 +135,7 @@ def _stack(directory: Path, url: str, database: Database) -> Stack:
         ui_port=free_port(),
         database_url=url,
     )
-    services = DagsterServices(settings, url, ui_port=settings.ui_port, module="tests.e2e.definitions")
+    services = DagsterServices(settings, url, ui_port=settings.ui_port, module=module)
     return Stack(
         services=services,
         settings=settings,

@@ -13,14 +13,18 @@ from tests.orchestration.contents import rows_of
 pytestmark = pytest.mark.e2e
 
 NO_SUCH_STOCK = "GHOST"
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
+@pytest.mark.fault(16)
+@pytest.mark.long
 def test_backfill_of_sixty_sessions_while_the_nightly_run_starts(stack: Stack, compare: Compare) -> None:
     stack.begin("books", TONIGHT)
     backfill = stack.launch(PUBLISHED[0], PUBLISHED[-1])
     stack.succeed(backfill, stack.nightly(TONIGHT), stack.launch(DAYS[30]))
     compare(DAYS[:61])
     assert {status for *_, status in stack.portfolio_runs()} == {"SUCCESS"}
+    assert rows_of(stack.database, DEADLOCKS) == [{"deadlocks": 0}]
 
 
 def test_symbols_are_onboarded_while_the_nightly_run_fetches(stack: Stack, compare: Compare, api: httpx.Client) -> None:

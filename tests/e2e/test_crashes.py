@@ -11,6 +11,7 @@ from tests.e2e.conftest import Compare
 from tests.e2e.market import Disturbances
 from tests.e2e.stack import WAIT_SECONDS, Stack, succeeded
 from tests.e2e.world import DAYS, PUBLISHED, TONIGHT, buy, publish_symbols
+from tests.faults.campaign import Tally
 from tests.orchestration.contents import rows_of
 
 pytestmark = pytest.mark.e2e
@@ -41,20 +42,31 @@ MOMENTS: list[Callable[[Stack], None]] = [
 ]
 
 
-def test_daemon_killed_between_decision_and_launch(stack: Stack, compare: Compare) -> None:
-    nights, found = DAYS[60:64], []
-    for night, moment in zip(nights, MOMENTS, strict=True):
+@pytest.mark.fault(3)
+@pytest.mark.long
+def test_daemon_killed_between_decision_and_launch(stack: Stack, compare: Compare, tally: Tally) -> None:
+    # How soon a kill comes depends on the machine: the moments of a stored run are tried again where all were missed.
+    moments = [*MOMENTS, *MOMENTS[1:3]]
+    nights, found, recoveries, done = DAYS[60 : 60 + len(moments)], [], list[float](), 0
+    for night, moment in zip(nights, moments, strict=True):
         publish_symbols(stack.database, stack.script, [night])
         stack.set_clock(night)
         moment(stack)
         stack.kill("dagster-daemon")
+        killed = time.monotonic()
         found.append([run.status for run in stack.runs(PORTFOLIO_LAYER) if run.span == (str(night), str(night))])
         stack.until(lambda night=night: is_consumed(stack, night), f"snapshots of {night}", told=stack.runs)  # type: ignore[misc]
+        recoveries.append(time.monotonic() - killed)
         stack.settle()
-    compare(DAYS[:64])
-    assert stack.portfolio_runs() == [succeeded(night) for night in nights]
-    # It did happen in between: decided on, and not yet launched.
+        done += 1
+        # Each moment has had its kill, and one came in between: decided on, and not yet launched.
+        if done >= len(MOMENTS) and (["NOT_STARTED"] in found or ["QUEUED"] in found):
+            break
+    compare(DAYS[: 60 + done])
+    assert stack.portfolio_runs() == [succeeded(night) for night in nights[:done]]
     assert ["NOT_STARTED"] in found or ["QUEUED"] in found
+    for seconds in recoveries:
+        tally.survive(recovery=seconds)
 
 
 def is_consumed(stack: Stack, night: object) -> bool:

@@ -68,14 +68,15 @@ def test_an_evening_without_spy_is_not_published_and_says_so_until_it_comes(stac
 
 
 @pytest.mark.long
-def test_half_of_the_symbols_come_an_hour_late(stack: Stack, compare: Compare) -> None:
+@pytest.mark.fault(17)
+def test_half_of_the_symbols_come_ninety_minutes_late(stack: Stack, compare: Compare) -> None:
     stack.set_clock(TONIGHT, "21:01")
     late = [item["symbol"] for item in rows_of(stack.database, "SELECT symbol FROM symbol_universe ORDER BY symbol")]
     stack.disturb(Disturbances(missing={symbol: [str(TONIGHT)] for symbol in late[::2]}))
     assert stack.wait_for_run(stack.nightly(TONIGHT)).status == "FAILURE"
     assert late[0] in stack.wait_for_skip("coverage")
 
-    stack.set_clock(TONIGHT, "22:01")
+    stack.set_clock(TONIGHT, "22:31")
     stack.disturb(Disturbances())
     stack.wait_for_publication(TONIGHT)
     compare(DAYS[:61])

@@ -137,6 +137,7 @@ def kill(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=30)
 
 
+@pytest.mark.fault(2)
 def test_a_run_that_lost_worker_and_code_server_is_ended_and_run_again(
     world: World, new_database: NewDatabase, schema_template: str
 ) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.market import market_as_of
 from tests.night_contents import copy_books
 from tests.nights import run_layer, run_portfolio_layer
 
-DAYS = exchange_calendar().between(date(2024, 3, 7), date(2024, 6, 7))
+DAYS = exchange_calendar().between(date(2024, 3, 7), date(2024, 6, 14))
 # What is published when a scenario begins, and the evening on which it does.
 PUBLISHED, TONIGHT = DAYS[:60], DAYS[60]
 HISTORY_START = date(2023, 3, 1)

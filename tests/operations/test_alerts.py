@@ -140,6 +140,7 @@ def test_no_proxy_of_the_environment_is_asked(
     assert deliver_alerts(database, receiver.url) == 1
 
 
+@pytest.mark.fault(33)
 def test_the_address_is_told_to_nobody(
     database: Database, receiver: Receiver, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

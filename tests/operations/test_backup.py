@@ -25,9 +25,8 @@ from sigmasight_assets.storage.tokens import create_token, find_holder
 from tests.conftest import VOLATILE
 from tests.contents import contents
 from tests.documents import DOCS, blocks
-from tests.night_books import enter_edits
 from tests.night_contents import differences, results
-from tests.nights import DAYS, market_as_of, run_portfolio_layer, run_symbol_layer
+from tests.nights import DAYS, live_evenings, run_portfolio_layer, run_symbol_layer
 from tests.orchestration.contents import Contents
 
 PAGE = (DOCS / "operator" / "backup.md").read_text(encoding="utf-8")
@@ -130,10 +129,7 @@ def original(open_directory: Path) -> Iterator[Original]:
 def fill(database: Database) -> str:
     """Evenings with owners' books, as they are published; a token of an owner."""
     migrate(database.url)
-    for place, day in enumerate(SAVED):
-        enter_edits(database, market_as_of(day), DAYS, day)
-        run_symbol_layer(database, SAVED[place : place + 1])
-        run_portfolio_layer(database, day)
+    live_evenings(database, SAVED)
     with database.begin() as connection:
         # In place of Dagster's own tables, which are in this schema.
         connection.exec_driver_sql("CREATE TABLE dagster.kept AS SELECT 42 AS answer")

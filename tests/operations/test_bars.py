@@ -109,6 +109,7 @@ class TestList:
         execute(database, "UPDATE symbol_universe SET status = 'delisted'")
         assert waiting(database) == ["OVER"]
 
+    @pytest.mark.fault(11)
     def test_a_wrong_bar_that_was_followed_by_a_right_one_shows_as_the_right_one(self, database: Database) -> None:
         """Rejecting the wrong one, which is still among the newest sessions, sets both right."""
         store_bars(database, "AAA", dict.fromkeys(DAYS, "100") | {DAYS[-2]: "25"})
@@ -118,6 +119,7 @@ class TestList:
 
 
 class TestAccept:
+    @pytest.mark.fault(11)
     def test_it_stays_and_waits_no_longer(self, database: Database) -> None:
         for symbol in ("AAA", "BBB"):
             fallen(database, symbol)

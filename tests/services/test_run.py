@@ -171,6 +171,7 @@ def test_a_signal_during_the_start_ends_everything(settings: Settings, command: 
     assert_nothing_is_left(settings)
 
 
+@pytest.mark.fault(2)
 def test_what_a_killed_run_leaves_is_stopped(settings: Settings, command: Command) -> None:
     with subprocess.Popen(command("wait"), stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None

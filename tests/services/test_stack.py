@@ -108,6 +108,7 @@ class TestRunningDagster:
             for process in find_processes(record(home, name).owns):
                 assert password not in " ".join(process.cmdline())
 
+    @pytest.mark.fault(2)
     def test_a_killed_code_server_comes_back_at_the_same_place(self, dagster: StartedDagster) -> None:
         home = Home.at(dagster.settings.home)
         killed = record(home, "dagster-code-server")
@@ -142,6 +143,7 @@ class TestFailures:
 
 @pytest.mark.usefixtures("small_modules")
 @pytest.mark.parametrize("is_shared", [False, True], ids=["embedded", "shared"])
+@pytest.mark.fault(2)
 def test_steps_that_a_killed_worker_left_running_are_ended_at_the_start(
     home: Home, new_database: NewDatabase, schema_template: str, is_shared: bool
 ) -> None:
