@@ -1,0 +1,77 @@
+"""Runs that people and limits end: under way and waiting."""
+
+import pytest
+
+from sigmasight_assets.orchestration.jobs import SYMBOL_LAYER
+from tests.celery.conftest import Cluster
+from tests.celery.test_losses import held_night
+from tests.celery.workers import WORKER_TAG
+from tests.e2e.conftest import Compare
+from tests.e2e.market import Disturbances
+from tests.e2e.world import DAYS, TONIGHT
+from tests.orchestration.contents import rows_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+TERMINATE = "mutation Terminate($runId: String!) { terminateRun(runId: $runId) { __typename } }"
+ENDED = "SELECT kind, status, error FROM batch_runs WHERE run_id = :run AND status <> 'completed' ORDER BY kind"
+
+
+def cancel(cluster: Cluster, run_id: str) -> None:
+    answer = cluster.stack.client.query(TERMINATE, {"runId": run_id}, "terminateRun")
+    assert answer["__typename"] == "TerminateRunSuccess", answer
+
+
+def await_status(cluster: Cluster, run_id: str, status: str) -> None:
+    cluster.stack.until(lambda: cluster.run(run_id).status == status, f"{run_id} {status}", told=cluster.stack.runs)
+
+
+def test_a_run_under_way_is_canceled_and_not_tried_again(cluster: Cluster, compare: Compare) -> None:
+    stack = cluster.stack
+    with cluster.workers(1) as (worker,):
+        nightly = held_night(cluster)
+        cancel(cluster, nightly)
+        await_status(cluster, nightly, "CANCELED")
+        ended = rows_of(stack.database, ENDED, run=nightly)
+        assert [(row["kind"], row["error"]) for row in ended] == [
+            ("symbol_prices", "interrupted: DagsterExecutionInterruptedError")
+        ]
+        stack.disturb(Disturbances())
+        # The same process takes the next one.
+        stack.succeed(stack.launch(TONIGHT))
+        compare(DAYS[:61])
+        assert worker.record is not None
+        assert worker.record.is_alive()
+    assert [run.status for run in stack.runs(SYMBOL_LAYER)] == ["CANCELED", "SUCCESS"]
+
+
+def test_a_run_that_waits_is_canceled_at_once_and_never_begun(cluster: Cluster, compare: Compare) -> None:
+    stack = cluster.stack
+    with cluster.workers(1):
+        nightly = held_night(cluster)
+        by_hand = stack.launch(DAYS[30])
+        stack.until(lambda: len(cluster.broker.waiting()) == 1, "a run to wait for the worker", told=stack.runs)
+        cancel(cluster, by_hand)
+        assert cluster.run(by_hand).status == "CANCELED"
+        stack.disturb(Disturbances())
+        stack.succeed(nightly)
+        stack.until(lambda: cluster.broker.waiting() == [], "the task to be thrown away", told=stack.runs)
+        compare(DAYS[:61])
+    assert cluster.run(by_hand).status == "CANCELED"
+    assert rows_of(stack.database, "SELECT 1 FROM batch_runs WHERE run_id = :run", run=by_hand) == []
+
+
+def test_a_run_beyond_its_time_is_ended_and_done_again(cluster: Cluster, compare: Compare) -> None:
+    stack = cluster.stack
+    with cluster.workers(1):
+        stack.set_clock(TONIGHT)
+        stack.disturb(Disturbances(held_above=20))
+        endless = stack.launch(TONIGHT, tags={"dagster/max_runtime": "15"})
+        await_status(cluster, endless, "FAILURE")
+        stack.disturb(Disturbances())
+        stack.wait_for_publication(TONIGHT)
+        compare(DAYS[:61])
+    assert "maximum runtime" in stack.client.failure_reason(endless)
+    ended = rows_of(stack.database, ENDED, run=endless)
+    assert [row["status"] for row in ended] == ["failed"]
+    assert WORKER_TAG in cluster.run(endless).tags
