@@ -19,4 +19,4 @@ def worker(
     from sigmasight_assets.settings import load_settings
 
     command, environment = prepare_worker(load_settings(), name)
-    os.execve(command[0], command, environment)
+    os.execve(command[0], command, environment)  # noqa: S606

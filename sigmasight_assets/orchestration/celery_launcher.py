@@ -29,23 +29,20 @@ class WorkerRunLauncher(CeleryRunLauncher):
             raise DagsterUserCodeUnreachableError(f"The broker cannot be reached: {error}") from error
 
     def terminate(self, run_id: str) -> bool:
-        """Cancel a run: one that waits at once, one under way by interrupting its worker; whether there was any."""
+        """Interrupt the worker of a run under way; whether it could be told.
+
+        A run that still waits has none, and Dagster does not ask: marked as canceled, it is never begun.
+        """
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
         # Before the interrupt: the worker would take an end that nobody asked for as a crash, to be tried again.
         self._instance.report_run_canceling(run)
-        waits = self.is_waiting(run)
-        task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
         try:
-            if task_id is not None:
-                self.celery.control.revoke(task_id, terminate=True)
-        except BROKER_ERRORS as error:
-            self._instance.report_engine_event(f"The worker cannot be told: {error}", run, cls=type(self))
+            return bool(super().terminate(run_id))
+        except (*BROKER_ERRORS, KeyError) as error:
+            self._instance.report_engine_event(f"The worker cannot be told: {error!r}", run, cls=type(self))
             return False
-        if waits:
-            self._instance.report_run_canceled(run, "Canceled while it waited for a worker.")
-        return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Failed only where the broker knows that the worker's process died; a broker that forgot knows nothing.
@@ -69,7 +66,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         try:
             with self.celery.connection_for_read() as connection:
                 channel = connection.default_channel
-                lists = [channel._q_for_pri(queue, priority) for priority in channel.priority_steps]  # noqa: SLF001
+                lists = [channel._q_for_pri(queue, priority) for priority in channel.priority_steps]
                 return any(task_id.encode() in task for name in lists for task in channel.client.lrange(name, 0, -1))
         except BROKER_ERRORS:
             return True

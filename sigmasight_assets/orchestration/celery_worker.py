@@ -19,7 +19,7 @@ from sigmasight_assets.storage.run_claims import claimed_run
 WORKER_TAG = "sigmasight/worker"
 
 
-class RunTask(Task):
+class RunTask(Task):  # type: ignore[misc]  # celery has no types
     """A run as a task: done by one worker only, however often its message is delivered."""
 
     abstract = True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sigmasight_assets.services.ports import LOOPBACK
 from tests.celery.broker import SHIPPED, Broker, broker
 from tests.celery.workers import WORKER_TAG, Worker, running_workers, worker_settings
 from tests.conftest import NewDatabase
@@ -39,7 +40,7 @@ class Cluster:
         """A run as Dagster has it now."""
         return next(run for run in self.stack.runs() if run.run_id == run_id)
 
-    def worker_of(self, run_id: str, workers: Sequence[Worker]) -> Worker:
+    def owner(self, run_id: str, workers: Sequence[Worker]) -> Worker:
         """Whose run it is."""
         name = self.run(run_id).tags[WORKER_TAG].partition("@")[0]
         return next(worker for worker in workers if worker.name == name)
@@ -53,11 +54,13 @@ def settings_of_workers(database_url: str, broker_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_cluster(directory: Path, url: str, *, published: bool = True) -> Iterator[Cluster]:
+def running_cluster(
+    directory: Path, url: str, *, published: bool = True, broker_addresses: Sequence[str] = (LOOPBACK,)
+) -> Iterator[Cluster]:
     """Broker and services for the block."""
     services = directory / "services"
     services.mkdir()
-    with broker(directory / "redis") as redis:
+    with broker(directory / "redis", broker_addresses) as redis:
         settings = {"broker_url": redis.url, "dagster_config": SHIPPED / "dagster.yaml"}
         with running_stack(services, url, module=MODULE, settings=settings, published=published) as stack:
             yield Cluster(stack, redis, directory)

@@ -10,13 +10,14 @@ from tests.celery.conftest import Cluster
 from tests.celery.workers import WORKER_TAG
 from tests.e2e.conftest import Compare
 from tests.e2e.market import Disturbances
-from tests.e2e.world import DAYS, PUBLISHED, TONIGHT, buy
+from tests.e2e.world import DAYS, TONIGHT, buy
 from tests.faults.campaign import Tally
 from tests.orchestration.contents import rows_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 STEPS = "SELECT run_id, kind FROM batch_runs WHERE status = 'running'"
+FAILED = "SELECT error FROM batch_runs WHERE run_id = :run AND status = 'failed'"
 HELD = Disturbances(held_above=20)
 # More than that old is what the broker has on disk.
 ON_DISK_SECONDS = 3.0
@@ -27,7 +28,7 @@ def test_a_killed_worker(cluster: Cluster, compare: Compare, tally: Tally, besid
     stack = cluster.stack
     with cluster.workers(2) as workers:
         nightly = held_night(cluster)
-        lost = cluster.worker_of(nightly, workers)
+        lost = cluster.owner(nightly, workers)
         lost.kill()
         killed = time.monotonic()
         if beside:
@@ -60,7 +61,7 @@ def test_a_worker_that_is_stopped_gives_its_run_to_another(cluster: Cluster, com
     stack = cluster.stack
     with cluster.workers(2) as workers:
         nightly = held_night(cluster)
-        stopped = cluster.worker_of(nightly, workers)
+        stopped = cluster.owner(nightly, workers)
         stopped.stop()
         stack.disturb(Disturbances())
         stack.wait_for_publication(TONIGHT)
@@ -68,7 +69,9 @@ def test_a_worker_that_is_stopped_gives_its_run_to_another(cluster: Cluster, com
     first, second = stack.runs(SYMBOL_LAYER)
     assert (first.run_id, first.status, second.status) == (nightly, "FAILURE", "SUCCESS")
     assert first.tags[WORKER_TAG] != second.tags[WORKER_TAG]
-    errors = rows_of(stack.database, "SELECT error FROM batch_runs WHERE run_id = :run AND status = 'failed'", run=nightly)
+    errors = rows_of(
+        stack.database, "SELECT error FROM batch_runs WHERE run_id = :run AND status = 'failed'", run=nightly
+    )
     assert [row["error"] for row in errors] == ["interrupted: DagsterExecutionInterruptedError"]
 
 

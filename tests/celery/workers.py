@@ -1,6 +1,7 @@
 """Workers as an operator starts them: ``sigmasight worker``, each with a home and an environment of its own."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from sigmasight_assets.services.stack import CHECKOUT
 from tests.celery.broker import SHIPPED
 
 READY = " ready."
+ENDED = re.compile(r"Task execute_job\S+ (?:succeeded|raised)")
 WORKER_TAG = "sigmasight/worker"
 WAIT_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -54,6 +56,10 @@ class Worker:
     def said(self) -> str:
         """What it has printed since it was started."""
         return self.log.read_bytes()[self.began :].decode(errors="replace")
+
+    def tasks_ended(self) -> int:
+        """How many runs it has come to the end of, well or not."""
+        return len(ENDED.findall(self.said()))
 
     def await_ready(self) -> None:
         """Until it takes runs."""
