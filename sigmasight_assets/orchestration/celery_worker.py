@@ -54,8 +54,9 @@ def build_app() -> Celery:
                 "SIGMASIGHT_DAGSTER_CONFIG to an instance file with WorkerRunLauncher"
             )
         app = launcher.celery
-    create_execute_job_task(app, base=RunTask)
-    create_resume_job_task(app, base=RunTask)
+    # Its annotation is one of a single argument.
+    create_execute_job_task(app, base=RunTask)  # type: ignore[arg-type]
+    create_resume_job_task(app, base=RunTask)  # type: ignore[arg-type]
     return app
 
 

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
 from sigmasight_assets.services.ports import LOOPBACK, free_port
-from sigmasight_assets.services.processes import ProcessRecord, end_processes, spawn
+from sigmasight_assets.services.processes import spawn, wait_gone
 from sigmasight_assets.services.stack import CHECKOUT
 
 SHIPPED = CHECKOUT / "docs" / "deployment" / "celery"
@@ -43,7 +44,8 @@ class Broker:
         self._directory = directory
         self._address = addresses[-1]
         self._port = free_port()
-        self._record: ProcessRecord | None = None
+        # By its id: a server that sets its title has no readable environment, and so no mark.
+        self._process: psutil.Process | None = None
         directory.mkdir()
         text = (SHIPPED / "redis.conf").read_text(encoding="utf-8")
         for old, new in {
@@ -75,7 +77,8 @@ class Broker:
         """Bring it up; it answers afterwards."""
         program = redis_server()
         log = self._directory / "redis.log"
-        self._record = spawn([program, str(self._configuration)], log=log, environment=dict(os.environ))
+        record = spawn([program, str(self._configuration)], log=log, environment=dict(os.environ))
+        self._process = psutil.Process(record.pid)
         deadline = time.monotonic() + WAIT_SECONDS
         while not self._answers():
             assert time.monotonic() < deadline, log.read_text()
@@ -83,8 +86,10 @@ class Broker:
 
     def end_at_once(self) -> None:
         """As when its machine loses power, but for what the disk had taken over."""
-        assert self._record is not None
-        end_processes(self._record.owns, stop_seconds=0.0)
+        if self._process is not None:
+            self._process.kill()
+            assert not wait_gone([self._process], WAIT_SECONDS)
+            self._process = None
 
     def _answers(self) -> bool:
         try:

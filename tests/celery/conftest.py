@@ -1,6 +1,7 @@
 """The services of one machine, a Redis, and workers that tests start, end and start again."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sigmasight_assets.services.dagster_probe import DagsterProbe
 from sigmasight_assets.services.ports import LOOPBACK
 from tests.celery.broker import SHIPPED, Broker, broker
 from tests.celery.workers import WORKER_TAG, Worker, running_workers, worker_settings
@@ -82,6 +84,8 @@ def cluster(services: Cluster) -> Cluster:
     """The services at the end of the last published evening, with an empty broker and no worker."""
     with services.broker.client() as client:
         client.flushall()
+    # What a scenario that failed has left: its workers have ended.
+    DagsterProbe(services.stack.services.graphql_url).cancel_unfinished(time.time())
     services.stack.begin("published", PUBLISHED[-1])
     return services
 
