@@ -148,7 +148,7 @@ def _timed(services: Dagster, database: Database, ranges: Sequence[Range]) -> fl
 
 def _sums(database: Database) -> Sums:
     """Rows of each table of figures, and the sum of each of its columns of floats."""
-    found = {}
+    found: dict[tuple[str, str], float] = {}
     with database.begin() as connection:
         for name in FIGURES:
             columns = [column.name for column in METADATA.tables[name].columns if isinstance(column.type, sa.Double)]

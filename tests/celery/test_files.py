@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dagster_shared.yaml_utils import load_yaml_from_path
 
 from sigmasight_assets.orchestration.jobs import JOBS
 from sigmasight_assets.services.stack import CHECKOUT
@@ -20,7 +20,8 @@ CHANGED = {"run_monitoring": {"start_timeout_seconds"}, "run_coordinator": {"con
 
 
 def instance(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_yaml_from_path(str(path))
+    assert isinstance(content, dict)
     return content
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import make_url
 from sigmasight_assets.orchestration.jobs import SYMBOL_LAYER
 from sigmasight_assets.runs import FORCE_TAG
 from sigmasight_assets.services.ports import LOOPBACK
+from tests.celery.broker import SHIPPED
 from tests.celery.conftest import Cluster, running_cluster, settings_of_workers
 from tests.celery.hosts import GATEWAY, Host, hosts, let_in, need_namespaces
 from tests.celery.test_losses import held_night
@@ -18,6 +19,7 @@ from tests.e2e.conftest import comparison
 from tests.e2e.market import Disturbances
 from tests.e2e.world import DAYS, PUBLISHED, TONIGHT
 from tests.faults.own_server import OwnServer, own_server
+from tests.operations.test_units import read_by_a_shell
 from tests.orchestration.contents import rows_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
@@ -80,6 +82,10 @@ def test_a_machine_that_loses_its_network(
 
 def worker(cluster: Cluster, host: Host, directory: Path) -> Worker:
     """A worker there, which knows database and broker by the address of this machine."""
-    url = make_url(cluster.stack.database.url).set(host=GATEWAY).render_as_string(hide_password=False)
-    settings = settings_of_workers(url, cluster.broker.url)
+    # How soon a silent database counts as gone, as in the file of settings that is shipped.
+    example = read_by_a_shell((SHIPPED / "celery.env").read_text(), directory)["SIGMASIGHT_DATABASE_URL"]
+    silence = {name: value for name, value in make_url(example).query.items() if not name.startswith("ssl")}
+    assert "keepalives_idle" in silence
+    url = make_url(cluster.stack.database.url).set(host=GATEWAY).update_query_dict(silence)
+    settings = settings_of_workers(url.render_as_string(hide_password=False), cluster.broker.url)
     return Worker(host.name, directory / host.name, settings, cluster.stack.directory, prefix=host.prefix)

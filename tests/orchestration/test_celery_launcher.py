@@ -5,9 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-import yaml
 from dagster._core.launcher import WorkerStatus
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from dagster_shared.yaml_utils import load_yaml_from_path
 
 from sigmasight_assets.orchestration.celery_launcher import WorkerRunLauncher
 from tests.celery.broker import SHIPPED, Broker, broker
@@ -27,7 +27,8 @@ def redis(tmp_path: Path) -> Iterator[Broker]:
 def instance(redis: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """An instance with the launcher that is shipped, whose records are files."""
     monkeypatch.setenv("SIGMASIGHT_BROKER_URL", redis.url)
-    shipped = yaml.safe_load((SHIPPED / "dagster.yaml").read_text(encoding="utf-8"))
+    shipped = load_yaml_from_path(str(SHIPPED / "dagster.yaml"))
+    assert isinstance(shipped, dict)
     directory = tmp_path / "instance"
     directory.mkdir()
     with dg.DagsterInstance.local_temp(str(directory), overrides={"run_launcher": shipped["run_launcher"]}) as own:

@@ -15,10 +15,8 @@ BROKER = f"redis://:{PASSWORD}@broker.example:6379/0"
 INSTANCE = CHECKOUT / "docs" / "deployment" / "celery" / "dagster.yaml"
 
 
-def settings(
-    home: Path, *, database: str = DATABASE, broker: str = BROKER, instance: Path | None = INSTANCE
-) -> Settings:
-    return Settings(home=home, database_url=database, broker_url=broker, dagster_config=instance)
+def settings(home: Path, *, instance: Path | None = INSTANCE) -> Settings:
+    return Settings(home=home, database_url=DATABASE, broker_url=BROKER, dagster_config=instance)
 
 
 def test_everything_is_in_its_environment(tmp_path: Path) -> None:
@@ -35,14 +33,14 @@ def test_everything_is_in_its_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanting", "named"),
     [
-        ({"database": ""}, "SIGMASIGHT_DATABASE_URL: the database"),
-        ({"broker": ""}, "SIGMASIGHT_BROKER_URL: the Redis"),
-        ({"instance": None}, "SIGMASIGHT_DAGSTER_CONFIG: an instance file"),
+        ({"database_url": ""}, "SIGMASIGHT_DATABASE_URL: the database"),
+        ({"broker_url": ""}, "SIGMASIGHT_BROKER_URL: the Redis"),
+        ({"dagster_config": None}, "SIGMASIGHT_DAGSTER_CONFIG: an instance file"),
     ],
 )
-def test_what_it_cannot_do_without_is_named(tmp_path: Path, wanting: dict[str, None], named: str) -> None:
+def test_what_it_cannot_do_without_is_named(tmp_path: Path, wanting: dict[str, str | None], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named) as caught:
-        prepare_worker(settings(tmp_path, **wanting), "one")
+        prepare_worker(settings(tmp_path).model_copy(update=wanting), "one")
     assert len(str(caught.value).splitlines()) == 2
     assert PASSWORD not in str(caught.value)
 
