@@ -44,8 +44,7 @@ def test_a_run_under_way_is_canceled_and_not_tried_again(cluster: Cluster, compa
         # The same process takes the next one.
         stack.succeed(stack.launch(TONIGHT))
         compare(DAYS[:61])
-        assert worker.record is not None
-        assert worker.record.is_alive()
+        assert worker.tasks_ended() >= 2
     assert [run.status for run in stack.runs(SYMBOL_LAYER)] == ["CANCELED", "SUCCESS"]
 
 

@@ -86,7 +86,9 @@ def test_the_broker_is_lost_and_comes_back(cluster: Cluster, compare: Compare) -
         time.sleep(ON_DISK_SECONDS)
         cluster.broker.end_at_once()
         by_hand = stack.launch(DAYS[30])
-        stack.until(lambda: offered(cluster, by_hand) > 1, "a run to be taken back", told=stack.runs)
+        stack.until(
+            lambda: count_events(cluster, by_hand, "PIPELINE_ENQUEUED") > 1, "a run to be taken back", told=stack.runs
+        )
         cluster.broker.start()
         assert cluster.broker.waiting() == [task]
         stack.disturb(Disturbances())
@@ -116,6 +118,24 @@ def test_the_broker_forgets_everything(cluster: Cluster, compare: Compare) -> No
     assert "before a step" in stack.client.failure_reason(by_hand)
 
 
+def test_a_task_that_is_delivered_twice_is_done_once(cluster: Cluster, compare: Compare) -> None:
+    """As when the answer of Redis was lost and the command sent again; both workers take it at the same moment."""
+    stack = cluster.stack
+    stack.set_clock(TONIGHT)
+    nightly = stack.nightly(TONIGHT)
+    stack.until(lambda: len(cluster.broker.waiting()) == 1, "the night to wait for a worker", told=stack.runs)
+    with cluster.broker.client() as client:
+        client.lpush("dagster", *cluster.broker.waiting())
+    with cluster.workers(2) as workers:
+        stack.succeed(nightly)
+        stack.wait_for_snapshots(TONIGHT)
+        compare(DAYS[:61])
+        # The night's two, and the snapshots.
+        stack.until(lambda: sum(worker.tasks_ended() for worker in workers) == 3, "three tasks", told=stack.runs)
+    assert count_events(cluster, nightly, "PIPELINE_START") == 1
+    assert {run.status for run in stack.runs()} == {"SUCCESS"}
+
+
 def held_night(cluster: Cluster) -> str:
     """A night whose vendor does not answer, and which has asked it."""
     cluster.stack.set_clock(TONIGHT)
@@ -125,7 +145,7 @@ def held_night(cluster: Cluster) -> str:
     return nightly
 
 
-def offered(cluster: Cluster, run_id: str) -> int:
-    """How often a run was put into Dagster's queue."""
-    query = "SELECT 1 FROM dagster.event_logs WHERE run_id = :run AND dagster_event_type = 'PIPELINE_ENQUEUED'"
-    return len(rows_of(cluster.stack.database, query, run=run_id))
+def count_events(cluster: Cluster, run_id: str, kind: str) -> int:
+    """How many events of a kind a run has."""
+    query = "SELECT 1 FROM dagster.event_logs WHERE run_id = :run AND dagster_event_type = :kind"
+    return len(rows_of(cluster.stack.database, query, run=run_id, kind=kind))

@@ -10,7 +10,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sigmasight_assets.services.processes import ProcessRecord, end_processes, find_processes, spawn, wait_gone
+from sigmasight_assets.services.processes import (
+    ProcessRecord,
+    end_processes,
+    exit_code,
+    find_processes,
+    spawn,
+    wait_gone,
+)
 from sigmasight_assets.services.stack import CHECKOUT
 from tests.celery.broker import SHIPPED
 
@@ -66,7 +73,7 @@ class Worker:
         assert self.record is not None
         deadline = time.monotonic() + WAIT_SECONDS
         while READY not in self.said():
-            assert self.record.is_alive(), self.said()
+            assert exit_code(self.record.pid) is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.1)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
+from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from dagster_shared.yaml_utils import load_yaml_from_path
 
@@ -115,6 +116,14 @@ def test_a_run_that_is_over_is_left_as_it_is(instance: dg.DagsterInstance) -> No
     run = open_run(instance, dg.DagsterRunStatus.SUCCESS)
     assert not instance.run_launcher.terminate(run.run_id)
     assert status_of(instance, run) == dg.DagsterRunStatus.SUCCESS
+
+
+def test_dagsters_own_launcher_still_needs_what_this_one_adds(instance: dg.DagsterInstance) -> None:
+    """When it no longer does, the part that fails here can go, and its row in decision 14."""
+    run = handed_over(instance, STARTED)
+    assert CeleryRunLauncher.terminate(launcher_of(instance), run.run_id)
+    assert status_of(instance, run) == STARTED
+    assert CeleryRunLauncher.check_run_worker_health(launcher_of(instance), run).status == WorkerStatus.UNKNOWN
 
 
 def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
