@@ -10,6 +10,7 @@ from sigmasight_assets.orchestration.assets.portfolio_products import build_port
 from sigmasight_assets.orchestration.assets.symbol_products import build_symbol_products
 from sigmasight_assets.orchestration.jobs import JOBS
 from sigmasight_assets.orchestration.partitions import session_partitions
+from sigmasight_assets.orchestration.portfolio_help import portfolio_slices_job
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.schedules import nightly_symbols
 from sigmasight_assets.orchestration.sensors.failed_runs import failed_runs
@@ -34,7 +35,7 @@ def build_definitions(*, resource_overrides: Mapping[str, object] | None = None)
             build_onboarded_symbols(api_address),
         ],
         asset_checks=build_standing_checks(),
-        jobs=JOBS,
+        jobs=[*JOBS, portfolio_slices_job],
         schedules=[nightly_symbols],
         sensors=[failed_runs, late_sessions, lost_runs, onboarding_requests, portfolio_gate],
         resources=resources,

@@ -111,6 +111,9 @@ class Settings(CommonSettings):
     min_coverage: float = Field(
         0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
     )
+    portfolio_workers: int = Field(
+        1, ge=1, le=64, description="Runs that compute the snapshots of a night or a range side by side."
+    )
     webhook_url: str = Field(
         "", repr=False, description="Address that alerts are posted to as JSON; empty: they are only kept."
     )

@@ -9,6 +9,7 @@ from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS
 
 SYMBOL_LAYER = "symbol_layer"
 PORTFOLIO_LAYER = "portfolio_layer"
+PORTFOLIO_SLICES = "portfolio_slices"
 ONBOARDING = "onboarding"
 
 # A sensor judges them all the time, and a run has its steps to wait for.
