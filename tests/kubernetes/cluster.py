@@ -71,14 +71,15 @@ class Cluster:
     directory: Path
     secrets: Mapping[str, Mapping[str, str]]
     config_maps: Mapping[str, Mapping[str, str]]
+    # Where the code of the image is.
+    code: Path = ROOT
     url: str = ""
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    # Jobs are kept, and their containers are started by `start`.
-    holds: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _starting: list[threading.Thread] = field(default_factory=list)
 
     @property
     def kubeconfig(self) -> Path:
@@ -103,14 +104,14 @@ class Cluster:
         with self._lock:
             if name in self.jobs:
                 raise FileExistsError(name)
-            self.jobs[name] = {**posted, "metadata": {**posted["metadata"], "namespace": namespace}}
-            if not self.holds:
-                self.start(name)
-        return self.jobs[name]
+            kept = self.jobs[name] = {**posted, "metadata": {**posted["metadata"], "namespace": namespace}}
+            # As in a cluster, the answer does not wait for it.
+            thread = threading.Thread(target=self._start, args=(name, kept["spec"]["template"]["spec"]))
+            self._starting.append(thread)
+        thread.start()
+        return kept
 
-    def start(self, name: str) -> None:
-        """Start the container of a Job."""
-        template = self.jobs[name]["spec"]["template"]["spec"]
+    def _start(self, name: str, template: Mapping[str, Any]) -> None:
         (container,) = template["containers"]
         self._mount(template, container)
         log = self.directory / f"{name}.log"
@@ -124,14 +125,18 @@ class Cluster:
                 cwd=self.directory,
                 start_new_session=True,
             )
-        self.pods[name] = Pod(process, log)
+        with self._lock:
+            self.pods[name] = Pod(process, log)
+            is_wanted = name in self.jobs
+        if not is_wanted:
+            self.pods[name].end()
 
     def environment(self, container: Mapping[str, Any]) -> dict[str, str]:
         """What a container finds in its environment; ``KeyError`` for a Secret or ConfigMap that is not there."""
         # The image's own: its programs, and the code that is installed there.
         found = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.code),
             "HOME": "/nonexistent",
         }
         for source in container.get("envFrom", []):
@@ -172,8 +177,9 @@ class Cluster:
         with self._lock:
             del self.jobs[name]
             self.deleted.append(name)
-        if name in self.pods:
-            self.pods[name].end()
+            pod = self.pods.get(name)
+        if pod is not None:
+            pod.end()
 
     def pod(self, name: str) -> dict[str, Any]:
         """The pod of a Job, as the API shows it."""
@@ -184,10 +190,12 @@ class Cluster:
 
     def log_of(self, name: str) -> str:
         """What the container of a Job wrote."""
-        return self.pods[name].log.read_text(errors="replace")
+        return self.pods[name].log.read_text(errors="replace") if name in self.pods else ""
 
     def close(self) -> None:
-        """End every pod."""
+        """End every pod, also those that are just being started."""
+        for thread in self._starting:
+            thread.join()
         for pod in self.pods.values():
             pod.end()
 

@@ -140,10 +140,14 @@ def deployment(
 
 
 @pytest.fixture
-def slow_market(deployment: Deployed) -> Iterator[None]:
-    """Runs that start now take minutes: their market gives one answer in a hundred seconds."""
+def slow_market(deployment: Deployed) -> Iterator[Callable[[], object]]:
+    """Runs that start now take minutes: their market gives one answer in a hundred seconds. Called, it ends this."""
     settings = deployment.cluster.config_maps["sigmasight-settings"]
     assert isinstance(settings, dict)
     settings["SIGMASIGHT_MARKET_RATE"] = "0.01"
-    yield
-    del settings["SIGMASIGHT_MARKET_RATE"]
+
+    def end() -> object:
+        return settings.pop("SIGMASIGHT_MARKET_RATE", None)
+
+    yield end
+    end()

@@ -9,7 +9,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_k8s import K8sRunLauncher, k8s_job_executor
+from dagster_postgres.utils import get_conn_string
+from sqlalchemy.engine import make_url
 
 from sigmasight_assets.orchestration.jobs import JOBS
 from sigmasight_assets.orchestration.pod_resources import TAG
@@ -30,6 +33,7 @@ def load(path: Path) -> dict[str, Any]:
 INSTANCE = load(FILES / "dagster.yaml")
 VALUES = load(FILES / "values.yaml")
 DAEMON = VALUES["dagsterDaemon"]
+QUEUE = DAEMON["runCoordinator"]["config"]["queuedRunCoordinator"]
 LAUNCHER = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
 
 
@@ -77,14 +81,12 @@ class TestValues:
     """``values.yaml`` in the words of the chart; which keys it has was looked up by hand (kubernetes.md)."""
 
     def test_limits_are_those_of_the_instance(self) -> None:
-        queue = snake(DAEMON["runCoordinator"]["config"]["queuedRunCoordinator"])
         assert DAEMON["runCoordinator"]["type"] == INSTANCE["run_coordinator"]["class"]
-        assert queue == INSTANCE["run_coordinator"]["config"]
+        assert QUEUE["dequeueIntervalSeconds"] == INSTANCE["run_coordinator"]["config"]["dequeue_interval_seconds"]
+        runs = INSTANCE["concurrency"]["runs"]
+        assert QUEUE["maxConcurrentRuns"] == runs["max_concurrent_runs"]
         # The value of a limit is passed on as it is written.
-        runs = VALUES["concurrency"]["runs"]
-        assert runs["maxConcurrentRuns"] == INSTANCE["concurrency"]["runs"]["max_concurrent_runs"]
-        assert runs["tagConcurrencyLimits"] == INSTANCE["concurrency"]["runs"]["tag_concurrency_limits"]
-        assert VALUES["concurrency"]["enabled"] is True
+        assert QUEUE["tagConcurrencyLimits"] == runs["tag_concurrency_limits"]
 
     def test_monitoring_retries_and_retention_are_those_of_the_instance(self) -> None:
         assert snake(DAEMON["runMonitoring"]) == INSTANCE["run_monitoring"]
@@ -121,6 +123,93 @@ class TestValues:
         assert VALUES["generatePostgresqlPasswordSecret"] is False
         assert VALUES["generateCeleryConfigSecret"] is False
         assert "postgresqlPassword" not in VALUES["postgresql"]
+
+
+def as_the_chart_writes_it(values: dict[str, Any]) -> dict[str, Any]:
+    """The instance that the chart's template makes of the values: a translation by hand of what it says."""
+    database = values["postgresql"]
+    postgres = {
+        "username": database["postgresqlUsername"],
+        "password": {"env": "DAGSTER_PG_PASSWORD"},
+        "hostname": database["postgresqlHost"],
+        "db_name": database["postgresqlDatabase"],
+        "port": database["service"]["port"],
+        "params": database["postgresqlParams"],
+        "scheme": database["postgresqlScheme"],
+    }
+    storages = {
+        "run_storage": ("dagster_postgres.run_storage", "PostgresRunStorage"),
+        "event_log_storage": ("dagster_postgres.event_log", "PostgresEventLogStorage"),
+        "schedule_storage": ("dagster_postgres.schedule_storage", "PostgresScheduleStorage"),
+    }
+    launcher = {
+        "load_incluster_config": LAUNCHER["loadInclusterConfig"],
+        "job_namespace": "sigmasight",
+        "image_pull_policy": LAUNCHER["imagePullPolicy"],
+        "service_account_name": values["global"]["serviceAccountName"],
+        "dagster_home": "/opt/dagster/dagster_home",
+        "instance_config_map": "sigmasight-dagster-instance",
+        "postgres_password_secret": values["global"]["postgresqlSecretName"],
+        "env_config_maps": [item["name"] for item in LAUNCHER["envConfigMaps"]],
+        "env_secrets": [item["name"] for item in LAUNCHER["envSecrets"]],
+        "resources": LAUNCHER["resources"],
+        "security_context": LAUNCHER["securityContext"],
+        "run_k8s_config": {
+            "pod_spec_config": LAUNCHER["runK8sConfig"]["podSpecConfig"],
+            "job_spec_config": LAUNCHER["runK8sConfig"]["jobSpecConfig"],
+        },
+    }
+    # With the chart's own defaults.
+    queue = {**snake({**QUEUE, "tagConcurrencyLimits": []}), "dequeue_use_threads": True, "dequeue_num_workers": 4}
+    queue["tag_concurrency_limits"] = QUEUE["tagConcurrencyLimits"]
+    monitoring = {"max_resume_run_attempts": 0, "free_slots_after_run_end_seconds": 0, **snake(DAEMON["runMonitoring"])}
+    return {
+        "scheduler": {"module": "dagster.core.scheduler", "class": "DagsterDaemonScheduler"},
+        **{
+            name: {"module": module, "class": kind, "config": {"postgres_db": postgres}}
+            for name, (module, kind) in storages.items()
+        },
+        "run_launcher": {"module": "dagster_k8s", "class": values["runLauncher"]["type"], "config": launcher},
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": DAEMON["runCoordinator"]["type"],
+            "config": queue,
+        },
+        "compute_logs": {
+            "module": "dagster.core.storage.noop_compute_log_manager",
+            "class": values["computeLogManager"]["type"],
+        },
+        "run_monitoring": monitoring,
+        "run_retries": snake(DAEMON["runRetries"]),
+        "sensors": {"use_threads": True, "num_workers": 4},
+        "schedules": {"use_threads": True, "num_workers": 4},
+        "telemetry": values["telemetry"],
+        "retention": {key: value for key, value in snake(values["retention"]).items() if key != "enabled"},
+        **values["additionalInstanceConfig"],
+    }
+
+
+def test_dagster_takes_what_the_chart_makes_of_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "a p@ssword")
+    written = as_the_chart_writes_it(VALUES)
+    with stand_in_cluster(tmp_path, secrets={}, config_maps={}) as cluster:
+        written["run_launcher"]["config"] |= {
+            "load_incluster_config": False,
+            "kubeconfig_file": str(cluster.kubeconfig),
+        }
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
+        dagster_instance_config(str(tmp_path))
+        reference = InstanceRef.from_dir(str(tmp_path))
+        launcher, coordinator = reference.run_launcher, reference.run_coordinator
+    assert isinstance(launcher, K8sRunLauncher)
+    assert isinstance(coordinator, QueuedRunCoordinator)
+    limits = coordinator.get_run_queue_config()
+    assert (limits.max_concurrent_runs, limits.tag_concurrency_limits) == (8, QUEUE["tagConcurrencyLimits"])
+    storage = written["run_storage"]["config"]["postgres_db"]
+    address = make_url(get_conn_string(**{**storage, "password": "a p@ssword"}))
+    assert address.drivername == "postgresql+psycopg2"
+    assert address.query["options"] == "-csearch_path=dagster"
+    assert address.password == "a p@ssword"
 
 
 def test_every_job_tells_what_its_runs_need() -> None:
