@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
 from dagster._core.instance.config import dagster_instance_config
@@ -14,10 +15,11 @@ from dagster_k8s import K8sRunLauncher, k8s_job_executor
 from dagster_postgres.utils import get_conn_string
 from sqlalchemy.engine import make_url
 
-from sigmasight_assets.orchestration.jobs import JOBS
+from sigmasight_assets.orchestration.jobs import JOBS, SYMBOL_LAYER
 from sigmasight_assets.orchestration.pod_resources import TAG
 from sigmasight_assets.runs import LOCATION
 from sigmasight_assets.services.stack import CHECKOUT, DEFINITIONS_MODULE
+from tests.documents import DOCS, blocks
 from tests.kubernetes.cluster import stand_in_cluster
 from tests.kubernetes.conftest import FILES
 
@@ -233,3 +235,19 @@ def test_a_pod_for_each_step_is_the_same_definitions() -> None:
         assert {node.name for node in chosen.nodes} == {
             node.name for node in in_process.resolve_job_def(job.name).nodes
         }
+
+
+def test_the_run_config_of_the_document_is_one_of_these_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The resource's address is looked up, and not used.
+    monkeypatch.setenv("SIGMASIGHT_DATABASE_URL", "postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    from sigmasight_assets.kubernetes_definitions import defs  # noqa: PLC0415
+
+    page = (DOCS / "operator" / "kubernetes.md").read_text(encoding="utf-8")
+    (written,) = (yaml.safe_load(block.body) for block in blocks(page) if block.info == "yaml")
+    job = defs.resolve_job_def(SYMBOL_LAYER)
+    checked = dg.validate_run_config(job, written)
+    assert checked["execution"]["k8s"]["max_concurrent"] == 2
+    steps = set(written["execution"]["config"]["per_step_k8s_config"])
+    assert steps <= {node.name for node in job.nodes}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="most_concurrent"):
+        dg.validate_run_config(job, {"execution": {"config": {"most_concurrent": 2}}})
