@@ -22,8 +22,13 @@ from sigmasight_assets.orchestration.standing_checks import build_standing_check
 from sigmasight_assets.settings import load_settings
 
 
-def build_definitions(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """The definitions; tests replace resources by name."""
+def build_definitions(
+    *,
+    resource_overrides: Mapping[str, object] | None = None,
+    # Steps are short and share their imports: a process per step costs three times the run.
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
+) -> dg.Definitions:
+    """The definitions; tests replace resources by name, other engines the executor."""
     settings = load_settings()
     partitions, api_address = session_partitions(settings.history_start), settings.api_address
     resources = {"pipeline": Pipeline(database_url=dg.EnvVar("SIGMASIGHT_DATABASE_URL")), **(resource_overrides or {})}
@@ -39,8 +44,7 @@ def build_definitions(*, resource_overrides: Mapping[str, object] | None = None)
         schedules=[nightly_symbols],
         sensors=[failed_runs, late_sessions, lost_runs, onboarding_requests, portfolio_gate],
         resources=resources,
-        # Steps are short and share their imports: a process per step costs three times the run.
-        executor=dg.in_process_executor,
+        executor=executor,
     )
 
 

@@ -16,7 +16,12 @@ from sigmasight_assets.errors import ConfigurationError
 
 PREFIX = "SIGMASIGHT_"
 # Their values hold passwords or tokens, and are shown to nobody.
-SECRETS = frozenset({"database_url", "api_database_url", "operator_database_url", "webhook_url", "POLYGON_API_KEY"})
+SECRETS = frozenset(
+    {
+        *("database_url", "api_database_url", "operator_database_url", "direct_database_url"),
+        *("webhook_url", "POLYGON_API_KEY"),
+    }
+)
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -48,7 +53,9 @@ class CommonSettings(BaseSettings):
             raise ValueError("needs a UTC offset, such as 2025-07-31T22:00:00-04:00")
         return value
 
-    @field_validator("database_url", "api_database_url", "operator_database_url", check_fields=False)
+    @field_validator(
+        "database_url", "api_database_url", "operator_database_url", "direct_database_url", check_fields=False
+    )
     @classmethod
     def _driver(cls, value: str) -> str:
         """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
