@@ -53,7 +53,7 @@ def _run(size: int, options: Options) -> tuple[list[float], int, float]:
         publish_symbol_products(database, calendar, sessions=[before, day], min_coverage=0.5, run_id="symbols")
         publish_portfolio_products(database, calendar, sessions=[before], run_id="before")
         for number in range(options.repeats):
-            _forget(database, day)
+            forget(database, day)
             began = time.perf_counter()
             outcome = publish_portfolio_products(database, calendar, sessions=[day], run_id=f"run {number}")
             seconds.append(time.perf_counter() - began)
@@ -64,7 +64,7 @@ def _run(size: int, options: Options) -> tuple[list[float], int, float]:
     return seconds, int(rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _forget(database: Database, day: date) -> None:
+def forget(database: Database, day: date) -> None:
     """Take back the snapshots of the session."""
     with database.begin() as connection:
         for name in (*SNAPSHOTS, "snapshot_inputs"):

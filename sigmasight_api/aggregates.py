@@ -16,7 +16,7 @@ from uuid import UUID
 import numpy as np
 
 from sigmasight_api.aggregate_schemas import AggregateAnswer
-from sigmasight_api.analytics import Analytic
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.books import Book, Holdings, HoldingsCache, RatiosReason, Shares, public_id_in, reason_of
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError

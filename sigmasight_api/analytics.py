@@ -6,10 +6,9 @@ While there is no view of the market, those that cost much are looked for among 
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.books import Book, Holdings, HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.rendered import Rendered, RenderedAnswers
@@ -18,29 +17,8 @@ from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.shared import SharedAnswers, answer_key
 from sigmasight_api.view import MarketView
+from sigmasight_api.warming import RecentAnswers, computed_before
 from sigmasight_assets.storage.shared_answers import SharedAnswer
-
-
-@dataclass(frozen=True, slots=True)
-class Analytic:
-    """How an answer is computed; ``kind`` names it with its parameters, and ``is_costly`` ones are shared."""
-
-    kind: str
-    compute: Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Any]]
-    is_costly: bool = False
-    # It reads more of the database while it computes, and must not keep others waiting for that.
-    reads_on: bool = False
-
-    def computed(
-        self, book: Book, holdings: Holdings, view: MarketView, *, alone: threading.Lock
-    ) -> AnalyticsAnswer[Any]:
-        """The answer; ``alone`` is of all that compute.
-
-        Computing holds the interpreter. One thread at a time computes all as soon as many would, and whoever only wants
-        what is remembered waits for that one alone instead of for all of them in turn.
-        """
-        with nullcontext() if self.reads_on else alone:
-            return self.compute(book, holdings, view)
 
 
 class Analytics:
@@ -64,6 +42,8 @@ class Analytics:
         self._shared = shared
         self._rendered = rendered
         self._alone = alone
+        self._recent = RecentAnswers()
+        cache.before_swap(self._prepare)
 
     async def answer(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         """The answer for a book that was read after the view was taken; computed in a thread.
@@ -82,7 +62,18 @@ class Analytics:
         known = self._rendered.get(_content(kind, book, view.generation))
         if known is not None:
             self._cache.count("hit")
+            self._recent.touch(kind, book)
         return known
+
+    def _prepare(self, view: MarketView) -> Callable[[], None]:
+        """Compute what was asked for lately of a view that nobody has seen yet; the result remembers it."""
+        answers = computed_before(view, self._recent, alone=self._alone)
+
+        def remember() -> None:
+            for (book, holdings, analytic), rendered in answers:
+                self._keep(book, holdings, rendered, analytic)
+
+        return remember
 
     def _computed(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         if view is None:
@@ -120,6 +111,9 @@ class Analytics:
 
     def _keep(self, book: Book, holdings: Holdings, rendered: Rendered, analytic: Analytic) -> None:
         self._rendered.put(_content(analytic.kind, book, rendered.generation), rendered)
+        # What reads on may have found something newer than the view by the time that the next one comes.
+        if not analytic.reads_on:
+            self._recent.note(book, holdings, analytic)
         if analytic.is_costly:
             key = answer_key(analytic.kind, book, holdings, rendered.generation)
             self._shared.offer(SharedAnswer(book.portfolio_id, analytic.kind, key, rendered.generation, rendered.body))

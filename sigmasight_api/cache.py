@@ -54,11 +54,16 @@ class ViewCache:
         self._error: str | None = None
         self._counting = threading.Lock()
         self._uses: dict[Use, int] = {"hit": 0, "wait": 0, "fallback": 0}
+        self._prepare: Callable[[MarketView], Callable[[], None]] | None = None
 
     @property
     def current(self) -> MarketView | None:
         """The view of all symbols, or None before the first load."""
         return self._view
+
+    def before_swap(self, prepare: Callable[[MarketView], Callable[[], None]]) -> None:
+        """Have something made of a view that is to follow another one; what it returns is called as that happens."""
+        self._prepare = prepare
 
     def refresh(self, *, at_least: int = 0) -> MarketView:
         """Bring the view to the newest generation and return it; whoever comes meanwhile waits and shares it.
@@ -72,12 +77,14 @@ class ViewCache:
                 return view
             started = self._monotonic()
             try:
-                view = self._loader.load(previous=view)
+                newer = self._loader.load(previous=view)
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
                 raise
-            self._keep(view, started)
-            return view
+            if self._prepare is not None and view is not None and newer.generation != view.generation:
+                self._prepare(newer)()
+            self._keep(newer, started)
+            return newer
 
     def newest_generation(self) -> int:
         """What the database says is the newest generation; raises what the loader raises."""

@@ -100,11 +100,11 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     repository = Repository(database)
     cache = ViewCache(ViewLoader(views_database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
     refresher = Refresher(
-        cache, settings.database_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
+        cache, settings.session_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
     )
     holdings = HoldingsCache(repository.read_holdings)
     reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
-    admissions, transactions = Admissions(settings.database_url, settings.clock), Transactions(database)
+    admissions, transactions = Admissions(settings.session_url, settings.clock), Transactions(database)
     dagster, alone = DagsterClient(str(settings.dagster_graphql)), threading.Lock()
     return Components(
         database=database,

@@ -14,7 +14,8 @@ from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
 from sigmasight_api.aggregates import MOST_PORTFOLIOS, Aggregates
-from sigmasight_api.analytics import Analytic, Analytics
+from sigmasight_api.analytic import Analytic
+from sigmasight_api.analytics import Analytics
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import Book
 from sigmasight_api.components import Components

@@ -19,6 +19,11 @@ class Settings(CommonSettings):
     operator_database_url: str = Field(
         "", repr=False, description="The same with the role of operators' decisions; empty: database_url."
     )
+    direct_database_url: str = Field(
+        "",
+        repr=False,
+        description="The same past a pooler, where sessions are needed; empty: database_url.",
+    )
     dagster_graphql: HttpUrl = Field(
         HttpUrl("http://127.0.0.1:3000/graphql"), description="GraphQL address of the Dagster webserver."
     )
@@ -34,6 +39,11 @@ class Settings(CommonSettings):
     rates_convexity: float = Field(
         370.0, ge=0.0, le=2000.0, allow_inf_nan=False, description="Convexity of TLT in stress tests, years squared."
     )
+
+    @property
+    def session_url(self) -> str:
+        """Where notifications are heard and prepared statements kept: not behind a pooler of transactions."""
+        return self.direct_database_url or self.database_url
 
     @property
     def orchestrator(self) -> str:

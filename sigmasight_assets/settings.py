@@ -17,7 +17,10 @@ from sigmasight_assets.errors import ConfigurationError
 PREFIX = "SIGMASIGHT_"
 # Their values hold passwords or tokens, and are shown to nobody.
 SECRETS = frozenset(
-    {"database_url", "api_database_url", "operator_database_url", "broker_url", "webhook_url", "POLYGON_API_KEY"}
+    {
+        *("database_url", "api_database_url", "operator_database_url", "direct_database_url"),
+        *("broker_url", "webhook_url", "POLYGON_API_KEY"),
+    }
 )
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -50,7 +53,9 @@ class CommonSettings(BaseSettings):
             raise ValueError("needs a UTC offset, such as 2025-07-31T22:00:00-04:00")
         return value
 
-    @field_validator("database_url", "api_database_url", "operator_database_url", check_fields=False)
+    @field_validator(
+        "database_url", "api_database_url", "operator_database_url", "direct_database_url", check_fields=False
+    )
     @classmethod
     def _driver(cls, value: str) -> str:
         """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
@@ -112,6 +117,9 @@ class Settings(CommonSettings):
     demo_symbols: int = Field(500, ge=50, le=10_000, description="Stocks of the simulated market.")
     min_coverage: float = Field(
         0.98, gt=0.0, le=1.0, description="Share of active symbols a session needs to be published."
+    )
+    portfolio_workers: int = Field(
+        1, ge=1, le=64, description="Runs that compute the snapshots of a night or a range side by side."
     )
     webhook_url: str = Field(
         "", repr=False, description="Address that alerts are posted to as JSON; empty: they are only kept."

@@ -252,6 +252,8 @@ def check_answer(night: Night, answer: dict[str, object]) -> None:
         np.testing.assert_allclose(float(item["dollars"]), expected * float(equity), rtol=0, atol=0.006)
 
 
+@pytest.mark.fault(15)
+@pytest.mark.campaign
 def test_night_reaches_the_owner_and_a_late_correction_follows(night: Night) -> None:
     calendar = exchange_calendar()
     before = NIGHT - timedelta(days=1)
@@ -296,6 +298,8 @@ def correct_close(night: Night, symbol: str, day: date, *, factor: float) -> Non
     pq.write_table(table.from_pandas(frame, schema=table.schema, preserve_index=False), path)
 
 
+@pytest.mark.fault(15)
+@pytest.mark.campaign
 def test_factor_funds_are_in_the_market(night: Night) -> None:
     listed = night.commands.run("universe", "list", "--json")
     assert all(f'"{name}"' in listed for name in FACTOR_ETFS)

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from sigmasight_api.analytics import Analytic
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.concentration import concentration
 from sigmasight_api.dependencies import (
     BEARER,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from sigmasight_api.analytics import Analytic
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.correlation import (
     DEFAULT_SESSIONS,
     MAX_SESSIONS,

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from sigmasight_api.analytics import Analytic
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.dependencies import BEARER, AnalyticsRoute, AskedAnalytics
 from sigmasight_api.routes.generation import OF_PORTFOLIOS
 from sigmasight_api.schemas import AnalyticsAnswer

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from sigmasight_api.analytics import Analytic
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.dependencies import BEARER, AskedAnalytics, StressService
 from sigmasight_api.routes.exact_requests import ExactAnalyticsRoute
 from sigmasight_api.routes.generation import OF_PORTFOLIOS

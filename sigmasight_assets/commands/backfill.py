@@ -29,6 +29,9 @@ def backfill(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Recompute and publish also what is fresh.")] = False,
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, max=64, help="Cut the range into so many runs, for several workers.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Bring every product of the sessions from --from to --to up to date, through Dagster."""
@@ -55,7 +58,9 @@ def backfill(
         ):
             report("using the Dagster that runs" if goes_on else "starting Dagster")
             with dagster_services(settings, database.url, report=report) as graphql_url:
-                run_backfill(database, settings, graphql_url, sessions, force=force, report=report, outcome=outcome)
+                run_backfill(
+                    database, settings, graphql_url, sessions, force=force, runs=runs, report=report, outcome=outcome
+                )
     if as_json:
         show_json(outcome.__dict__)
     else:

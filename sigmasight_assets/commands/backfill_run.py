@@ -1,5 +1,6 @@
 """A backfill: one symbol layer run over a range, followed to its end, and the portfolio run that the gate starts."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,10 +81,13 @@ def run_backfill(
     sessions: list[date],
     *,
     force: bool = False,
+    runs: int = 1,
     report: Report,
     outcome: BackfillOutcome | None = None,
 ) -> BackfillOutcome:
     """Launch the symbol layer over the range, follow it, and wait until the gate has nothing left to start.
+
+    The range is cut into so many ``runs``, which the orchestrator may place side by side.
 
     ``outcome`` is filled as things become known, for whoever is interrupted; ``report`` gets stages and, if it can show
     them, counts.
@@ -94,21 +98,31 @@ def run_backfill(
     told = RunProgress(database, as_progress(report))
     tags = {FORCE_TAG: "true"} if force else {}
     outcome.symbol_run_status = ASKED_FOR
-    outcome.symbol_run = client.launch_range("symbol_layer", first=sessions[0], last=sessions[-1], tags=tags)
-    report(f"symbol layer: {len(sessions)} sessions, run {outcome.symbol_run}")
-    followed = _follow_run(client, outcome.symbol_run, told)
-    outcome.symbol_run, outcome.symbol_run_status = followed.run_id, followed.status
+    launched, parts = [], parts_of(sessions, runs)
+    for part in parts:
+        launched.append(client.launch_range("symbol_layer", first=part[0], last=part[-1], tags=tags))
+        outcome.symbol_run = ", ".join(launched)
+        report(f"symbol layer: {len(part)} sessions, run {launched[-1]}")
+    followed = [_follow_run(client, run_id, told) for run_id in launched]
+    ends = {each.status for each in followed}
+    run_ids = [each.run_id for each in followed]
+    outcome.symbol_run = ", ".join(run_ids)
+    # Of several runs the worst end: one that has not succeeded is what has to be looked at.
+    outcome.symbol_run_status = max(ends, key=lambda status: (status != "SUCCESS", status))
     with database.begin() as connection:
-        errors = read_run_errors(connection, outcome.symbol_run)
-        refused = read_refused_sessions(connection, outcome.symbol_run)
+        errors = [error for run_id in run_ids for error in read_run_errors(connection, run_id)]
+        judged = [read_refused_sessions(connection, run_id) for run_id in run_ids]
         published = read_symbol_generations(connection, since=sessions[0])
         outcome.without_value = count_exclusions(connection, first=sessions[0], last=sessions[-1])
     if outcome.symbol_run_status != "SUCCESS":
         # A run that ended before its first step left nothing in our own records.
-        outcome.failure = "\n".join(errors) or client.failure_reason(outcome.symbol_run)
-    # A run that ended before it judged any session published nothing: what is there is of earlier runs.
-    ended_early = outcome.symbol_run_status != "SUCCESS" and refused is None
-    done = set() if ended_early else set(published) - (refused or set())
+        reasons = [client.failure_reason(each.run_id) for each in followed if each.status != "SUCCESS"]
+        outcome.failure = "\n".join(errors or filter(None, reasons))
+    done: set[date] = set()
+    for part, run, refused in zip(parts, followed, judged, strict=True):
+        # A run that ended before it judged any session published nothing: what is there is of earlier runs.
+        if run.status == "SUCCESS" or refused is not None:
+            done |= (set(part) & set(published)) - (refused or set())
     outcome.sessions_published = sum(day in done for day in sessions)
     outcome.sessions_failed = [str(day) for day in sessions if day not in done]
     report("portfolio layer: waiting for the gate")
@@ -119,6 +133,13 @@ def run_backfill(
         outcome.snapshots = count_snapshots(connection, first=sessions[0], last=sessions[-1])
     outcome.seconds = round(time.monotonic() - started, 1)
     return outcome
+
+
+def parts_of(sessions: list[date], runs: int) -> list[list[date]]:
+    """The sessions in order, cut into so many parts of about the same length, or one for each session if fewer."""
+    count = min(runs, len(sessions))
+    bounds = [len(sessions) * number // count for number in range(count + 1)]
+    return [sessions[first:last] for first, last in itertools.pairwise(bounds)]
 
 
 def print_outcome(outcome: BackfillOutcome) -> None:

@@ -15,12 +15,15 @@ from sigmasight_assets.commands.progress import progress
 app = typer.Typer(no_args_is_help=True, help="Figures of old years: their size, their archive, and dropping them.")
 
 
-def parse_year(text: str) -> int:
-    """A year that has a partition of its own; a misuse error otherwise."""
-    from sigmasight_assets.storage.metadata import FIRST_PARTITION_YEAR, LAST_PARTITION_YEAR
+LAST_YEAR = 9999
 
-    if not (text.isascii() and text.isdigit() and FIRST_PARTITION_YEAR <= int(text) <= LAST_PARTITION_YEAR):
-        raise typer.BadParameter(f"{text!r} is not a year from {FIRST_PARTITION_YEAR} to {LAST_PARTITION_YEAR}")
+
+def parse_year(text: str) -> int:
+    """A year that may have a partition of its own; a misuse error otherwise."""
+    from sigmasight_assets.storage.metadata import FIRST_PARTITION_YEAR
+
+    if not (text.isascii() and text.isdigit() and FIRST_PARTITION_YEAR <= int(text) <= LAST_YEAR):
+        raise typer.BadParameter(f"{text!r} is not a year from {FIRST_PARTITION_YEAR} to {LAST_YEAR}")
     return int(text)
 
 

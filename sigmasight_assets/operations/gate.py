@@ -5,7 +5,7 @@ nothing. Why sessions wait is worded in ``gate_causes``, what earlier runs mean 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -23,8 +23,9 @@ from sigmasight_assets.operations.gate_causes import (
     waiting,
 )
 from sigmasight_assets.operations.gate_runs import Clearance, Earlier, LaunchedRun, clear
-from sigmasight_assets.storage.gated_runs import PORTFOLIO_STEP, GatedRun, RunningStep
+from sigmasight_assets.storage.gated_runs import GatedRun, RunningStep
 from sigmasight_assets.storage.lot_terms import TOO_LARGE
+from sigmasight_assets.storage.recorded_runs import PORTFOLIO_STEPS
 
 ONBOARDING_TAKES = timedelta(seconds=120)
 NO_PORTFOLIO = "no portfolio needs a snapshot"
@@ -47,6 +48,8 @@ class GateState:
         the newest that published snapshots
     ``stale_books``
         portfolios with edits: (portfolio, version, date from which its snapshots are stale)
+    ``unpublished``
+        sessions of which snapshots have been written slice by slice that nobody has published yet
     ``left_out``
         portfolios whose amounts are too large to be exact, and the first session that they have no snapshot of
     ``waived``
@@ -70,6 +73,7 @@ class GateState:
     published_at: Mapping[date, datetime] = field(default_factory=dict)
     snapshot_generation: int = 0
     stale_books: Sequence[tuple[int, int, date]] = ()
+    unpublished: Collection[date] = ()
     left_out: Mapping[int, date] = field(default_factory=dict)
     waived: Mapping[date, str] = field(default_factory=dict)
     open_requests: Mapping[str, datetime] = field(default_factory=dict)
@@ -98,7 +102,7 @@ class GateState:
     @cached_property
     def symbol_run(self) -> str | None:
         """The run that is at work on the symbol layer or onboards symbols, if any."""
-        steps = (step for step in self.running if step.kind != PORTFOLIO_STEP)
+        steps = (step for step in self.running if step.kind not in PORTFOLIO_STEPS)
         return next((step.run_id for step in steps if self.now - step.seen_at < SIGN_OF_LIFE), None)
 
     @cached_property
@@ -111,8 +115,9 @@ class GateState:
         return day in self.symbol_generations and day < self.outdated_from
 
     def is_stale(self, day: date) -> bool:
-        """Whether the snapshots of a published session are missing or older than their inputs."""
-        return day >= self._edited_from or self.consumed.get(day) != self.symbol_generations[day]
+        """Whether the snapshots of a published session are missing or older than their inputs, or not published."""
+        is_current = self.consumed.get(day) == self.symbol_generations[day] and day not in self.unpublished
+        return day >= self._edited_from or not is_current
 
     @cached_property
     def _edited_from(self) -> date:

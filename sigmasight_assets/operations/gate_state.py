@@ -14,6 +14,7 @@ from sigmasight_assets.storage.left_out import read_left_out
 from sigmasight_assets.storage.onboarding import read_open_held_requests
 from sigmasight_assets.storage.portfolios import read_book_marks
 from sigmasight_assets.storage.publications import read_newest_portfolio_generation, read_published_sessions
+from sigmasight_assets.storage.snapshot_parts import read_unpublished
 from sigmasight_assets.storage.snapshots import read_consumed
 
 # Publications, consumed generations and marks are read one after the other and must be of one moment.
@@ -38,6 +39,7 @@ def read_gate_state(database: Database, *, now: datetime) -> GateState:
             published_at={day: item.published_at for day, item in complete.items()},
             consumed=read_consumed(connection),
             snapshot_generation=read_newest_portfolio_generation(connection),
+            unpublished=read_unpublished(connection),
             stale_books=stale_books,
             left_out=read_left_out(connection),
             waived=waived,

@@ -5,10 +5,12 @@ import dagster as dg
 from sigmasight_assets.orchestration import lanes
 from sigmasight_assets.orchestration.lanes import LANE_TAG
 from sigmasight_assets.orchestration.owners import OPERATIONS
+from sigmasight_assets.orchestration.pod_resources import pod_resources
 from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS
 
 SYMBOL_LAYER = "symbol_layer"
 PORTFOLIO_LAYER = "portfolio_layer"
+PORTFOLIO_SLICES = "portfolio_slices"
 ONBOARDING = "onboarding"
 
 # A sensor judges them all the time, and a run has its steps to wait for.
@@ -25,7 +27,11 @@ JOBS = [
         "schedule `nightly_symbols` and the sensor `late_sessions`.",
         owners=[OPERATIONS],
         # The first load of a large universe from a slow vendor takes hours, and keeps what it has when it is ended.
-        tags={LANE_TAG: lanes.SYMBOL, "dagster/max_runtime": "21600"},
+        tags={
+            LANE_TAG: lanes.SYMBOL,
+            "dagster/max_runtime": "21600",
+            **pod_resources(cpu="1", memory="1792Mi", most_memory="4Gi"),
+        },
     ),
     dg.define_asset_job(
         PORTFOLIO_LAYER,
@@ -34,7 +40,11 @@ JOBS = [
         "before them come first. Normally started by the sensor `portfolio_gate`. By hand it is needed only to compute "
         "everything, with the option `force` of `portfolio_products`.",
         owners=[OPERATIONS],
-        tags={LANE_TAG: lanes.PORTFOLIO, "dagster/priority": "10"},
+        tags={
+            LANE_TAG: lanes.PORTFOLIO,
+            "dagster/priority": "10",
+            **pod_resources(cpu="1", memory="1Gi", most_memory="2Gi"),
+        },
     ),
     dg.define_asset_job(
         ONBOARDING,
@@ -51,6 +61,7 @@ JOBS = [
             "dagster/priority": "20",
             "dagster/max_retries": "0",
             "dagster/max_runtime": "1800",
+            **pod_resources(cpu="500m", memory="512Mi", most_memory="1Gi"),
         },
     ),
 ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 # run into another lane.
 LANE_TAG = "sigmasight/lane"
 SYMBOL, NIGHTLY, PORTFOLIO, ONBOARDING = "symbol", "nightly", "portfolio", "onboarding"
+# Of helpers, which are in no lane: there are as many as workers.
+HELPER_TAG = "sigmasight/helper"
 
 
 def takes_precedence(tags: Mapping[str, str]) -> bool:
@@ -15,4 +17,4 @@ def takes_precedence(tags: Mapping[str, str]) -> bool:
 
 def gives_way(tags: Mapping[str, str]) -> bool:
     """Whether a run with these tags lets those go first: backfills and runs by hand, also from the asset graph."""
-    return tags.get(LANE_TAG, SYMBOL) == SYMBOL
+    return tags.get(LANE_TAG, SYMBOL) == SYMBOL and HELPER_TAG not in tags

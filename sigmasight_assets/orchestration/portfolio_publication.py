@@ -19,6 +19,7 @@ from sigmasight_assets.orchestration.portfolio_slices import (
     PublishedSlice,
     publish_slice,
 )
+from sigmasight_assets.orchestration.portfolio_split import SPLIT_CELLS, IsOver, help_out, read_helped, share_part
 from sigmasight_assets.quant.arrays import IntArray
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.bulk import BulkTransaction
@@ -27,9 +28,10 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.holders import read_due
 from sigmasight_assets.storage.lot_terms import OversizedBooksError
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
-from sigmasight_assets.storage.snapshots import count_published, read_consumed
+from sigmasight_assets.storage.snapshot_parts import SnapshotPart
+from sigmasight_assets.storage.snapshots import count_published, read_consumed, remove_snapshots
 
-# Snapshots (sessions x portfolios) in one transaction: others wait no longer than for one.
+# Snapshots (sessions x portfolios) that a run computes in one transaction: others wait no longer than for one.
 SLICE_CELLS = 1_000_000
 
 
@@ -75,22 +77,30 @@ class PortfolioPublication:
 
 
 def publish_portfolio_products(
-    database: Database, calendar: SessionCalendar, *, sessions: Sequence[date], run_id: str, force: bool = False
+    database: Database,
+    calendar: SessionCalendar,
+    *,
+    sessions: Sequence[date],
+    run_id: str,
+    force: bool = False,
+    workers: int = 1,
 ) -> PortfolioPublication:
     """Bring snapshots and exposures of the sessions up to date, in order; the first wrong session ends the range.
 
     Of sessions that have snapshots only those portfolios are computed that are edited or hold a symbol that changed;
     with ``force`` all are, and written whether or not they differ.
     A portfolio whose amounts become too large to be exact is left out from that session on, and named.
+    With more than one of the ``workers`` others may take slices of what is to be computed (``help_with_snapshots``).
     Raises ``NotReadyError`` when a session's symbol products or the snapshots before it are missing; sessions without
     symbol products that are waived are left out.
     """
     outcome = PortfolioPublication()
-    run = PortfolioRun(database, calendar, run_id, outcome.times, force)
+    run = PortfolioRun(database, calendar, run_id, outcome.times, force, workers)
     with database.begin() as connection:
         sessions, outcome.waived = without_waived(connection, sessions)
-    for slice_sessions in _slices(run, sessions):
-        failed = _publish(run, slice_sessions, outcome)
+    for slice_sessions, cells in _slices(run, sessions):
+        shared = share_part(run, slice_sessions, _read_inputs) if workers > 1 and cells >= SPLIT_CELLS else None
+        failed = _publish(run, slice_sessions, outcome, shared)
         if failed:
             outcome.failed = [*failed, *(day for day in sessions if day > slice_sessions[-1])]
             break
@@ -126,7 +136,17 @@ class _Part:
         return [replace(self, sessions=self.sessions[:place]), rest] if place else [rest]
 
 
-def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPublication) -> list[date]:
+def help_with_snapshots(database: Database, calendar: SessionCalendar, *, run_id: str, is_over: IsOver) -> int:
+    """Take slices of the snapshots that other runs announce, until ``is_over``; returns how many were computed.
+
+    It is asked whenever there is no slice to take, with the seconds for which there was none.
+    """
+    return help_out(PortfolioRun(database, calendar, run_id), _read_inputs, is_over)
+
+
+def _publish(
+    run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPublication, shared: SnapshotPart | None
+) -> list[date]:
     """Publish a slice up to its first wrong session; returns that one and those after it."""
     failed: list[date] = []
     refused: list[Verdict] = []
@@ -134,10 +154,12 @@ def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPubl
     while pending:
         part = pending.pop(0)
         try:
-            pending = _publish_part(run, part, outcome) + pending
+            pending = _publish_part(run, part, outcome, shared) + pending
         except BrokenIdentityError as broken:
             # Nothing of the part is written: of a wrong session no portfolio's snapshots are published.
             sound = part.sessions[: broken.first_wrong]
+            if shared is not None:
+                _withdraw(run, part.sessions[len(sound) :])
             failed = [*part.sessions[len(sound) :], *(day for each in pending for day in each.sessions), *failed]
             refused = [*broken.verdicts[len(sound) :], *refused]
             pending = [replace(part, sessions=sound)] if sound else []
@@ -146,7 +168,9 @@ def _publish(run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPubl
     return failed
 
 
-def _publish_part(run: PortfolioRun, part: _Part, outcome: PortfolioPublication) -> list[_Part]:
+def _publish_part(
+    run: PortfolioRun, part: _Part, outcome: PortfolioPublication, shared: SnapshotPart | None
+) -> list[_Part]:
     """Publish a part, or nothing where further books are too large: returns what is to be published instead."""
     try:
         with run.transaction() as transaction:
@@ -155,12 +179,21 @@ def _publish_part(run: PortfolioRun, part: _Part, outcome: PortfolioPublication)
             inputs = _read_inputs(run, part.sessions)
             inputs.require_earlier()
             part = part.at(inputs.generations)
-            done = publish_slice(transaction, run, inputs, oversized=part.oversized)
+            helped = None if shared is None else read_helped(run, shared, inputs)
+            done = publish_slice(transaction, run, inputs, oversized=part.oversized, shared=shared, helped=helped)
             outcome.add(transaction, done)
     except OversizedBooksError as found:
         return part.without(found)
     _record(run, [*done.verdicts, *done.warnings])
     return []
+
+
+def _withdraw(run: PortfolioRun, sessions: Sequence[date]) -> None:
+    """Take back what slices have written of sessions that are not published; of others each portfolio's stays."""
+    with run.transaction() as transaction:
+        with run.database.begin() as connection:
+            consumed = read_consumed(connection)
+        remove_snapshots(transaction, [day for day in sessions if day not in consumed])
 
 
 def _read_inputs(run: PortfolioRun, sessions: Sequence[date]) -> Inputs:
@@ -174,15 +207,16 @@ def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
         record_verdicts(connection, verdicts, layer="portfolio", run_id=run.run_id)
 
 
-def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[list[date]]:
-    """Cut sessions so that the transaction of each slice stays short."""
+def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[tuple[list[date], int]]:
+    """Cut sessions so that the transaction of each slice stays short; with how many snapshots each computes."""
     with run.database.begin() as connection:
         consumed = read_consumed(connection)
     for part in parts(sessions, consumed):
         left = part
         while left:
-            size = max(1, SLICE_CELLS // max(1, _count_due(run, left)))
-            yield left[:size]
+            due = _count_due(run, left)
+            size = max(1, SLICE_CELLS * run.workers // max(1, due))
+            yield left[:size], due * len(left[:size])
             left = left[size:]
 
 

@@ -6,7 +6,7 @@ at once or not at all: a single wrong portfolio ends the slice with nothing writ
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from sigmasight_assets.orchestration.option_expiry import settle_options
 from sigmasight_assets.orchestration.part_times import PartTimes
+from sigmasight_assets.orchestration.portfolio_figures import PublishedFigures
 from sigmasight_assets.orchestration.portfolio_inputs import Inputs
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.orchestration.portfolio_selection import mark_later, select_portfolios
-from sigmasight_assets.quant.arrays import BoolArray, FloatArray, IntArray
-from sigmasight_assets.quant.carried_prices import CARRIED_SESSIONS
+from sigmasight_assets.quant.arrays import BoolArray, IntArray
 from sigmasight_assets.quant.ledger_identity import identity_violations
 from sigmasight_assets.quant.lots import LedgerState
 from sigmasight_assets.quant.money import MONEY_DIGITS, from_units
@@ -26,8 +26,7 @@ from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.books import Books, KeyRange, read_books, read_ledger_state
 from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.grid import Grid
-from sigmasight_assets.storage.holders import read_due, read_priced_names
+from sigmasight_assets.storage.holders import read_due
 from sigmasight_assets.storage.left_out import leave_out, read_left_out_in_bulk, take_back, try_again
 from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, TOO_LARGE, naming_portfolios
 from sigmasight_assets.storage.operations import Offender, Verdict
@@ -37,7 +36,7 @@ from sigmasight_assets.storage.publications import (
     next_generation,
     record_publications,
 )
-from sigmasight_assets.storage.published import read_published_figures
+from sigmasight_assets.storage.snapshot_parts import Slice, SlicesDone, SnapshotPart, close_parts, read_members
 from sigmasight_assets.storage.snapshots import (
     PortfolioRows,
     SnapshotChange,
@@ -70,7 +69,8 @@ class BrokenIdentityError(Exception):
 class PortfolioRun:
     """What every transaction of one publication shares, and how long its parts took.
 
-    With ``force`` every portfolio is computed and written, whether or not anything has changed.
+    With ``force`` every portfolio is computed and written, whether or not anything has changed. So many ``workers``
+    are thought to be at work on it: runs that take slices of it.
     """
 
     database: Database
@@ -78,6 +78,11 @@ class PortfolioRun:
     run_id: str
     times: PartTimes = field(default_factory=PartTimes)
     force: bool = False
+    workers: int = 1
+
+    def forcing(self, force: bool) -> "PortfolioRun":
+        """The same, with or without force."""
+        return replace(self, force=force)
 
     def transaction(self) -> AbstractContextManager[BulkTransaction]:
         """A transaction that may write snapshots."""
@@ -96,7 +101,8 @@ class PublishedSlice:
 
     ``offenders`` are the portfolios, by session, whose ledger does not add up, and ``named`` the first of them with
     their figures. ``left_out`` are those without snapshots, with the first session that is missing, and ``removed``
-    counts by session the snapshots that they had. ``generation`` is None when nothing differed.
+    counts by session the snapshots that they had. ``abandoned`` are sessions of which a run that ended without
+    publishing has written slices. ``generation`` is None when nothing differed.
     """
 
     sessions: list[date]
@@ -108,12 +114,19 @@ class PublishedSlice:
     generation: int | None = None
     left_out: Mapping[int, date] = field(default_factory=dict)
     removed: Mapping[date, int] = field(default_factory=dict)
+    abandoned: Sequence[date] = ()
 
     @classmethod
     def empty(cls, sessions: Sequence[date]) -> "PublishedSlice":
         """Before the first chunk."""
         none = np.zeros(len(sessions), dtype=np.int64)
         return cls(list(sessions), none, none.copy(), [[] for _ in sessions], [[] for _ in sessions], none[:0])
+
+    def add_helped(self, helped: SlicesDone, portfolio_ids: IntArray) -> None:
+        """Count what slices have computed of the sessions, and the portfolios (P,) that are due of all slices."""
+        self.exists = self.exists + helped.exists
+        self.changed = self.changed + helped.changed
+        self.portfolio_ids = portfolio_ids
 
     @property
     def is_broken(self) -> bool:
@@ -151,17 +164,26 @@ class PublishedSlice:
             for day, count in self.removed.items()
             if day not in self.sessions
         ]
-        return removed + [
-            Publication(
-                session=day,
-                products=PRODUCTS,
-                rows_written=changed,
-                coverage=None,
-                counts={"portfolios": exists, "changed": changed},
-            )
-            for day, exists, changed in zip(self.sessions, self.exists.tolist(), self.changed.tolist(), strict=True)
-            if changed or day in self.removed
+        left = [
+            Publication(session=day, products=PRODUCTS, rows_written=0, coverage=None, counts={"abandoned": 1})
+            for day in self.abandoned
+            if day not in self.sessions and day not in self.removed
         ]
+        return (
+            removed
+            + left
+            + [
+                Publication(
+                    session=day,
+                    products=PRODUCTS,
+                    rows_written=changed,
+                    coverage=None,
+                    counts={"portfolios": exists, "changed": changed},
+                )
+                for day, exists, changed in zip(self.sessions, self.exists.tolist(), self.changed.tolist(), strict=True)
+                if changed or day in self.removed or day in self.abandoned
+            ]
+        )
 
 
 def _amounts_fit(session: date, left_out: Sequence[int]) -> Verdict:
@@ -180,25 +202,81 @@ def _amounts_fit(session: date, left_out: Sequence[int]) -> Verdict:
 
 
 def publish_slice(
-    transaction: BulkTransaction, run: PortfolioRun, inputs: Inputs, *, oversized: Mapping[int, int] = NONE
+    transaction: BulkTransaction,
+    run: PortfolioRun,
+    inputs: Inputs,
+    *,
+    oversized: Mapping[int, int] = NONE,
+    shared: SnapshotPart | None = None,
+    helped: SlicesDone | None = None,
 ) -> PublishedSlice:
     """Compute, judge and write the snapshots of the sessions that differ.
 
     Portfolios that are ``oversized``, with the versions of their books, are left out from the first session on at the
     latest. Others that were left out before the sessions are tried again by the next run when a symbol of theirs has
-    changed at one of them.
+    changed at one of them. What slices of the ``shared`` part have ``helped`` with is computed again only if edited.
 
     Raises ``BrokenIdentityError`` with the verdicts over all portfolios, and ``OversizedBooksError`` for others that
     are; the transaction has to be given up then.
     """
     sessions, last = inputs.sessions, inputs.sessions[-1]
+    done = PublishedSlice.empty(sessions)
     with run.times.part("reading"):
         selection = select_portfolios(transaction, run.calendar, inputs)
         if inputs.previous is not None and inputs.consumed.keys() >= inputs.generations.keys():
             try_again(transaction, selection.portfolio_ids, until=inputs.previous, without=oversized)
-        chunks = _chunks(read_due(transaction, last=last, only=selection.portfolio_ids), len(sessions))
-        figures = _Figures(transaction, run.calendar, sessions, is_read_once=len(chunks) > 1)
-    done = PublishedSlice.empty(sessions)
+        only = selection.portfolio_ids
+        if helped is not None and helped.numbers:
+            done.add_helped(helped, read_due(transaction, last=last, only=only))
+            only = _in_slices(transaction, helped.left, helped.count, only)
+    compute_portfolios(transaction, run, inputs, done, only=only, oversized=oversized)
+    _leave_out(transaction, done, oversized)
+    done.abandoned = close_parts(transaction, own=shared)
+    if done.generation is None and (done.changed.any() or done.abandoned):
+        done.generation = next_generation(transaction)
+    if done.generation is not None:
+        record_publications(transaction, done.generation, "portfolio", done.ledger, run_id=run.run_id)
+    record_consumed(transaction, dict(inputs.generations), run_id=run.run_id)
+    mark_later(transaction, selection, inputs, last=last)
+    return done
+
+
+def _in_slices(transaction: BulkTransaction, numbers: Sequence[int], count: int, only: IntArray | None) -> IntArray:
+    """The portfolios of these slices, all or ``only`` those."""
+    members = read_members(transaction, numbers, count)
+    return members if only is None else np.intersect1d(members, only)
+
+
+def compute_selected(
+    transaction: BulkTransaction, run: PortfolioRun, inputs: Inputs, done: PublishedSlice, *, within: Slice
+) -> None:
+    """Compute, judge and write what the sessions have to compute ``within`` a slice, and publish nothing.
+
+    Raises as ``publish_slice`` does.
+    """
+    with run.times.part("reading"):
+        selection = select_portfolios(transaction, run.calendar, inputs)
+    compute_portfolios(transaction, run, inputs, done, only=selection.portfolio_ids, within=within)
+
+
+def compute_portfolios(
+    transaction: BulkTransaction,
+    run: PortfolioRun,
+    inputs: Inputs,
+    done: PublishedSlice,
+    *,
+    only: IntArray | None,
+    oversized: Mapping[int, int] = NONE,
+    within: Slice | None = None,
+) -> None:
+    """Compute, judge and write portfolios, those in ``only`` (all with None) and edited ones, and add them to ``done``.
+
+    Raises as ``publish_slice`` does.
+    """
+    sessions, last = inputs.sessions, inputs.sessions[-1]
+    with run.times.part("reading"):
+        chunks = _chunks(read_due(transaction, last=last, only=only, within=within), len(sessions))
+        figures = PublishedFigures(transaction, run.calendar, sessions, is_read_once=len(chunks) > 1)
     after = run.calendar.offset(last, 1) if inputs.newest_after(last) else None
     for keys in chunks:
         with run.times.part("reading"):
@@ -206,9 +284,10 @@ def publish_slice(
                 transaction,
                 last=last,
                 previous=inputs.previous,
-                only=selection.portfolio_ids,
+                only=only,
                 keys=keys,
                 without=oversized,
+                within=within,
             )
             books, settlements = settle_options(transaction, run.calendar, books, last=last)
             state = read_ledger_state(transaction, books, inputs.previous)
@@ -227,12 +306,6 @@ def publish_slice(
             _settle_books(transaction, books, change.differs[-1], previous=inputs.previous, last=last, after=after)
     if done.is_broken:
         raise BrokenIdentityError(done.verdicts)
-    _leave_out(transaction, done, oversized)
-    if done.generation is not None:
-        record_publications(transaction, done.generation, "portfolio", done.ledger, run_id=run.run_id)
-    record_consumed(transaction, dict(inputs.generations), run_id=run.run_id)
-    mark_later(transaction, selection, inputs, last=last)
-    return done
 
 
 def _leave_out(transaction: BulkTransaction, done: PublishedSlice, oversized: Mapping[int, int]) -> None:
@@ -242,40 +315,6 @@ def _leave_out(transaction: BulkTransaction, done: PublishedSlice, oversized: Ma
         if done.removed and done.generation is None:
             done.generation = next_generation(transaction)
     done.left_out = read_left_out_in_bulk(transaction, last=done.sessions[-1])
-
-
-class _Figures:
-    """Published closes and betas of the sessions and of those that they are carried from.
-
-    Several chunks share one reading of everything that any portfolio holds; a single one reads what it needs.
-    ``rows`` (T,) are the positions of the sessions.
-    """
-
-    def __init__(
-        self, transaction: BulkTransaction, calendar: SessionCalendar, sessions: Sequence[date], *, is_read_once: bool
-    ) -> None:
-        positions = np.array([calendar.index(day) for day in sessions])
-        start = max(0, int(positions[0]) - CARRIED_SESSIONS)
-        self.rows: IntArray = positions - start
-        self._transaction = transaction
-        self._sessions = calendar.sessions[start : int(positions[-1]) + 1]
-        self._shared = self._read(tuple(read_priced_names(transaction))) if is_read_once else None
-
-    def of(self, symbols: tuple[str, ...]) -> tuple[Grid, IntArray, FloatArray]:
-        """Grid (N, S), closes (N, S) and betas (N, S, 13) of the symbols."""
-        if self._shared is None:
-            return self._read(symbols)
-        grid, closes, betas = self._shared
-        places = {name: place for place, name in enumerate(grid.symbols)}
-        # A lot may have been entered after they were read.
-        if not places.keys() >= set(symbols):
-            return self._read(symbols)
-        columns = np.array([places[name] for name in symbols], dtype=np.int64)
-        return Grid(grid.sessions, symbols), closes[:, columns], betas[:, columns]
-
-    def _read(self, symbols: tuple[str, ...]) -> tuple[Grid, IntArray, FloatArray]:
-        grid = Grid(self._sessions, symbols)
-        return (grid, *read_published_figures(self._transaction, grid))
 
 
 def _chunks(due: IntArray, sessions: int) -> list[KeyRange]:
@@ -294,7 +333,7 @@ def _judge(rows: PortfolioRows, state: LedgerState, done: PublishedSlice) -> Non
     for row, wrong in enumerate(offenders):
         done.offenders[row].extend(books.portfolio_ids[wrong].tolist())
         done.named[row].extend(_broken(rows, row, each) for each in wrong[:NAMED_OFFENDERS].tolist())
-    done.portfolio_ids = np.concatenate([done.portfolio_ids, books.portfolio_ids])
+    done.portfolio_ids = np.union1d(done.portfolio_ids, books.portfolio_ids)
     done.exists += rows.ledger.snapshots.exists.sum(axis=1)
 
 

@@ -15,10 +15,23 @@ NIGHTLY_SYMBOLS = {**NIGHTLY_PRIORITY, LANE_TAG: NIGHTLY, "dagster/max_runtime":
 
 
 def range_request(
-    first: date, last: date, *, run_key: str, tags: Mapping[str, str], assets: Sequence[str] | None = None
+    first: date,
+    last: date,
+    *,
+    run_key: str,
+    tags: Mapping[str, str],
+    assets: Sequence[str] | None = None,
+    job: str | None = None,
 ) -> dg.RunRequest:
-    """One run for the sessions ``first`` to ``last``, of all assets of the job or of some."""
+    """One run for the sessions ``first`` to ``last``, of all assets of the job or of some.
+
+    The ``job`` is named where whoever asks may start several.
+    """
     selection = None if assets is None else [dg.AssetKey(name) for name in assets]
     if first == last:
-        return dg.RunRequest(run_key=run_key, partition_key=str(first), tags=tags, asset_selection=selection)
-    return dg.RunRequest(run_key=run_key, tags={**tags, **range_tags(first, last)}, asset_selection=selection)
+        return dg.RunRequest(
+            run_key=run_key, partition_key=str(first), tags=tags, asset_selection=selection, job_name=job
+        )
+    return dg.RunRequest(
+        run_key=run_key, tags={**tags, **range_tags(first, last)}, asset_selection=selection, job_name=job
+    )

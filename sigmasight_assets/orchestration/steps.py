@@ -23,6 +23,8 @@ from sigmasight_assets.storage.vendor_turns import VendorTurns
 # Who started a run, by the tags that the orchestrator gives it; a run without any was started by hand.
 STARTER_TAGS = ("dagster/schedule_name", "dagster/sensor_name")
 SHOWN = 50
+# Of an asset, or of an op outside of any.
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
 @dataclass
@@ -64,7 +66,11 @@ class Step:
 
 @contextmanager
 def recorded_step(
-    context: dg.AssetExecutionContext, pipeline: Pipeline, kind: str, *, sessions: list[date] | None = None
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    pipeline: Pipeline,
+    kind: str,
+    *,
+    sessions: list[date] | None = None,
 ) -> Iterator[Step]:
     """Open the step's database, record that it lives and how it ended; our own errors say what to do.
 
@@ -109,7 +115,7 @@ def started_by(tags: Mapping[str, str]) -> str:
     return next((tags[name] for name in STARTER_TAGS if name in tags), "manual")
 
 
-def _start(context: dg.AssetExecutionContext, step: Step, kind: str) -> None:
+def _start(context: StepContext, step: Step, kind: str) -> None:
     tags = context.run.tags
     with step.database.begin() as connection:
         start_batch(
@@ -123,7 +129,7 @@ def _start(context: dg.AssetExecutionContext, step: Step, kind: str) -> None:
 
 
 def _pause(
-    context: dg.AssetExecutionContext,
+    context: StepContext,
     error: SigmaSightError,
     attempt: int,
     *,
@@ -143,7 +149,7 @@ def _pause(
     return True
 
 
-def _asked_sessions(context: dg.AssetExecutionContext, pipeline: Pipeline) -> list[date]:
+def _asked_sessions(context: StepContext, pipeline: Pipeline) -> list[date]:
     if not (context.has_partition_key or context.has_partition_key_range):
         raise SessionError("Choose a partition: a session or a range of sessions")
     asked = context.partition_key_range

@@ -26,6 +26,7 @@ from sigmasight_assets.storage.lot_terms import (
     published_dividends,
     published_splits,
 )
+from sigmasight_assets.storage.snapshot_parts import Slice, condition_of
 from sigmasight_assets.storage.valuations import Valuations, read_valuations
 
 LOTS_SQL = """
@@ -45,6 +46,7 @@ WHERE as_of <= $1::date AND ($2::date IS NULL OR stale_from IS NULL OR stale_fro
   AND ($3::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($3::bigint[]))
   AND portfolio_id BETWEEN $4 AND $5 AND portfolio_id <> ALL($6::bigint[])
   AND ($2::date IS NULL OR left_out_from IS NULL OR left_out_from > $2::date)
+  AND {within}
 ORDER BY portfolio_id
 """
 FLOWS_SQL = """
@@ -126,11 +128,12 @@ def read_books(
     only: IntArray | None = None,
     keys: KeyRange = ALL_KEYS,
     without: Collection[int] = (),
+    within: Slice | None = None,
 ) -> Books:
     """The books of portfolios that exist on ``last``; with ``only`` those, and others that are stale by then.
 
-    Of these only portfolios whose keys lie in the range ``keys``, both ends included. Trades after ``last`` are not
-    read: a lot closed then is open, and what cannot be held of it is no matter yet.
+    Of these only portfolios ``within`` a slice whose keys lie in the range ``keys``, both ends included. Trades after
+    ``last`` are not read: a lot closed then is open, and what cannot be held of it is no matter yet.
 
     Left out are books that are stale as of the ``previous`` snapshots or earlier: they have to be computed from there.
     So are those ``without`` which, and those that were left out before. Options are open until their owner closes
@@ -140,7 +143,8 @@ def read_books(
     if only is not None:
         only = only[(keys[0] <= only) & (only <= keys[1])]
     rows = transaction.read(
-        PORTFOLIOS_SQL, (last, previous, None if only is None else _key_list(only), *keys, [0, *without])
+        PORTFOLIOS_SQL.format(within=condition_of(within)),
+        (last, previous, None if only is None else _key_list(only), *keys, [0, *without]),
     )
     portfolio_ids = numpy_column(rows, "portfolio_id")
     found = (_key_list(portfolio_ids),)

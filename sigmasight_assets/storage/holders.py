@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from sigmasight_assets.quant.arrays import IntArray
 from sigmasight_assets.storage.bulk import BulkTransaction, numpy_column
+from sigmasight_assets.storage.snapshot_parts import Slice, condition_of
 
 WINDOW_COLUMNS = {"symbol": "text", "after": "date", "until": "date", "begun_by": "date"}
 WINDOW_SCHEMA = pa.schema([("symbol", pa.string()), *((name, pa.date32()) for name in ("after", "until", "begun_by"))])
@@ -53,12 +54,17 @@ def read_priced_names(transaction: BulkTransaction) -> list[str]:
     return symbols
 
 
-def read_due(transaction: BulkTransaction, *, last: date, only: IntArray | None = None) -> IntArray:
-    """The portfolios that exist on ``last``, ascending; with ``only`` those, and others that are stale by then."""
+def read_due(
+    transaction: BulkTransaction, *, last: date, only: IntArray | None = None, within: Slice | None = None
+) -> IntArray:
+    """The portfolios that exist on ``last``, ascending; with ``only`` those, and others that are stale by then.
+
+    Of these only portfolios ``within`` a slice, when one is given.
+    """
     rows = transaction.read(
         "SELECT portfolio_id FROM portfolios WHERE as_of <= $1::date "
         "AND ($2::bigint[] IS NULL OR stale_from <= $1::date OR portfolio_id = ANY($2::bigint[])) "
-        "ORDER BY portfolio_id",
+        f"AND {condition_of(within)} ORDER BY portfolio_id",
         (last, None if only is None else only.tolist() or [0]),
     )
     return numpy_column(rows, "portfolio_id")

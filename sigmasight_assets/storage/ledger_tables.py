@@ -174,6 +174,40 @@ snapshot_inputs = sa.Table(
     comment="Which symbol publication each session's snapshots have consumed",
 )
 
+snapshot_parts = sa.Table(
+    "snapshot_parts",
+    METADATA,
+    identity_key("part_id", "Part"),
+    column("generation", sa.BigInteger, "Generation of the rows that its slices write"),
+    column("sessions", ARRAY(sa.Date), "Sessions, ascending"),
+    column("symbol_generations", ARRAY(sa.BigInteger), "Symbol publication that each is computed from"),
+    column("slices", sa.Integer, "Number of slices"),
+    column("force", sa.Boolean, "Whether what does not differ is written too"),
+    column("run_id", sa.Text, "Run that announced it and closes it"),
+    written_at("announced_at", "When it was announced"),
+    sa.CheckConstraint("slices > 0", name="slices"),
+    comment="Snapshots that several runs are computing at the moment",
+)
+
+snapshot_slices = sa.Table(
+    "snapshot_slices",
+    METADATA,
+    sa.Column(
+        "part_id",
+        sa.BigInteger,
+        sa.ForeignKey("snapshot_parts.part_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        comment="Part",
+    ),
+    required_key("slice", sa.Integer, "Which slice, from 0"),
+    column("existing", ARRAY(sa.BigInteger), "Snapshots by session"),
+    column("changed", ARRAY(sa.BigInteger), "Of these, written"),
+    column("run_id", sa.Text, "Run that computed it"),
+    written_at("finished_at", "When it was done"),
+    comment="Slices of those that are done",
+)
+
 batch_runs = sa.Table(
     "batch_runs",
     METADATA,

@@ -18,7 +18,8 @@ METADATA = sa.MetaData(
     }
 )
 
-# Years with a partition of their own; other dates go to the partition `<table>_rest`.
+# Years whose partitions a migration has made; later ones are made in time (`partitions`), and other dates go to the
+# partition `<table>_rest`.
 FIRST_PARTITION_YEAR = 2020
 LAST_PARTITION_YEAR = 2035
 

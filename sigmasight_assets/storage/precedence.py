@@ -33,7 +33,8 @@ def precedence(url: str) -> Iterator[None]:
     """Have long runs give way for the block, over a connection of its own.
 
     A worker that dies gives it up with its connection. When the database is away or restarts there is none, and what
-    the block does finds that out itself.
+    the block does finds that out itself. The lock is that of a transaction which stays open and has looked at nothing,
+    so it keeps no old rows: one of a session would outlive the block on a pooler's connection.
     """
     engine = create_engine(url, pool_size=1)
     connection = None
@@ -41,12 +42,11 @@ def precedence(url: str) -> Iterator[None]:
         with suppress(StorageError), readable_errors(url):
             connection = engine.connect()
             # Shared and taken by nobody alone: it is granted at once.
-            connection.execute(sa.select(sa.func.pg_advisory_lock_shared(LOCK)))
-            connection.commit()
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(LOCK)))
         yield
     finally:
         if connection is not None:
-            # Closed, not returned to the pool: the lock belongs to the session.
+            # Closed, not returned to the pool: a server that restarted meanwhile has forgotten it.
             connection.invalidate()
             connection.close()
         engine.dispose()

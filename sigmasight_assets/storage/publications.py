@@ -168,7 +168,10 @@ def read_newest_mark(connection: sa.Connection) -> tuple[int, datetime] | None:
 
 def read_newest_portfolio_generation(connection: sa.Connection) -> int:
     """The newest generation that published snapshots, 0 before the first."""
-    newest = sa.select(publications.c.generation).where(publications.c.layer == "portfolio")
+    # One without products is that of slices under way.
+    newest = sa.select(publications.c.generation).where(
+        publications.c.layer == "portfolio", sa.func.cardinality(publications.c.products) > 0
+    )
     generation: int | None = connection.execute(newest.order_by(publications.c.generation.desc()).limit(1)).scalar()
     return generation or 0
 

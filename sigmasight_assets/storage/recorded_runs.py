@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sigmasight_assets.storage.ledger_tables import batch_runs
 
 # Every step but those of the portfolio layer writes prices or symbol products, or what they are made of.
-PORTFOLIO_STEPS = ("portfolio_products",)
+PORTFOLIO_STEPS = ("portfolio_products", "portfolio_slices")
 SYMBOL_STEPS = ("symbol_universe", "company_profiles", "symbol_prices", "symbol_products")
 
 

@@ -16,7 +16,8 @@ SPACE = 7001
 def claimed_run(url: str, run_id: str) -> Iterator[bool]:
     """Claim the run for the block; yields whether it is ours. A worker that dies gives it up with its connection.
 
-    Raises ``StorageError`` when the database is away.
+    The lock is that of a transaction which stays open and has looked at nothing, as that of ``precedence``: one of a
+    session would outlive the block on a pooler's connection. Raises ``StorageError`` when the database is away.
     """
     engine = create_engine(url, pool_size=1)
     key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4], "big", signed=True)
@@ -24,13 +25,11 @@ def claimed_run(url: str, run_id: str) -> Iterator[bool]:
     try:
         with readable_errors(url):
             connection = engine.connect()
-            is_ours = connection.execute(sa.select(sa.func.pg_try_advisory_lock(SPACE, key))).scalar_one()
-            # An open transaction would keep the server from clearing away old rows for as long as the run lasts.
-            connection.commit()
+            is_ours = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(SPACE, key))).scalar_one()
         yield bool(is_ours)
     finally:
         if connection is not None:
-            # Closed, not returned to the pool: the lock belongs to the session.
+            # Closed, not returned to the pool: a server that restarted meanwhile has forgotten it.
             connection.invalidate()
             connection.close()
         engine.dispose()

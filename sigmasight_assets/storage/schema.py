@@ -33,16 +33,21 @@ def alembic_config(url: str) -> Config:
 
 
 def migrate(url: str, *, progress: Callable[[int, int], None] | None = None) -> str:
-    """Bring the schema to the newest version, and the rights of the API's roles to it; returns its revision.
+    """Bring the schema to the newest version, with partitions of coming years and rights of the API's roles.
 
-    ``progress`` is told how many of so many migrations are made.
+    Returns its revision; ``progress`` is told how many of so many migrations are made.
     """
+    # It brings what moves bulk along, which commands that only ask for the schema's version need not pay.
+    from sigmasight_assets.storage.partitions import ensure_partitions, read_last_year  # noqa: PLC0415
+
     with readable_errors(url):
         engine = create_engine(url)
         try:
             with engine.begin() as connection:
                 connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
             _upgrade(url, progress)
+            with engine.begin() as connection:
+                ensure_partitions(connection, through=read_last_year(connection))
             with engine.begin() as connection:
                 ensure_roles(connection)
         finally:

@@ -16,6 +16,7 @@ from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus, Snapshots
 from sigmasight_assets.storage.books import Books
 from sigmasight_assets.storage.bulk import BulkTransaction, float_array, money_array, numpy_column
 from sigmasight_assets.storage.ledger_tables import (
+    option_expiries,
     portfolio_exposures,
     portfolio_lot_values,
     portfolio_snapshots,
@@ -133,6 +134,13 @@ def replace_snapshots(
     transaction.replace(portfolio_lot_values, old, _lot_rows(rows, cells))
     transaction.replace(portfolio_exposures, old, _exposure_rows(rows, cells, generation=generation))
     replace_option_expiries(transaction, rows.range, change.write, rows.settlements, generation=generation)
+
+
+def remove_snapshots(transaction: BulkTransaction, sessions: Sequence[date]) -> None:
+    """Remove all rows of these sessions."""
+    for table in (portfolio_snapshots, portfolio_lot_values, portfolio_exposures, option_expiries):
+        for day in sessions:
+            transaction.execute(f"DELETE FROM {table.name} WHERE session = $1", (day,))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from sigmasight_api.analytics import Analytic, Analytics
+from sigmasight_api.analytic import Analytic
+from sigmasight_api.analytics import Analytics
 from sigmasight_api.books import Book, Holdings, HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.exposure_schemas import FactorExposures
@@ -20,6 +21,7 @@ from sigmasight_api.schemas import AnalyticsAnswer
 from sigmasight_api.service import Reads
 from sigmasight_api.shared import SharedAnswers
 from sigmasight_api.view import MarketView
+from sigmasight_api.warming import RecentAnswers, computed_before
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations_tables import portfolio_analytics_cache
@@ -117,7 +119,82 @@ def test_edits_snapshots_and_markets_are_answered_anew(
     publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
     process.cache.refresh()
     bodies.append(process.answer(record).body)
-    assert (len(set(bodies)), process.computed) == (4, 4)
+    assert len(set(bodies)) == 4
+
+
+class TestBeforeAViewIsSwappedIn:
+    def test_what_was_asked_for_lately_is_known_of_it_already(
+        self, process: Process, record: PortfolioRecord, database: Database
+    ) -> None:
+        process.cache.refresh()
+        before = process.answer(record)
+        generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        process.cache.refresh()
+        computed = process.computed
+        after = process.answer(record)
+        assert (after.generation, process.computed) == (generation, computed)
+        assert after.body != before.body
+        cold = Process(database)
+        cold.cache.refresh()
+        assert cold.answer(record) == after
+
+    def test_readers_see_the_view_before_it_meanwhile(
+        self, process: Process, record: PortfolioRecord, database: Database
+    ) -> None:
+        process.cache.refresh()
+        before, seen = process.answer(record), list[Rendered]()
+        compute = process.exposures
+
+        def looked(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
+            if view is not process.cache.current:
+                seen.append(process.answer(record))
+            return compute(book, holdings, view)
+
+        process.exposures = looked  # type: ignore[method-assign]
+        process.answer(record, kind="looks")
+        publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        process.cache.refresh()
+        assert seen == [before]
+
+    def test_what_cannot_be_computed_keeps_no_view_back(
+        self, process: Process, record: PortfolioRecord, database: Database
+    ) -> None:
+        process.cache.refresh()
+        process.answer(record)
+        compute = process.exposures
+
+        def fails_in_advance(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[FactorExposures]:
+            if view is not process.cache.current:
+                raise ZeroDivisionError
+            return compute(book, holdings, view)
+
+        process.exposures = fails_in_advance  # type: ignore[method-assign]
+        process.answer(record, kind="fails")
+        generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        assert process.cache.refresh().generation == generation
+        assert process.answer(record, kind="fails").generation == generation
+
+    def test_no_more_is_computed_than_the_time_allows(self, process: Process, record: PortfolioRecord) -> None:
+        view = process.cache.refresh()
+        book = process.repository.read_book(record.user_id, record.public_id)
+        holdings = process.repository.read_holdings(record.portfolio_id)
+        asked = [(book, holdings, Analytic(str(number), process.exposures)) for number in range(5)]
+        clock = iter([0.0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.9])
+        answers = computed_before(view, asked, alone=threading.Lock(), seconds=0.5, monotonic=lambda: next(clock))
+        assert [analytic.kind for (_, _, analytic), _ in answers] == ["0", "1"]
+
+    def test_only_so_many_are_kept_in_mind_and_the_last_ones_come_first(
+        self, process: Process, record: PortfolioRecord
+    ) -> None:
+        book = process.repository.read_book(record.user_id, record.public_id)
+        holdings = process.repository.read_holdings(record.portfolio_id)
+        recent = RecentAnswers(capacity=3)
+        for kind in "abcd":
+            recent.note(book, holdings, Analytic(kind, process.exposures))
+        recent.touch("b", book)
+        recent.touch("a", book)
+        recent.note(book, holdings, Analytic("c", process.exposures))
+        assert [analytic.kind for _, _, analytic in recent] == ["c", "b", "d"]
 
 
 def test_a_process_without_a_view_finds_what_another_has_computed(

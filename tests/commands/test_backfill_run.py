@@ -9,6 +9,7 @@ import pytest
 from sigmasight_assets.commands.backfill_run import (
     BackfillOutcome,
     RunProgress,
+    parts_of,
     print_outcome,
     requested_sessions,
     wait_for_gate,
@@ -49,6 +50,14 @@ def test_sessions_of_the_range_are_taken_in_order(settings: Settings) -> None:
 def test_a_range_that_cannot_be_run_is_refused(settings: Settings, first: date, last: date, message: str) -> None:
     with pytest.raises(SessionError, match=message):
         requested_sessions(exchange_calendar(), settings, first, last)
+
+
+@pytest.mark.parametrize(("runs", "lengths"), [(1, [7]), (2, [3, 4]), (3, [2, 2, 3]), (7, [1] * 7), (20, [1] * 7)])
+def test_a_range_is_cut_into_runs_that_follow_each_other(runs: int, lengths: list[int]) -> None:
+    sessions = exchange_calendar().between(date(2025, 7, 1), date(2025, 7, 10))
+    parts = parts_of(sessions, runs)
+    assert [len(part) for part in parts] == lengths
+    assert [day for part in parts for day in part] == sessions
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sigmasight_assets.errors import NotReadyError
-from sigmasight_assets.orchestration import portfolio_publication, portfolio_slices
+from sigmasight_assets.orchestration import portfolio_figures, portfolio_publication, portfolio_slices
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.database import Database
@@ -146,7 +146,7 @@ def test_chunks_do_not_change_results(
     enter_books(states, calendar)
     monkeypatch.setattr(portfolio_slices, "CHUNK_CELLS", 3 * len(DAYS))
     with monkeypatch.context() as patch:
-        patch.setattr(portfolio_slices, "read_priced_names", lambda _: [MOVING])
+        patch.setattr(portfolio_figures, "read_priced_names", lambda _: [MOVING])
         outcome = run(books)
     assert (outcome.generation, outcome.published, outcome.computed) == (2, DAYS, len(EXPECTED_PORTFOLIOS))
     assert content(books) == whole

@@ -5,9 +5,10 @@ import dagster as dg
 from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.gate import GateDecision, plan, ready_range
 from sigmasight_assets.operations.gate_state import read_gate_state
-from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
+from sigmasight_assets.orchestration.jobs import JOBS, PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.launched_runs import read_same_inputs, read_unfinished
 from sigmasight_assets.orchestration.owners import OPERATIONS
+from sigmasight_assets.orchestration.portfolio_help import helper_requests, portfolio_slices_job
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY, range_request
 from sigmasight_assets.runs import INPUT_HASH_TAG
@@ -18,7 +19,7 @@ INTERVAL_SECONDS = 4
 
 @dg.sensor(
     name="portfolio_gate",
-    job_name=PORTFOLIO_LAYER,
+    jobs=[next(job for job in JOBS if job.name == PORTFOLIO_LAYER), portfolio_slices_job],
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts snapshots once the symbol products they build on are published, exactly once per input. "
@@ -26,8 +27,8 @@ INTERVAL_SECONDS = 4
     tags={"sigmasight/layer": "portfolio"},
     owners=[OPERATIONS],
 )
-def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.RunRequest | dg.SkipReason:
-    """Request the next range, or skip with what it waits for, by name."""
+def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> list[dg.RunRequest] | dg.SkipReason:
+    """Request the next range, with helpers where there are workers for them, or skip with what it waits for."""
     try:
         decision = _decide(context.instance, pipeline)
     except SigmaSightError as error:
@@ -37,9 +38,14 @@ def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> d
         return dg.SkipReason("; ".join(decision.reasons))
     for reason in decision.reasons:
         context.log.info(reason)
-    return range_request(
-        chosen.first, chosen.last, run_key=chosen.run_key, tags={**NIGHTLY_PRIORITY, INPUT_HASH_TAG: chosen.input_hash}
+    request = range_request(
+        chosen.first,
+        chosen.last,
+        run_key=chosen.run_key,
+        tags={**NIGHTLY_PRIORITY, INPUT_HASH_TAG: chosen.input_hash},
+        job=PORTFOLIO_LAYER,
     )
+    return [request, *helper_requests(chosen, pipeline.settings.portfolio_workers)]
 
 
 def _decide(instance: dg.DagsterInstance, pipeline: Pipeline) -> GateDecision:

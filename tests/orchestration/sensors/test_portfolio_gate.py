@@ -11,7 +11,7 @@ import pytest
 
 from sigmasight_assets.operations.gate import plan
 from sigmasight_assets.operations.gate_state import read_gate_state
-from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER
+from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, PORTFOLIO_SLICES
 from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, read_same_inputs
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.resources import Pipeline
@@ -30,14 +30,14 @@ EVENING = datetime(2025, 6, 4, 22, 0, tzinfo=NEW_YORK)
 pytestmark = pytest.mark.usefixtures("evening")
 
 
-def tick(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest | dg.SkipReason:
+def tick(url: str, instance: dg.DagsterInstance | None = None) -> list[dg.RunRequest] | dg.SkipReason:
     """One tick; without an instance on one that has no history, and never with a cursor."""
     with dg.DagsterInstance.ephemeral() as fresh:
         resources = {"pipeline": Pipeline(database_url=url)}
         with dg.build_sensor_context(instance=instance or fresh, resources=resources) as context:
             answer = portfolio_gate(context)
             assert context.cursor is None
-    assert isinstance(answer, dg.RunRequest | dg.SkipReason)
+    assert isinstance(answer, list | dg.SkipReason)
     return answer
 
 
@@ -50,8 +50,9 @@ def skipped(url: str, instance: dg.DagsterInstance | None = None) -> str:
 
 def requested(url: str, instance: dg.DagsterInstance | None = None) -> dg.RunRequest:
     answer = tick(url, instance)
-    assert isinstance(answer, dg.RunRequest)
-    return answer
+    assert isinstance(answer, list)
+    (request,) = answer
+    return request
 
 
 def launch(
@@ -294,3 +295,34 @@ class TestEarlierRuns:
         request = requested(books.url, instance)
         launch(instance, request, dg.DagsterRunStatus.SUCCESS)
         assert requested(books.url, instance).run_key == f"{request.run_key}:1"
+
+
+def test_a_range_is_requested_with_a_helper_for_every_other_worker(
+    books: Database, monkeypatch: pytest.MonkeyPatch, deploy: Deploy
+) -> None:
+    """They run as any job does; whichever comes first, the snapshots are those of one run."""
+    monkeypatch.setenv("SIGMASIGHT_PORTFOLIO_WORKERS", "3")
+    answer = tick(books.url)
+    assert isinstance(answer, list)
+    main, *helpers = answer
+    assert (main.job_name, [each.job_name for each in helpers]) == (PORTFOLIO_LAYER, [PORTFOLIO_SLICES] * 2)
+    assert [each.run_key for each in helpers] == [f"{main.run_key}:helper:1", f"{main.run_key}:helper:2"]
+    assert not any(INPUT_HASH_TAG in each.tags for each in helpers)
+    deployment = deploy(books)
+    job = deployment.definitions.get_job_def(PORTFOLIO_SLICES)
+    # The run that it is to help ended a moment ago, as one that was quicker does.
+    with books.begin() as connection:
+        start_batch(
+            connection,
+            run_id="quick",
+            kind="portfolio_products",
+            sessions=DAYS,
+            input_hash=main.tags[INPUT_HASH_TAG],
+            started_by="portfolio_gate",
+        )
+        finish_batch(connection, run_id="quick", kind="portfolio_products", counts={}, error=None)
+    result = job.execute_in_process(run_config=helpers[0].run_config, instance=deployment.instance)
+    assert result.success
+    (recorded,) = rows_of(books, "SELECT * FROM batch_runs WHERE kind = 'portfolio_slices'")
+    assert (recorded["status"], recorded["counts"]) == ("succeeded", {"slices": 0})
+    assert (recorded["first_session"], recorded["last_session"]) == (DAYS[0], DAYS[-1])

@@ -1,0 +1,171 @@
+"""The slices of a part of snapshots, computed by several runs at once: the one that publishes them and its helpers.
+
+Whoever is free takes the next slice, so it does not matter how many runs help, where, and whether one of them dies:
+its connection goes, and with it the lock on its slice. What a slice cannot do (a ledger that does not add up, amounts
+that are too large) it leaves to the run that publishes, which does as without helpers.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
+from datetime import date
+from enum import Enum, auto
+
+from sigmasight_assets.orchestration.portfolio_inputs import Inputs
+from sigmasight_assets.orchestration.portfolio_slices import (
+    BrokenIdentityError,
+    PortfolioRun,
+    PublishedSlice,
+    compute_selected,
+)
+from sigmasight_assets.storage.bulk import BulkTransaction
+from sigmasight_assets.storage.calendar import require_calendar
+from sigmasight_assets.storage.lot_terms import OversizedBooksError
+from sigmasight_assets.storage.publications import Publication, lock_layer, next_generation, record_publications
+from sigmasight_assets.storage.snapshot_parts import (
+    MAX_SLICES,
+    SlicesDone,
+    SnapshotPart,
+    announce_part,
+    finish_slice,
+    read_done,
+    read_parts,
+    try_slice,
+)
+
+# Snapshots (sessions x portfolios) from which on helpers gain more than they cost.
+SPLIT_CELLS = 20_000
+# Those who are done early take what is left of others.
+SLICES_A_WORKER = 4
+# How long until it is looked again whether a slice has become free.
+PAUSE_SECONDS = 0.2
+
+# Whether a helper has nothing more to wait for, told for how many seconds there was no slice to take.
+IsOver = Callable[[float], bool]
+ReadInputs = Callable[[PortfolioRun, Sequence[date]], Inputs]
+
+
+class Taken(Enum):
+    """What came of taking a slice."""
+
+    DONE = auto()
+    # Another run has it, or has done it.
+    BUSY = auto()
+    # Left to the run that publishes.
+    REFUSED = auto()
+
+
+def share_part(run: PortfolioRun, sessions: Sequence[date], read_inputs: ReadInputs) -> SnapshotPart | None:
+    """Announce a part, and work at its slices until all are done that can be; the caller closes it.
+
+    Returns None when another run has published meanwhile: then nothing of the part counts.
+    """
+    inputs = read_inputs(run, sessions)
+    inputs.require_earlier()
+    part = _announce(run, inputs.generations)
+    refused: set[int] = set()
+    while True:
+        done = _read_done(run, part)
+        if done is None:
+            return None
+        if not set(done.left) - refused:
+            return part
+        if not _work(run, part, done, refused, read_inputs):
+            time.sleep(PAUSE_SECONDS)
+
+
+def help_out(run: PortfolioRun, read_inputs: ReadInputs, is_over: IsOver) -> int:
+    """Take slices of whatever is announced until it is over; how many were computed."""
+    refused: dict[int, set[int]] = {}
+    total, idle_since = 0, time.monotonic()
+    while True:
+        did = 0
+        for part in _read_parts(run):
+            done = _read_done(run, part)
+            if done is not None:
+                did += _work(run.forcing(part.force), part, done, refused.setdefault(part.part_id, set()), read_inputs)
+        total += did
+        if did:
+            idle_since = time.monotonic()
+        elif is_over(time.monotonic() - idle_since):
+            return total
+        else:
+            time.sleep(PAUSE_SECONDS)
+
+
+def read_helped(run: PortfolioRun, part: SnapshotPart, inputs: Inputs) -> SlicesDone | None:
+    """What counts of a part's slices when snapshots are published from these inputs: all that are done, or None."""
+    return _read_done(run, part) if dict(part.generations) == dict(inputs.generations) else None
+
+
+def _announce(run: PortfolioRun, generations: Mapping[date, int]) -> SnapshotPart:
+    """Announce a part, with a generation for the rows that become visible slice by slice.
+
+    It is in the ledger for them, of no product: the products are published by the one that closes the part.
+    """
+    slices = min(MAX_SLICES, SLICES_A_WORKER * run.workers)
+    with run.database.bulk() as transaction:
+        generation = next_generation(transaction)
+        ledger = [
+            Publication(session=day, products=(), rows_written=0, coverage=None, counts={"slices": slices})
+            for day in generations
+        ]
+        record_publications(transaction, generation, "portfolio", ledger, run_id=run.run_id)
+    with run.database.begin() as connection:
+        return announce_part(
+            connection, generations, generation=generation, slices=slices, run_id=run.run_id, force=run.force
+        )
+
+
+def _read_done(run: PortfolioRun, part: SnapshotPart) -> SlicesDone | None:
+    with run.database.begin() as connection:
+        return read_done(connection, part)
+
+
+def _read_parts(run: PortfolioRun) -> list[SnapshotPart]:
+    with run.database.begin() as connection:
+        return read_parts(connection)
+
+
+def _work(run: PortfolioRun, part: SnapshotPart, done: SlicesDone, refused: set[int], read_inputs: ReadInputs) -> int:
+    """Take every slice that is free, one after the other; how many were done."""
+    count = 0
+    for number in _order(done.left, refused):
+        taken = _take(run, part, number, read_inputs)
+        if taken is Taken.REFUSED:
+            refused.add(number)
+        count += taken is Taken.DONE
+    return count
+
+
+def _order(left: Sequence[int], refused: AbstractSet[int]) -> list[int]:
+    return [number for number in left if number not in refused]
+
+
+def _take(run: PortfolioRun, part: SnapshotPart, number: int, read_inputs: ReadInputs) -> Taken:
+    try:
+        with _transaction(run) as transaction:
+            if not try_slice(transaction, part, number):
+                return Taken.BUSY
+            require_calendar(transaction, run.calendar)
+            inputs = read_inputs(run, part.sessions)
+            if dict(inputs.generations) != dict(part.generations) or inputs.gaps:
+                return Taken.REFUSED
+            done = PublishedSlice.empty(part.sessions)
+            done.generation = part.generation
+            compute_selected(transaction, run, inputs, done, within=part.slice(number))
+            finish_slice(transaction, part, number, existing=done.exists, changed=done.changed, run_id=run.run_id)
+    except (BrokenIdentityError, OversizedBooksError):
+        return Taken.REFUSED
+    return Taken.DONE
+
+
+def _transaction(run: PortfolioRun) -> AbstractContextManager[BulkTransaction]:
+    return run.times.transaction(run.database, _lock)
+
+
+def _lock(transaction: BulkTransaction) -> None:
+    # Others at work on slices are let in; whoever publishes snapshots, or edits what they rest on, waits for all.
+    lock_layer(transaction, "portfolio", shared=True)
+    lock_layer(transaction, "symbol", shared=True)

@@ -1,0 +1,1 @@
+"""The deployment on Kubernetes, as far as a machine without a cluster can try it."""
