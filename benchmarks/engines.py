@@ -77,6 +77,7 @@ def measure(options: Options) -> list[Report]:
                         continue
                     # The first one warms up: workers import, and the database reads its files.
                     times = [_timed(services, database, chosen) for _ in range(repeats + 1)][1:]
+                    say(f"    {work}: {', '.join(f'{seconds:.1f} s' for seconds in times)}")
                     found[work][engine.name] = times
                     _compare(engine.name, _sums(database), expected.setdefault(work.split(",")[0], _sums(database)))
     base = {"night": found["night"], "backfill, one run": found["backfill, one run"]}
