@@ -8,7 +8,10 @@ from importlib import import_module
 
 from benchmarks.harness import Options, save, say, show
 
-SUBJECTS = ("engine", "store", "nightly", "executors", "backfill", "portfolios", "slices", "growth", "api", "page")
+SUBJECTS = (
+    *("engine", "store", "nightly", "executors", "backfill", "portfolios", "slices", "growth"),
+    *("api", "processes", "page"),
+)
 
 
 def main() -> None:
