@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,23 +30,32 @@ class Results:
         if fresh:
             path.unlink(missing_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Outcome] = {}
         self.hints: dict[str, str] = {}
         for line in lines:
             kept = json.loads(line)
-            self._known[kept["key"]] = kept
-            if kept["killer"]:
-                self.hints[kept["mutant"]] = kept["killer"]
+            key, mutant, outcome = kept.pop("key"), kept.pop("mutant"), Outcome(**kept)
+            self._known[key] = outcome
+            if outcome.killer:
+                self.hints[mutant] = outcome.killer
 
     def killer_of(self, mutant: Mutant) -> str:
         """The test that killed this mutant of this very source, or ""."""
-        killer: str = self._known.get(mutant.key, {}).get("killer", "")
-        return killer
+        return self._known.get(mutant.key, Outcome()).killer
+
+    def trouble_of(self, mutant: Mutant) -> str:
+        """Why this mutant of this very source was not tried, or ""."""
+        outcome = self._known.get(mutant.key, Outcome())
+        if outcome.error:
+            return outcome.error.strip().splitlines()[-1]
+        return "" if outcome.tests else "no test was shown to it"
 
     def add(self, mutant: Mutant, outcome: Outcome) -> None:
-        """Keep an outcome."""
+        """Keep an outcome; that further tests do not concern a mutant makes nothing of what is known."""
+        if not outcome.tests and mutant.key in self._known:
+            return
         kept = {"key": mutant.key, "mutant": f"{mutant.path}: {mutant.name}", **vars(outcome)}
-        self._known[mutant.key] = kept
+        self._known[mutant.key] = outcome
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(kept) + "\n")
 
@@ -60,6 +68,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
     parser.add_argument("--new", action="store_true", help="leave out those that have a reason to survive")
     parser.add_argument("--own", action="store_true", help="show them to the tests of their own module only")
+    parser.add_argument("--report", action="store_true", help="try nothing, judge what earlier runs found")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="of tests that each mutant is shown to at most")
     told = parser.parse_args()
@@ -72,7 +81,13 @@ def main() -> int:
         paths = {path.stem: path.relative_to(ROOT) for path in sorted(ROOT.glob(pattern))}
         wanted = [paths[name] for name in told.modules or paths if name in paths]
         every = [mutant for path in wanted for mutant in mutants_of(path, ROOT)]
-        tried = [mutant for mutant in every if not told.new or listed(mutant) not in accepted]
+        tried = [
+            mutant
+            for mutant in every
+            if not (told.new and listed(mutant) in accepted and not results.trouble_of(mutant))
+        ]
+        if told.report:
+            tried = []
         # Most are killed by the few tests of their own module; the others are shown to all that call them.
         for path in wanted:
             rest = [mutant for mutant in untried(tried, results) if mutant.path == path]
@@ -84,7 +99,8 @@ def main() -> int:
         trial = Runner(ROOT, rest, results.add, told.seconds, told.jobs, is_second=True, modules=list(paths))
         try_all(trial, tests)
         killers |= {mutant: results.killer_of(mutant) for mutant in every}
-    judgement = judge(killers, accepted)
+    troubles = {mutant: results.trouble_of(mutant) for mutant, killer in killers.items() if not killer}
+    judgement = judge(killers, accepted, {mutant: why for mutant, why in troubles.items() if why})
     complaints = "\n".join(judgement.complaints)
     sys.stdout.write(f"{table(judgement.rows)}\n{time.monotonic() - began:.0f} s\n{complaints}\n")
     return int(bool(complaints))
