@@ -59,8 +59,7 @@ class Child:
             return Ended(limit=limit, error="" if limit else f"ended without a result by {ended.name}")
         if not told:
             return Ended(error="ended without a result by itself")
-        outcome: Ended = pickle.loads(told)  # noqa: S301
-        return outcome
+        return Ended(*pickle.loads(told))  # noqa: S301
 
 
 def start(work: Callable[[], Any], *, seconds: float | None = None) -> Child:
@@ -73,6 +72,7 @@ def start(work: Callable[[], Any], *, seconds: float | None = None) -> Child:
         return Child(pid, reading)
     try:
         os.close(reading)
+        # As a tuple: the work may have imported this module anew, whose classes are others.
         told = pickle.dumps(_outcome(work, seconds))
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(told)
@@ -80,7 +80,8 @@ def start(work: Callable[[], Any], *, seconds: float | None = None) -> Child:
         os._exit(0)
 
 
-def _outcome(work: Callable[[], Any], seconds: float | None) -> Ended:
+def _outcome(work: Callable[[], Any], seconds: float | None) -> tuple[Any, str, str]:
+    """The fields of ``Ended``."""
     try:
         _silence()
         if seconds is not None:
@@ -88,13 +89,13 @@ def _outcome(work: Callable[[], Any], seconds: float | None) -> Ended:
         result = work()
         # A result that cannot be told is an error too.
         pickle.dumps(result)
-        return Ended(result)
+        return result, "", ""
     except ExpiredError:
-        return Ended(limit=_TIME)
+        return None, _TIME, ""
     except MemoryError:
-        return Ended(limit="its memory")
+        return None, "its memory", ""
     except BaseException:  # noqa: BLE001
-        return Ended(error=traceback.format_exc())
+        return None, "", traceback.format_exc()
     finally:
         for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
             signal.setitimer(timer, 0)

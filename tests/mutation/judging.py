@@ -65,9 +65,10 @@ def judge(
     explained = {mutant for mutant in surviving if listed(mutant) in accepted and mutant not in untried}
     mutants, reasons, others = (Counter(map(_module, of)) for of in (killers, explained, surviving - explained))
     rows = tuple(Row(module, mutants[module], reasons[module], others[module]) for module in sorted(mutants))
+    silent = set(map(listed, untried))
     complaints = [
         *(f"was not tried: {_module(mutant)}: {mutant.name}: {why}" for mutant, why in untried.items()),
-        *_complaints(rows, {listed(mutant) for mutant in surviving - set(untried)}, accepted, set(map(listed, untried))),
+        *_complaints(rows, {listed(mutant) for mutant in surviving - set(untried)}, accepted, silent),
     ]
     return Judgement(rows, tuple(complaints))
 

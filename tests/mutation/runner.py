@@ -11,7 +11,6 @@ import importlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType
 
 import hypothesis
 import pytest
@@ -19,7 +18,7 @@ import pytest
 from tests.mutation.children import Child, Ended, start
 from tests.mutation.mutants import Mutant
 from tests.mutation.recording import Called, Record, Recorder
-from tests.mutation.switching import Place, caches_of, forget, functions_of, import_as, switch_function
+from tests.mutation.switching import caches_of, forget, functions_of, import_as, switch_function
 
 OURS = ("sigmasight_assets", "sigmasight_api", "tests")
 # Without assertion rewriting and long tracebacks a failing test costs little.
