@@ -89,13 +89,14 @@ def _outcome(work: Callable[[], Any], seconds: float | None) -> tuple[Any, str, 
         result = work()
         # A result that cannot be told is an error too.
         pickle.dumps(result)
-        return result, "", ""
     except ExpiredError:
         return None, _TIME, ""
     except MemoryError:
         return None, "its memory", ""
     except BaseException:  # noqa: BLE001
         return None, "", traceback.format_exc()
+    else:
+        return result, "", ""
     finally:
         for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
             signal.setitimer(timer, 0)
