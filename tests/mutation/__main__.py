@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="of these modules only, as in: ledger money gate_runs")
     parser.add_argument("--results", type=Path, default=Path(".venv/mutants.jsonl"), help="kept from run to run")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
-    parser.add_argument("--new", action="store_true", help="leave out those that have a reason to survive")
+    parser.add_argument("--new", action="store_true", help="leave out those that have survived and have a reason")
     parser.add_argument("--own", action="store_true", help="show them to the tests of their own module only")
     parser.add_argument("--report", action="store_true", help="try nothing, judge what earlier runs found")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
@@ -76,26 +76,22 @@ def main() -> int:
     settings()
     results = Results(told.results, fresh=told.fresh)
     accepted = accepted_survivors(SURVIVORS)
+    left_out = accepted if told.new else {}
     killers: dict[Mutant, str] = {}
     for pattern, tests in LAYERS.items():
         paths = {path.stem: path.relative_to(ROOT) for path in sorted(ROOT.glob(pattern))}
         wanted = [paths[name] for name in told.modules or paths if name in paths]
         every = [mutant for path in wanted for mutant in mutants_of(path, ROOT)]
-        tried = [
-            mutant
-            for mutant in every
-            if not (told.new and listed(mutant) in accepted and not results.trouble_of(mutant))
-        ]
         if told.report:
-            tried = []
+            wanted = []
         # Most are killed by the few tests of their own module; the others are shown to all that call them.
         for path in wanted:
-            rest = [mutant for mutant in untried(tried, results) if mutant.path == path]
+            rest = [mutant for mutant in untried(every, results, left_out) if mutant.path == path]
             # The quick ones first.
             rest.sort(key=lambda mutant: not mutant.function)
             trial = Runner(ROOT, rest, results.add, told.seconds, told.jobs, hints=results.hints)
             try_all(trial, [of for of in tests if is_own(of, path, paths)])
-        rest = [] if told.own else untried(tried, results)
+        rest = [] if told.own or told.report else untried(every, results, left_out)
         trial = Runner(ROOT, rest, results.add, told.seconds, told.jobs, is_second=True, modules=list(paths))
         try_all(trial, tests)
         killers |= {mutant: results.killer_of(mutant) for mutant in every}
@@ -106,9 +102,15 @@ def main() -> int:
     return int(bool(complaints))
 
 
-def untried(mutants: Sequence[Mutant], results: Results) -> list[Mutant]:
-    """Those that no test is known to kill."""
-    return [mutant for mutant in mutants if not results.killer_of(mutant)]
+def untried(
+    mutants: Sequence[Mutant], results: Results, left_out: Container[tuple[str, str]] = frozenset()
+) -> list[Mutant]:
+    """Those that no test is known to kill, but for those ``left_out`` that have survived."""
+    return [
+        mutant
+        for mutant in mutants
+        if not results.killer_of(mutant) and (listed(mutant) not in left_out or results.trouble_of(mutant))
+    ]
 
 
 def try_all(runner: Runner, tests: Sequence[str]) -> None:

@@ -72,9 +72,7 @@ def test_a_constant_regressor_and_a_repeated_one_are_named() -> None:
         assert np.isnan([found.condition_number, *found.inflation]).all()
 
 
-@pytest.mark.parametrize(
-    ("share", "reason"), [(0.8, CollinearityReason.COLLINEAR), (1.25, CollinearityReason.NONE)]
-)
+@pytest.mark.parametrize(("share", "reason"), [(0.8, CollinearityReason.COLLINEAR), (1.25, CollinearityReason.NONE)])
 def test_the_bound_is_the_rounding_of_the_largest_singular_value(share: float, reason: CollinearityReason) -> None:
     """Of two standardised regressors with correlation c these are sqrt(1 + c) and sqrt(1 - c)."""
     signs = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
