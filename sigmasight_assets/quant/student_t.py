@@ -79,7 +79,7 @@ def _fitted(coefficients: FloatArray, statistic: FloatArray, degrees: FloatArray
 @cache
 def _coefficients() -> FloatArray:
     """Of the powers of u in h, ascending, (DEGREE + 1, fitted degrees)."""
-    degrees = np.arange(FEWEST_DEGREES, MOST_DEGREES + 1, dtype=np.float64)
+    degrees = np.arange(FEWEST_DEGREES, MOST_DEGREES + 1.0)
     points = chebyshev.chebpts1(DEGREE + 1)[:, None]
     s = MAP * (1.0 + points) / (1.0 + 2.0 * MAP - points)
     x = (1.0 - s) * (1.0 + s)
@@ -89,7 +89,7 @@ def _coefficients() -> FloatArray:
     series[0] *= 0.5
     powers = np.zeros((DEGREE + 1, DEGREE + 1))
     for order, unit in enumerate(np.eye(DEGREE + 1)):
-        powers[: order + 1, order] = chebyshev.cheb2poly(unit[: order + 1])
+        powers[: order + 1, order] = chebyshev.cheb2poly(unit)
     coefficients: FloatArray = powers @ series
     coefficients.setflags(write=False)
     return coefficients
