@@ -51,6 +51,11 @@ def test_reasons_are_many_but_not_endless() -> None:
     assert decision.blocked[days[29]] == "symbol_daily_metrics, check coverage: 29 of 500"
 
 
+def test_without_portfolios_nothing_is_blocked() -> None:
+    decision = plan(state(sessions=[]))
+    assert (decision.range, decision.reasons, decision.blocked) == (None, ("no portfolio needs a snapshot",), {})
+
+
 def test_portfolios_that_are_left_out_are_named_whatever_runs() -> None:
     line = (
         "left out, because their amounts are too large to be exact (92 billion USD): portfolio 3 from 2025-07-22 on, "
