@@ -8,7 +8,8 @@ tests kills nothing: that mutant was not tried. Nothing is tried unless the unch
 
 import gc
 import importlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tests.mutation.switching import caches_of, forget, functions_of, import_as,
 OURS = ("sigmasight_assets", "sigmasight_api", "tests")
 # Without assertion rewriting and long tracebacks a failing test costs little.
 OPTIONS = ("-q", "-p", "no:cacheprovider", "--capture=no", "--assert=plain", "--tb=native")
+# Fixtures that take long to make and call nothing that is mutated: made once, for all children.
+SHARED = ("postgres_url", "schema_template")
 # A child may take this many times what its tests take with the unchanged code, and the runner's patience more.
 TIMES = 4
 
@@ -112,6 +115,7 @@ class Runner:
             raise session.Failed("the tests cannot be collected")
         paths = sorted({self.root / mutant.path for mutant in self.mutants})
         items: dict[str, pytest.Item] = {item.nodeid: item for item in session.items}
+        share(session)
         recorded = start(lambda: record(session, paths)).end()
         records: dict[str, Record] = recorded.result or {}
         self.failed = [name for name in items if name not in records or not records[name].is_passed]
@@ -221,13 +225,38 @@ def is_own(tests: str, module: Path, modules: Iterable[str]) -> bool:
     return module.stem == max((stem for stem in modules if name.startswith(f"test_{stem}_")), key=len, default="")
 
 
+def share(session: pytest.Session) -> None:
+    """Make the shared fixtures that the tests use; the session's end ends them."""
+    session._setupstate.setup(session)
+    for name in SHARED:
+        user = next(
+            (item for item in session.items if isinstance(item, pytest.Function) and name in item.fixturenames), None
+        )
+        if user is not None:
+            user._request.getfixturevalue(name)
+
+
+def run_each(session: pytest.Session, items: Sequence[pytest.Item]) -> Generator[None]:
+    """Run tests one by one in a process of their own, and end all that they made but what is shared."""
+    finalizers, _ = session._setupstate.stack[session]
+    shared = len(finalizers)
+    try:
+        for item, following in zip(items, [*items[1:], session], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            yield
+    finally:
+        session._setupstate.teardown_exact(session)
+        while len(finalizers) > shared:
+            finalizers.pop()()
+
+
 def record(session: pytest.Session, paths: Sequence[Path]) -> dict[str, Record]:
     """Run everything once, to know which test calls which function."""
     recorder = Recorder(paths)
     session.config.pluginmanager.register(recorder)
     recorder.start()
-    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    for _ in run_each(session, session.items):
+        pass
     return recorder.records
 
 
@@ -235,11 +264,10 @@ def first_failure(items: Sequence[pytest.Item]) -> str:
     """Run the tests until one fails, and return its name."""
     failures = Failures()
     items[0].config.pluginmanager.register(failures)
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if failures.first:
-            break
-    items[0].session._setupstate.teardown_exact(None)
+    with closing(run_each(items[0].session, items)) as tests:
+        for _ in tests:
+            if failures.first:
+                break
     return failures.first
 
 
