@@ -228,12 +228,17 @@ def is_own(tests: str, module: Path, modules: Iterable[str]) -> bool:
 def share(session: pytest.Session) -> None:
     """Make the shared fixtures that the tests use; the session's end ends them."""
     session._setupstate.setup(session)
+    functions = [item for item in session.items if isinstance(item, pytest.Function)]
     for name in SHARED:
-        user = next(
-            (item for item in session.items if isinstance(item, pytest.Function) and name in item.fixturenames), None
-        )
-        if user is not None:
+        user = next((item for item in functions if name in item.fixturenames), None)
+        if user is None:
+            continue
+        # Fixtures are made for a test that runs; of this one nothing else is set up.
+        session._setupstate.stack[user] = ([], None)
+        try:
             user._request.getfixturevalue(name)
+        finally:
+            del session._setupstate.stack[user]
 
 
 def run_each(session: pytest.Session, items: Sequence[pytest.Item]) -> Generator[None]:
