@@ -227,7 +227,8 @@ def is_own(tests: str, module: Path, modules: Iterable[str]) -> bool:
 
 def share(session: pytest.Session) -> None:
     """Make the shared fixtures that the tests use; the session's end ends them."""
-    session._setupstate.setup(session)
+    # Of a node that is no item the same is done.
+    session._setupstate.setup(session)  # type: ignore[arg-type]
     functions = [item for item in session.items if isinstance(item, pytest.Function)]
     for name in SHARED:
         user = next((item for item in functions if name in item.fixturenames), None)
@@ -250,7 +251,7 @@ def run_each(session: pytest.Session, items: Sequence[pytest.Item]) -> Generator
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             yield
     finally:
-        session._setupstate.teardown_exact(session)
+        session._setupstate.teardown_exact(session)  # type: ignore[arg-type]
         while len(finalizers) > shared:
             finalizers.pop()()
 

@@ -77,6 +77,22 @@ def test_once():
     assert sys.__dict__["first_toy"] is toy
 """
 
+# A fixture by a name of those that are shared, which tells of its beginning and its end.
+SHARING = """
+import os
+from pathlib import Path
+
+def tell(what):
+    with Path("told.txt").open("a") as file:
+        print(os.getpid(), what, file=file)
+
+@pytest.fixture(scope="session", autouse=True)
+def postgres_url():
+    tell("begins")
+    yield ""
+    tell("ends")
+"""
+
 # The place in TOY, what stands there instead, and the function in whose body it is.
 CHANGES = [
     ("amount * rate", "amount + rate", "rated"),
@@ -154,6 +170,16 @@ def test_each_mutant_is_shown_to_the_tests_that_call_what_was_changed(tmp_path: 
         "failed": [],
         "status": 0,
     }
+
+
+def test_shared_fixtures_are_made_once_but_for_what_is_imported_anew(tmp_path: Path) -> None:
+    told = tried(tmp_path, TESTS + SHARING)["told"]
+    assert told == tried(tmp_path, TESTS)["told"]
+    lines = [line.split() for line in (tmp_path / "told.txt").read_text(encoding="utf-8").splitlines()]
+    began, ended = (sorted(process for process, what in lines if what == wanted) for wanted in ("begins", "ends"))
+    assert began == ended == sorted(set(began))
+    # The runner's own, that of the unchanged code, and those of the seven changes of import that can be imported.
+    assert len(began) == 1 + 1 + 7
 
 
 def test_nothing_is_tried_while_a_test_fails_by_itself(tmp_path: Path) -> None:

@@ -83,6 +83,16 @@ def test_a_later_publication_of_one_product_is_a_new_generation(database: Databa
     assert (chosen.first, chosen.last) == (TUE, FRI)
 
 
+def test_holes_are_the_sessions_that_nobody_waives_between_published_ones(database: Database) -> None:
+    add_portfolio(database, "main", MON)
+    publish(database, TUE)
+    publish(database, FRI)
+    publish(database, THU, products=SYMBOL_PRODUCTS[:5])
+    enter_decision(database, WED, "waived")
+    holes = read_gate_state(database, now=FRIDAY_NIGHT).holes
+    assert {day: hole.published for day, hole in holes.items()} == {THU: set(SYMBOL_PRODUCTS[:5])}
+
+
 def test_edited_books_are_listed_with_version_and_date(database: Database) -> None:
     first, second, third = (add_portfolio(database, name, MON) for name in ("first", "second", "third"))
     settle(database)
