@@ -93,6 +93,13 @@ def test_holes_are_the_sessions_that_nobody_waives_between_published_ones(databa
     assert {day: hole.published for day, hole in holes.items()} == {THU: set(SYMBOL_PRODUCTS[:5])}
 
 
+def test_portfolios_that_are_left_out_are_read_with_their_first_session(database: Database) -> None:
+    _, large = (add_portfolio(database, name, MON) for name in ("small", "large"))
+    assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {}
+    execute(database, "UPDATE portfolios SET left_out_from = :day WHERE portfolio_id = :id", day=TUE, id=large)
+    assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {large: TUE}
+
+
 def test_edited_books_are_listed_with_version_and_date(database: Database) -> None:
     first, second, third = (add_portfolio(database, name, MON) for name in ("first", "second", "third"))
     settle(database)
