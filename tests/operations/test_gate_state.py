@@ -68,6 +68,8 @@ def test_a_session_counts_once_all_six_products_are_published(database: Database
     last = publish(database, TUE, products=SYMBOL_PRODUCTS[5:])
     state = read_gate_state(database, now=FRIDAY_NIGHT)
     assert state.symbol_generations == {MON: whole, TUE: last}
+    # No run is recorded for what is ready.
+    assert state.runs == {}
 
 
 def test_a_later_publication_of_one_product_is_a_new_generation(database: Database) -> None:
