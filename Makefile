@@ -65,7 +65,7 @@ test: check
 E2E = $(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)
 e2e: setup
 	@trap : INT; $(PYTEST) -m '$(E2E)' tests/browser > $(VENV)/browser.log 2>&1 & browser=$$!; \
-	$(PYTEST) -m '$(E2E)' tests/e2e tests/celery; of_nights=$$?; \
+	$(PYTEST) -m '$(E2E)' tests/e2e tests/celery tests/kubernetes; of_nights=$$?; \
 	wait $$browser; of_pages=$$?; cat $(VENV)/browser.log; \
 	test $$of_nights -eq 0 && test $$of_pages -eq 0
 
@@ -81,11 +81,13 @@ faults: setup
 audit: setup
 	@$(BIN)/python .ci/audit.py
 
-# Up to an hour; what was found is kept in .venv/mutants.jsonl, so a run that was stopped goes on. FRESH=1 forgets it.
+# Up to an hour; what was found is kept in .venv/mutants.jsonl, so a run that was stopped goes on. FRESH=1 forgets it,
+# REPORT=1 only prints it.
 MUTATION := $(VENV)/mutation
 mutants: setup
 	@$(BIN)/python -m uv pip install --quiet --no-deps --target $(MUTATION) -r tests/mutation/requirements.txt
-	PYTHONPATH=$(MUTATION) $(BIN)/python -m tests.mutation $(MODULES) $(if $(filter-out 0 no,$(FRESH)),--fresh)
+	PYTHONPATH=$(MUTATION) $(BIN)/python -m tests.mutation $(MODULES) $(if $(filter-out 0 no,$(FRESH)),--fresh) \
+		$(if $(filter-out 0 no,$(REPORT)),--report)
 
 # What is compared with lives apart from what is used.
 CONTENDERS := $(VENV)/contenders

@@ -9,8 +9,8 @@ from importlib import import_module
 from benchmarks.harness import Options, save, say, show
 
 SUBJECTS = (
-    *("engine", "store", "nightly", "executors", "engines", "backfill", "portfolios", "slices", "growth", "api"),
-    "page",
+    *("engine", "store", "nightly", "executors", "engines", "backfill", "portfolios", "slices", "growth"),
+    *("api", "processes", "page"),
 )
 
 

@@ -48,7 +48,7 @@ class ApiWorld:
 
 @dataclass(frozen=True)
 class ApiProcess:
-    """A process of the API that answers at ``address``."""
+    """The API as it answers at ``address``: a process, or the parent of several."""
 
     address: str
     process: psutil.Process
@@ -82,9 +82,13 @@ class ApiProcess:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that it has taken."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Processor time that it has taken, with its children."""
+        return sum(sum(one.cpu_times()[:2]) for one in self.members)
+
+    @property
+    def members(self) -> list[psutil.Process]:
+        """The process and its children."""
+        return [self.process, *self.process.children()]
 
 
 @contextmanager
@@ -104,13 +108,13 @@ def api_world(*, symbols: int, portfolios: int) -> Iterator[ApiWorld]:
 
 
 @contextmanager
-def api_process(world: ApiWorld, application: str = API_APPLICATION) -> Iterator[ApiProcess]:
-    """A process that serves the application on loopback, started as `make run` starts it, until the block ends."""
+def api_process(world: ApiWorld, application: str = API_APPLICATION, *, processes: int = 1) -> Iterator[ApiProcess]:
+    """So many processes that serve the application on loopback, started as `make run` starts them, for the block."""
     with tempfile.TemporaryDirectory(prefix="sigmasight-bench-api-") as directory:
         home = Home.at(Path(directory))
         home.create()
         evening = datetime.combine(LAST, time_of_day(22), tzinfo=NEW_YORK)
-        settings = Settings(home=home.root, api_port=free_port(), now=evening, _env_file=None)
+        settings = Settings(home=home.root, api_port=free_port(), api_processes=processes, now=evening, _env_file=None)
         supervisor = Supervisor(home, report=print)
         supervisor.start(api_service(settings, world.database.url, application))
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 SCRIPT = Path(__file__).with_name("load.lua")
-MISSING = "wrk is not installed, and the subject `api` needs it: apt-get install wrk (brew install wrk on a Mac)."
+MISSING = "wrk is not installed, and this subject needs it: apt-get install wrk (brew install wrk on a Mac)."
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sigmasight_api.errors import NotYetError
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.partial_views import PartialViews
 from sigmasight_api.readiness import Readiness
@@ -78,6 +79,8 @@ class ViewCache:
             started = self._monotonic()
             try:
                 newer = self._loader.load(previous=view)
+                if newer.generation < at_least and self._loader.is_behind:
+                    newer = self._loader.load_newest(previous=newer)
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
                 raise
@@ -86,9 +89,23 @@ class ViewCache:
             self._keep(newer, started)
             return newer
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the view lacks what was published before it was loaded."""
+        return self._loader.is_behind
+
     def newest_generation(self) -> int:
         """What the database says is the newest generation; raises what the loader raises."""
         return self._loader.newest_generation()
+
+    def reach(self, generation: int) -> None:
+        """Bring the view to this generation if it is behind; ``NotYetError`` when it is not published.
+
+        Raises what the loader raises.
+        """
+        newest = self.newest_generation() if self._view is None else self.refresh(at_least=generation).generation
+        if newest < generation:
+            raise NotYetError(f"Generation {generation} is not published: the newest is {newest}.")
 
     def view_for(self, symbols: Collection[str], *, at_least: int = 0) -> MarketView:
         """A view that knows these symbols, of generation ``at_least`` or newer: the current one where it serves.

@@ -12,6 +12,7 @@ from sigmasight_api.auth import Authenticator
 from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
+from sigmasight_api.connections import watched
 from sigmasight_api.decisions import Decisions
 from sigmasight_api.exports import Exports
 from sigmasight_api.loader import ViewLoader
@@ -20,6 +21,8 @@ from sigmasight_api.operators import Operators
 from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.rendered import RenderedAnswers
+from sigmasight_api.replica import Replica
+from sigmasight_api.replicated_loader import ReplicatedLoader
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
 from sigmasight_api.scenarios import read_scenarios
@@ -36,11 +39,16 @@ from sigmasight_assets.storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the cache is checked, and how long its first load may take before the API calls itself ready."""
+    """When the cache is checked, and how long its first load may take before the API calls itself ready.
 
-    poll_seconds: float = 30.0
+    A replica that is behind for longer than ``replica_patience_seconds`` is not waited for. What is published is in
+    every process within 30 s: one check and one load.
+    """
+
+    poll_seconds: float = 20.0
     retry_seconds: float = 1.0
     patience_seconds: float = 30.0
+    replica_patience_seconds: float = 300.0
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -51,6 +59,7 @@ class Components:
     database: Database
     operators_database: Database
     views_database: Database
+    replica: Replica | None
     cache: ViewCache
     refresher: Refresher
     admissions: Admissions
@@ -80,6 +89,8 @@ class Components:
         self.shared.close()
         self.operators_database.close()
         self.views_database.close()
+        if self.replica is not None:
+            self.replica.close()
         self.database.close()
 
 
@@ -91,25 +102,29 @@ def build_stress_tests(settings: Settings) -> StressTests:
 
 def build_components(settings: Settings, timing: Timing, stress_tests: StressTests) -> Components:
     """The parts for these settings."""
-    database = Database(settings.database_url)
+    url, session_url = watched(settings.database_url), watched(settings.session_url)
+    database = Database(url)
     # Decisions need rights that no owner's route has.
-    operators_database = Database(settings.operator_database_url or settings.database_url)
+    operators_database = Database(watched(settings.operator_database_url or settings.database_url))
     # A write asks for a view from within its transaction: with connections of the same pool, writes that have taken all
     # of them would wait for each other.
-    views_database = Database(settings.database_url)
-    repository = Repository(database)
-    cache = ViewCache(ViewLoader(views_database), patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
-    refresher = Refresher(
-        cache, settings.session_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds
-    )
+    views_database = Database(url)
+    replica = Replica(watched(settings.read_database_url)) if settings.read_database_url else None
+    repository = Repository(database, replica)
+    loader = ViewLoader(views_database)
+    if replica is not None:
+        loader = ReplicatedLoader(views_database, replica, patience_seconds=timing.replica_patience_seconds)
+    cache = ViewCache(loader, patience_seconds=timing.patience_seconds, monotonic=timing.monotonic)
+    refresher = Refresher(cache, session_url, poll_seconds=timing.poll_seconds, retry_seconds=timing.retry_seconds)
     holdings = HoldingsCache(repository.read_holdings)
     reads, shared, rendered = Reads(repository, cache, holdings), SharedAnswers(database), RenderedAnswers()
-    admissions, transactions = Admissions(settings.session_url, settings.clock), Transactions(database)
+    admissions, transactions = Admissions(session_url, settings.clock), Transactions(database)
     dagster, alone = DagsterClient(str(settings.dagster_graphql)), threading.Lock()
     return Components(
         database=database,
         operators_database=operators_database,
         views_database=views_database,
+        replica=replica,
         cache=cache,
         refresher=refresher,
         admissions=admissions,
@@ -137,6 +152,7 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
             cache=cache,
             holdings=holdings,
             refresher=refresher,
+            replica=replica,
             dagster=dagster,
             clock=settings.clock,
         ),

@@ -3,6 +3,7 @@
 A router chooses its kind once, as ``route_class``; nothing else in the API decides about access.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sigmasight_api.bars import BarDecisions
 from sigmasight_api.books import Book
 from sigmasight_api.components import Components
 from sigmasight_api.decisions import Decisions
+from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exports import Exports
 from sigmasight_api.onboarding import OnboardingQueue
 from sigmasight_api.operators import Operators
@@ -27,7 +29,7 @@ from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.rendered import Rendered
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import NO_PORTFOLIO, Page
-from sigmasight_api.routes.generation import GENERATION_HEADER
+from sigmasight_api.routes.generation import GENERATION_HEADER, MINIMUM_HEADER
 from sigmasight_api.schemas import IsoDate
 from sigmasight_api.service import Reads
 from sigmasight_api.stress import StressTests
@@ -58,18 +60,33 @@ class CallersRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def identified_first(request: Request) -> Response:
-            parts = components(request)
-            # Taken before the book is read: what is computed of both then belongs to one generation.
-            request.state.view = parts.cache.current
-            admitted = await parts.authenticator.admit(
-                request.headers.get("Authorization"),
-                admin=self.for_admins,
-                portfolio=request.path_params.get("portfolio_id"),
-            )
-            request.state.caller, request.state.book = admitted.holder, admitted.book
+            await self._admit(request)
+            minimum = request.headers.get(MINIMUM_HEADER)
+            if minimum is not None:
+                await self._reach(request, minimum)
             return await self.answered(request, handle)
 
         return identified_first
+
+    async def _admit(self, request: Request) -> None:
+        parts = components(request)
+        # Taken before the book is read: what is computed of both then belongs to one generation.
+        request.state.view = parts.cache.current
+        admitted = await parts.authenticator.admit(
+            request.headers.get("Authorization"),
+            admin=self.for_admins,
+            portfolio=request.path_params.get("portfolio_id"),
+        )
+        request.state.caller, request.state.book = admitted.holder, admitted.book
+
+    async def _reach(self, request: Request, minimum: str) -> None:
+        """Go on with a view of this generation or a newer one; another process may have answered of it before."""
+        if not DIGITS.fullmatch(minimum):
+            raise InvalidRequestError(f"{MINIMUM_HEADER} must be a generation: a whole number, digits alone.")
+        view = request.state.view
+        if view is None or view.generation < int(minimum):
+            await asyncio.to_thread(components(request).cache.reach, int(minimum))
+            await self._admit(request)
 
     async def answered(self, request: Request, handle: Handler) -> Response:
         """The answer to an admitted caller."""

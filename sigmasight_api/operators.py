@@ -3,14 +3,18 @@
 Knows nothing of HTTP.
 """
 
+import os
+import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date, datetime
 
 from sigmasight_api.books import HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
-from sigmasight_api.operations_schemas import CacheState, SymbolBatchStatus
+from sigmasight_api.operations_schemas import CacheState, ReplicaState, SymbolBatchStatus
 from sigmasight_api.refresher import Refresher
+from sigmasight_api.replica import Replica
 from sigmasight_api.repository import Page, Repository
 from sigmasight_assets.runs import DagsterClient
 
@@ -27,6 +31,7 @@ class Operators:
         cache: ViewCache,
         holdings: HoldingsCache,
         refresher: Refresher,
+        replica: Replica | None,
         dagster: DagsterClient,
         clock: Callable[[], datetime],
     ) -> None:
@@ -34,11 +39,12 @@ class Operators:
         self._cache = cache
         self._holdings = holdings
         self._refresher = refresher
+        self._replica = replica
         self._dagster = dagster
         self._clock = clock
 
     def cache_state(self) -> CacheState:
-        """The cache of this process."""
+        """The cache of the process that answers: of several at an address, any of them."""
         status = self._cache.status()
         view = status.view
         holdings_hits, holdings_misses = self._holdings.uses
@@ -62,6 +68,9 @@ class Operators:
             holdings_misses=holdings_misses,
             last_error=status.last_error,
             is_restricted=self._repository.is_restricted(),
+            host=socket.gethostname(),
+            process_id=os.getpid(),
+            replica=None if self._replica is None else ReplicaState(**asdict(self._replica.status())),
         )
 
     def run_symbol_batch(self, first: date, last: date) -> str:

@@ -3,11 +3,11 @@
 Bulk reads of the market are in ``loader``.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
+from sigmasight_api.replica import Replica
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
@@ -40,6 +41,8 @@ from sigmasight_assets.storage.tables import (
     symbol_prices_daily,
     symbol_universe,
 )
+
+Value = TypeVar("Value")
 
 # The same words for an id that never existed, was deleted or is someone else's.
 NO_PORTFOLIO = "There is no such portfolio."
@@ -167,10 +170,14 @@ OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 
 
 class Repository:
-    """Reads of one database; every method raises ``StorageError`` when it is away or not migrated."""
+    """Reads of one database; every method raises ``StorageError`` when it is away or not migrated.
 
-    def __init__(self, database: Database) -> None:
+    The published history of a portfolio is read from the replica, if there is one that has the portfolio as it is.
+    """
+
+    def __init__(self, database: Database, replica: Replica | None = None) -> None:
         self._database = database
+        self._replica = replica
 
     def is_restricted(self) -> bool:
         """Whether the database role of this handle lacks the rights of the pipeline."""
@@ -212,27 +219,35 @@ class Repository:
         self, user_id: int, public_id: UUID, *, first: date | None, last: date | None, page: Page
     ) -> Rows:
         """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
-        portfolio_id = self.read_book(user_id, public_id).portfolio_id
-        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == portfolio_id)
-        return self._between(query, portfolio_snapshots.c.session, first=first, last=last, page=page)
+        book = self.read_book(user_id, public_id)
+        query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == book.portfolio_id)
+        return self._between(query, portfolio_snapshots.c.session, first=first, last=last, page=page, book=book)
 
-    def read_exposures(self, portfolio_id: int, *, first: date | None, last: date | None, page: Page) -> Rows:
+    def read_exposures(self, book: Book, *, first: date | None, last: date | None, page: Page) -> Rows:
         """Recorded exposures of a portfolio, oldest first (two statements)."""
-        query = sa.select(portfolio_exposures).where(portfolio_exposures.c.portfolio_id == portfolio_id)
-        return self._between(query, portfolio_exposures.c.session, first=first, last=last, page=page)
+        query = sa.select(portfolio_exposures).where(portfolio_exposures.c.portfolio_id == book.portfolio_id)
+        return self._between(query, portfolio_exposures.c.session, first=first, last=last, page=page, book=book)
 
     def read_snapshot_series(
-        self, portfolio_id: int, *, first: date | None, last: date | None, benchmark: str
+        self,
+        portfolio_id: int,
+        *,
+        first: date | None,
+        last: date | None,
+        benchmark: str,
+        book: Book | None = None,
+        at_least: int = 0,
     ) -> list[sa.Row[Any]]:
         """Snapshots between two dates, both included, and the one before them, oldest first.
 
-        The column ``benchmark`` is the adjusted close of that symbol at the session, None where it has no bar.
+        The column ``benchmark`` is the adjusted close of that symbol at the session, None where it has no bar. With
+        the ``book`` a replica may answer that has it and the generation ``at_least``.
         """
         dates = {"first": first or date.min, "last": last or date.max}
-        with self._reading() as connection:
-            return list(
-                connection.execute(SNAPSHOT_SERIES, {"portfolio": portfolio_id, "benchmark": benchmark, **dates})
-            )
+        asked = {"portfolio": portfolio_id, "benchmark": benchmark, **dates}
+        return self._history(
+            book, lambda connection: list(connection.execute(SNAPSHOT_SERIES, asked)), at_least=at_least
+        )
 
     def read_symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Rows:
         """Tracked symbols by name, all or those of a status or a type, without their profiles (two statements)."""
@@ -335,13 +350,23 @@ class Repository:
         first: date | None,
         last: date | None,
         page: Page,
+        book: Book | None = None,
     ) -> Rows:
         """The rows from ``first`` to ``last``, oldest first."""
         if first is not None:
             query = query.where(dated >= first)
         if last is not None:
             query = query.where(dated <= last)
-        return self._page(query, dated, page)
+        return self._page(query, dated, page, book=book)
+
+    def _history(self, book: Book | None, read: Callable[[sa.Connection], Value], *, at_least: int = 0) -> Value:
+        """What is read of the published history of a book, from the replica if it has the book as it is."""
+        if book is not None and self._replica is not None:
+            found = self._replica.read_history(book, at_least=at_least, read=read)
+            if found is not None:
+                return found
+        with self._reading() as connection:
+            return read(connection)
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -351,11 +376,15 @@ class Repository:
             with engine.connect() as connection:
                 yield connection
 
-    def _page(self, query: sa.Select[Any], order: sa.ColumnElement[Any], page: Page) -> Rows:
-        with self._reading() as connection:
+    def _page(
+        self, query: sa.Select[Any], order: sa.ColumnElement[Any], page: Page, *, book: Book | None = None
+    ) -> Rows:
+        def read(connection: sa.Connection) -> Rows:
             total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
             items = connection.execute(query.order_by(order).limit(page.limit).offset(page.offset))
             return Rows(list(items), total)
+
+        return self._history(book, read)
 
 
 def _book(row: sa.Row[Any]) -> Book:

@@ -1,20 +1,28 @@
-"""The server process: ``python -m sigmasight_api.server --port 8000``.
+"""The server process: ``python -m sigmasight_api.server --port 8000 --processes 4``.
 
 The application alone, under another ASGI server, lacks what this adds: deadlines for requests, ceilings for heads and
-connections, and a log that nobody can forge.
+connections, a log that nobody can forge, and several processes at one address.
 """
 
 import argparse
+import asyncio
 import gc
+import logging
 import resource
+import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from sigmasight_api.deadlines import GuardedProtocol
 from sigmasight_api.logs import CONFIGURATION
+from sigmasight_api.ready_first import ReadyFirst
+from sigmasight_api.siblings import IS_SUPPORTED, Place, Siblings, reserve, shared_sockets
+
+logger = logging.getLogger(__name__)
 
 APPLICATION = "sigmasight_api.app:create_app"
 LOOPBACK = "127.0.0.1"
@@ -27,6 +35,7 @@ SETTLED_TICKS = 50
 SWITCH_SECONDS = 0.0005
 # A connection needs a descriptor; many systems begin with 1,024.
 DESCRIPTORS = 8_192
+MOST_PROCESSES = 64
 
 
 class LongRunning(uvicorn.Server):
@@ -42,6 +51,31 @@ class LongRunning(uvicorn.Server):
             gc.collect()
             gc.freeze()
         return await super().on_tick(counter)
+
+
+class Sibling(LongRunning):
+    """One of several at an address: it listens once it is ready, and ends when its parent is gone."""
+
+    def __init__(self, config: uvicorn.Config, place: Place) -> None:
+        super().__init__(config)
+        self._place = place
+        # Whoever reaches the address reaches any of them, health checks too: so none may listen that is not ready.
+        config.loaded_app = ReadyFirst(config.loaded_app, lambda: self.should_exit)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """What uvicorn does, with an eye on the parent."""
+        asyncio.get_running_loop().add_reader(self._place.lifeline, self._be_orphaned)
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """What is done ten times a second."""
+        self._place.give_sign()
+        return await super().on_tick(counter)
+
+    def _be_orphaned(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._place.lifeline)
+        logger.warning("The parent process is gone: this one ends")
+        self.should_exit = True
 
 
 def configuration(application: Any, *, port: int, host: str = LOOPBACK, **options: Any) -> uvicorn.Config:
@@ -69,10 +103,42 @@ def main() -> None:
     parser.add_argument("application", nargs="?", default=APPLICATION, help="a factory, as module:name")
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on; default: loopback")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+    parser.add_argument("--processes", type=int, default=1, help="how many serve at this address; default: one")
     arguments = parser.parse_args()
+    if not 1 <= arguments.processes <= MOST_PROCESSES:
+        parser.error(f"--processes is between 1 and {MOST_PROCESSES}")
+    if arguments.processes > 1 and not IS_SUPPORTED:
+        parser.error("several processes share an address on Linux only: give each a port of its own")
     allow_many_descriptors()
     sys.setswitchinterval(SWITCH_SECONDS)
-    LongRunning(configuration(arguments.application, host=arguments.host, port=arguments.port)).run()
+    config = configuration(arguments.application, host=arguments.host, port=arguments.port)
+    if arguments.processes == 1:
+        LongRunning(config).run()
+    else:
+        serve_together(config, arguments.processes)
+
+
+def serve_together(config: uvicorn.Config, count: int) -> None:
+    """Serve in so many processes until SIGINT or SIGTERM; ends the program when the address is taken.
+
+    The application is made once, before there is a second process: a wrong setting ends the program, all have the same
+    scenarios, and the memory of modules and routes is shared.
+    """
+    try:
+        kept, config.port = reserve(config.host, config.port)
+    except OSError as error:
+        raise SystemExit(f"Cannot listen on {config.host}:{config.port}: {error.strerror}") from None
+    config.load()
+    gc.collect()
+    gc.freeze()
+    logger.info("%d processes serve on http://%s:%d", count, config.host, config.port)
+    Siblings(partial(_serve, config), count).run()
+    for one in kept:
+        one.close()
+
+
+def _serve(config: uvicorn.Config, place: Place) -> None:
+    Sibling(config, place).run(sockets=[*shared_sockets(config.host, config.port)])
 
 
 def allow_many_descriptors() -> None:

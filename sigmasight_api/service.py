@@ -82,7 +82,7 @@ class Reads:
     ) -> Listing[RecordedExposures]:
         """What was recorded of a portfolio's exposures between two dates, both included, oldest first."""
         require_order(first, last)
-        rows = self._repository.read_exposures(book.portfolio_id, first=first, last=last, page=page)
+        rows = self._repository.read_exposures(book, first=first, last=last, page=page)
         return Listing[RecordedExposures](items=[recorded_exposures(row) for row in rows.items], total=rows.total)
 
     def positions(
@@ -143,7 +143,14 @@ class Reads:
         require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
-            read = partial(self._repository.read_snapshot_series, first=first, last=last, benchmark=BENCHMARK)
+            read = partial(
+                self._repository.read_snapshot_series,
+                first=first,
+                last=last,
+                benchmark=BENCHMARK,
+                book=book if book.portfolio_ids == (book.portfolio_id,) else None,
+                at_least=view.generation,
+            )
             series = SnapshotSeries.together([SnapshotSeries.of(read(number)) for number in book.portfolio_ids])
             # One that was published again need not be the newest snapshot, whose generation the book tells.
             if series.generation > view.generation:

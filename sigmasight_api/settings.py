@@ -19,6 +19,9 @@ class Settings(CommonSettings):
     operator_database_url: str = Field(
         "", repr=False, description="The same with the role of operators' decisions; empty: database_url."
     )
+    read_database_url: str = Field(
+        "", repr=False, description="SQLAlchemy URL of a read replica of database_url; empty: none."
+    )
     direct_database_url: str = Field(
         "",
         repr=False,

@@ -16,12 +16,11 @@ from sigmasight_assets.errors import ConfigurationError
 
 PREFIX = "SIGMASIGHT_"
 # Their values hold passwords or tokens, and are shown to nobody.
-SECRETS = frozenset(
-    {
-        *("database_url", "api_database_url", "operator_database_url", "direct_database_url"),
-        *("broker_url", "webhook_url", "POLYGON_API_KEY"),
-    }
+DATABASE_URLS = (
+    *("database_url", "api_database_url", "operator_database_url"),
+    *("direct_database_url", "read_database_url"),
 )
+SECRETS = frozenset({*DATABASE_URLS, "broker_url", "webhook_url", "POLYGON_API_KEY"})
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -53,9 +52,7 @@ class CommonSettings(BaseSettings):
             raise ValueError("needs a UTC offset, such as 2025-07-31T22:00:00-04:00")
         return value
 
-    @field_validator(
-        "database_url", "api_database_url", "operator_database_url", "direct_database_url", check_fields=False
-    )
+    @field_validator(*DATABASE_URLS, check_fields=False)
     @classmethod
     def _driver(cls, value: str) -> str:
         """SQLAlchemy reads a bare ``postgresql://`` as psycopg 3, which is not installed."""
@@ -136,7 +133,11 @@ class Settings(CommonSettings):
     broker_url: str = Field(
         "", repr=False, description="URL of the Redis that hands runs to workers; empty: there are no workers."
     )
+    read_database_url: str = Field(
+        "", repr=False, description="SQLAlchemy URL of a read replica for the API's role; empty: none."
+    )
     api_port: Port = Field(8000, description="Port of the API on loopback.")
+    api_processes: int = Field(1, ge=1, le=64, description="Processes of the API at that port; more than 1 on Linux.")
     api_url: str = Field(
         "",
         description="Address at which people reach the API and its pages, for links; empty: loopback and "

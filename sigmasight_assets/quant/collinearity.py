@@ -4,7 +4,7 @@ Source: D. A. Belsley, E. Kuh and R. E. Welsch, *Regression Diagnostics*, Wiley 
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import StrEnum, auto
 
 import numpy as np
 
@@ -17,18 +17,13 @@ WINDOW = RIDGE_FACTORS[0].window
 MIN_ROWS = RIDGE_FACTORS[0].min_observations
 
 
-class CollinearityReason(IntEnum):
-    """Why there are no numbers; ``NONE`` where there are."""
+class CollinearityReason(StrEnum):
+    """Why there are no numbers, in the word that is shown; ``NONE`` where there are."""
 
-    NONE = 0
-    SHORT_HISTORY = 1
-    CONSTANT = 2
-    COLLINEAR = 3
-
-    @property
-    def label(self) -> str:
-        """The word that is shown."""
-        return self.name.lower()
+    NONE = auto()
+    SHORT_HISTORY = auto()
+    CONSTANT = auto()
+    COLLINEAR = auto()
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def correlation_matrix(returns: FloatArray) -> FloatArray:
     joint = mask.T @ mask
     # Over the joint sessions of a pair (i, j): sums of x_i, of x_i squared, and of x_i x_j.
     sums, squares, products = x.T @ mask, (x * x).T @ mask, x.T @ x
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         variations = squares - sums**2 / joint
         # Of a difference that is all rounding nothing is left.
         variations[variations <= ROUNDING * squares] = np.nan

@@ -10,12 +10,14 @@ return in 40,000 across a boundary of the grid: such a window is computed again 
 equal. Returns from unchanged prices are exactly 0, in the middle of a cell.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sigmasight_assets.quant.arrays import FloatArray, IntArray
 
-Hashes = NDArray[np.uint64]
+Hashes: TypeAlias = NDArray[np.uint64]
 
 STEPS_PER_UNIT = 2.0**37
 # Far outside any real return; beyond it grid numbers would leave 64 bits.

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import numpy as np
 
@@ -37,7 +38,7 @@ SPREADS = tuple(factor for factor in FACTORS if len(factor.proxies) == 2)
 REGRESSIONS = (*((factor,) for factor in SINGLE), RIDGE, *((factor,) for factor in SPREADS))
 LONGEST_WINDOW = max(factor.window for factor in FACTORS)
 
-Table = OlsEstimates | RidgeEstimates
+Table: TypeAlias = OlsEstimates | RidgeEstimates
 
 
 @dataclass(frozen=True)

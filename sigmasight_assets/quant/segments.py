@@ -34,7 +34,7 @@ class Segments:
         """
         running = np.empty(values.size + 1, dtype=np.int64)
         running[0] = 0
-        np.cumsum(values.astype(np.int64, copy=False), out=running[1:])
+        np.cumsum(values, out=running[1:])
         return np.diff(running[self.bounds])
 
     def magnitudes(self, values: FloatArray) -> FloatArray:

@@ -37,7 +37,7 @@ def two_sided_p_values(statistic: FloatArray, degrees: FloatArray) -> FloatArray
     range are left to ``stdtr``, which gives NaN where they are not positive.
     """
     p_values = np.empty(statistic.shape)
-    flat, t, df = p_values.reshape(-1), statistic.reshape(-1), degrees.reshape(-1)
+    flat, t, df = p_values.ravel(), statistic.ravel(), degrees.ravel()
     coefficients = _coefficients()
     for first in range(0, len(flat), CHUNK):
         chunk = slice(first, first + CHUNK)
@@ -63,7 +63,7 @@ def _fitted(coefficients: FloatArray, statistic: FloatArray, degrees: FloatArray
     s += MAP
     u /= s
     # Horner's rule; each element takes the coefficients of its own degrees. ``clip`` spares a buffer, nothing is cut.
-    h, coefficient = coefficients[-1].take(column, mode="clip"), s
+    h, coefficient = coefficients[-1][column], s
     for row in coefficients[-2::-1]:
         h *= u
         h += row.take(column, out=coefficient, mode="clip")
@@ -71,14 +71,15 @@ def _fitted(coefficients: FloatArray, statistic: FloatArray, degrees: FloatArray
     df *= 0.5
     x *= df
     np.exp(x, out=x)
-    np.minimum(np.multiply(x, h, out=out), 1.0, out=out)
+    np.multiply(x, h, out=out)
+    np.minimum(out, 1.0, out=out)
     out[statistic == 0.0] = 1.0
 
 
 @cache
 def _coefficients() -> FloatArray:
     """Of the powers of u in h, ascending, (DEGREE + 1, fitted degrees)."""
-    degrees = np.arange(FEWEST_DEGREES, MOST_DEGREES + 1, dtype=np.float64)
+    degrees = np.arange(FEWEST_DEGREES, MOST_DEGREES + 1.0)
     points = chebyshev.chebpts1(DEGREE + 1)[:, None]
     s = MAP * (1.0 + points) / (1.0 + 2.0 * MAP - points)
     x = (1.0 - s) * (1.0 + s)
@@ -88,7 +89,7 @@ def _coefficients() -> FloatArray:
     series[0] *= 0.5
     powers = np.zeros((DEGREE + 1, DEGREE + 1))
     for order, unit in enumerate(np.eye(DEGREE + 1)):
-        powers[: order + 1, order] = chebyshev.cheb2poly(unit[: order + 1])
+        powers[: order + 1, order] = chebyshev.cheb2poly(unit)
     coefficients: FloatArray = powers @ series
     coefficients.setflags(write=False)
     return coefficients

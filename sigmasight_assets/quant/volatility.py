@@ -5,14 +5,14 @@ ascending order, without missing values: days that were dropped do not count.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.metrics import LONG_WINDOW, SESSIONS_PER_YEAR, SHORT_WINDOW
 
-Direction = Literal["rising", "falling", "stable"]
+Direction: TypeAlias = Literal["rising", "falling", "stable"]
 
 # Averages of squared returns that the forecast rests on, and its horizon, in returns.
 HAR_WINDOWS = (1, 5, 21)

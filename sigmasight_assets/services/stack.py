@@ -224,15 +224,15 @@ def running_graphql_url(home: Home) -> str | None:
 def api_service(
     settings: Settings, database_url: str, application: str = API_APPLICATION, *, operator_database_url: str = ""
 ) -> Service:
-    """The API process; it is ready as soon as it answers, also while its cache still loads."""
-    port = settings.api_port
+    """The API; one process is ready as soon as it answers, several are when the first has loaded its view."""
+    port, processes = str(settings.api_port), str(settings.api_processes)
 
     def ready() -> str | None:
         return None if answers(f"http://{LOOPBACK}:{port}/health/live") else "it does not answer"
 
     return Service(
         "api",
-        (sys.executable, "-m", API_SERVER, application, "--port", str(port)),
+        (sys.executable, "-m", API_SERVER, application, "--port", port, "--processes", processes),
         api_environment(settings, database_url, operator_database_url or database_url),
         ready,
         stop_seconds=STOP_SECONDS,
@@ -246,6 +246,8 @@ def api_environment(settings: Settings, database_url: str, operator_database_url
     secrets = {"SIGMASIGHT_DAGSTER_URL", *(f"{PREFIX}{name.upper()}" for name in fields)}
     secrets |= {str(field.validation_alias) for field in fields.values()}
     own = {"SIGMASIGHT_DATABASE_URL": database_url, "SIGMASIGHT_OPERATOR_DATABASE_URL": operator_database_url}
+    if settings.read_database_url:
+        own["SIGMASIGHT_READ_DATABASE_URL"] = settings.read_database_url
     return {name: value for name, value in everything.items() if name not in secrets} | own
 
 

@@ -1,12 +1,12 @@
-"""The API as a process of its own."""
+"""The API as processes of its own."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +30,25 @@ class Process:
     log: str = ""
 
 
-@contextmanager
-def server_process(database: Database, directory: Path, **environment: str) -> Iterator[Process]:
+def server_process(database: Database, directory: Path, **environment: str) -> AbstractContextManager[Process]:
     """The command of ``make run``, on a free port, with more in its environment if wanted."""
+    return server_processes(database, directory, 1, environment)
+
+
+@contextmanager
+def server_processes(
+    database: Database, directory: Path, processes: int, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """The same by so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = directory / "server.log"
     with log.open("wb") as stderr:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sigmasight_api.server", "--port", str(port)],
+            [sys.executable, "-m", "sigmasight_api.server", "--port", str(port), "--processes", str(processes)],
             cwd=directory,
-            env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW} | environment,
+            env={**os.environ, "SIGMASIGHT_DATABASE_URL": database.url, "SIGMASIGHT_NOW": NOW, **(environment or {})},
             stderr=stderr,
         )
     with child, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:

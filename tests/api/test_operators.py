@@ -68,6 +68,7 @@ def operators(database: Database, dagster_url: str) -> Operators:
         cache=cache,
         holdings=HoldingsCache(repository.read_holdings),
         refresher=Refresher(cache, database.url),
+        replica=None,
         dagster=DagsterClient(dagster_url),
         clock=lambda: NOW,
     )

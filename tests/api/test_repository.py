@@ -181,8 +181,8 @@ def test_a_series_begins_with_the_snapshot_before_it(repository: Repository, dat
     add_bars(database, {"SPY": np.array([7.0, 8.0]), "AAA": np.array([1.0, 2.0])}, last=SESSIONS[2])
 
     def series(first: int | None, last: int | None) -> list[tuple[int, float | None]]:
-        dates = {name: None if place is None else SESSIONS[place] for name, place in (("first", first), ("last", last))}
-        rows = repository.read_snapshot_series(record.portfolio_id, benchmark="SPY", **dates)
+        begin, end = (None if place is None else SESSIONS[place] for place in (first, last))
+        rows = repository.read_snapshot_series(record.portfolio_id, first=begin, last=end, benchmark="SPY")
         assert [row.session for row in rows] == [SESSIONS[int(row.equity)] for row in rows]
         return [(int(row.equity), row.benchmark) for row in rows]
 

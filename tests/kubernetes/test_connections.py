@@ -82,6 +82,8 @@ def api(deployment: Deployed, directory: Path) -> Iterator[tuple[str, str]]:
         supervisor.stop()
 
 
+@pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.usefixtures("slow_market")
 def test_each_process_takes_what_the_document_says(deployment: Deployed, tmp_path: Path) -> None:
     assert NOW.startswith(str(DAY))

@@ -33,6 +33,9 @@ def published(deployment: Deployed) -> list[tuple[str, int]]:
         return [(str(session), int(count)) for session, count in rows]
 
 
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+
 @pytest.fixture(scope="module")
 def finished(deployment: Deployed) -> str:
     """A run of the symbol layer that has succeeded."""

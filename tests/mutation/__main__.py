@@ -4,9 +4,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,23 +30,32 @@ class Results:
         if fresh:
             path.unlink(missing_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, Outcome] = {}
         self.hints: dict[str, str] = {}
         for line in lines:
             kept = json.loads(line)
-            self._known[kept["key"]] = kept
-            if kept["killer"]:
-                self.hints[kept["mutant"]] = kept["killer"]
+            key, mutant, outcome = kept.pop("key"), kept.pop("mutant"), Outcome(**kept)
+            self._known[key] = outcome
+            if outcome.killer:
+                self.hints[mutant] = outcome.killer
 
     def killer_of(self, mutant: Mutant) -> str:
         """The test that killed this mutant of this very source, or ""."""
-        killer: str = self._known.get(mutant.key, {}).get("killer", "")
-        return killer
+        return self._known.get(mutant.key, Outcome()).killer
+
+    def trouble_of(self, mutant: Mutant) -> str:
+        """Why this mutant of this very source was not tried, or ""."""
+        outcome = self._known.get(mutant.key, Outcome())
+        if outcome.error:
+            return outcome.error.strip().splitlines()[-1]
+        return "" if outcome.tests else "no test was shown to it"
 
     def add(self, mutant: Mutant, outcome: Outcome) -> None:
-        """Keep an outcome."""
+        """Keep an outcome; that further tests do not concern a mutant makes nothing of what is known."""
+        if not outcome.tests and mutant.key in self._known:
+            return
         kept = {"key": mutant.key, "mutant": f"{mutant.path}: {mutant.name}", **vars(outcome)}
-        self._known[mutant.key] = kept
+        self._known[mutant.key] = outcome
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(kept) + "\n")
 
@@ -58,8 +66,9 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="of these modules only, as in: ledger money gate_runs")
     parser.add_argument("--results", type=Path, default=Path(".venv/mutants.jsonl"), help="kept from run to run")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs found")
-    parser.add_argument("--new", action="store_true", help="leave out those that have a reason to survive")
+    parser.add_argument("--new", action="store_true", help="leave out those that have survived and have a reason")
     parser.add_argument("--own", action="store_true", help="show them to the tests of their own module only")
+    parser.add_argument("--report", action="store_true", help="try nothing, judge what earlier runs found")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="of tests that each mutant is shown to at most")
     told = parser.parse_args()
@@ -67,32 +76,41 @@ def main() -> int:
     settings()
     results = Results(told.results, fresh=told.fresh)
     accepted = accepted_survivors(SURVIVORS)
+    left_out = accepted if told.new else {}
     killers: dict[Mutant, str] = {}
     for pattern, tests in LAYERS.items():
         paths = {path.stem: path.relative_to(ROOT) for path in sorted(ROOT.glob(pattern))}
         wanted = [paths[name] for name in told.modules or paths if name in paths]
         every = [mutant for path in wanted for mutant in mutants_of(path, ROOT)]
-        tried = [mutant for mutant in every if not told.new or listed(mutant) not in accepted]
+        if told.report:
+            wanted = []
         # Most are killed by the few tests of their own module; the others are shown to all that call them.
         for path in wanted:
-            rest = [mutant for mutant in untried(tried, results) if mutant.path == path]
+            rest = [mutant for mutant in untried(every, results, left_out) if mutant.path == path]
             # The quick ones first.
             rest.sort(key=lambda mutant: not mutant.function)
             trial = Runner(ROOT, rest, results.add, told.seconds, told.jobs, hints=results.hints)
             try_all(trial, [of for of in tests if is_own(of, path, paths)])
-        rest = [] if told.own else untried(tried, results)
+        rest = [] if told.own or told.report else untried(every, results, left_out)
         trial = Runner(ROOT, rest, results.add, told.seconds, told.jobs, is_second=True, modules=list(paths))
         try_all(trial, tests)
         killers |= {mutant: results.killer_of(mutant) for mutant in every}
-    judgement = judge(killers, accepted)
+    troubles = {mutant: results.trouble_of(mutant) for mutant, killer in killers.items() if not killer}
+    judgement = judge(killers, accepted, {mutant: why for mutant, why in troubles.items() if why})
     complaints = "\n".join(judgement.complaints)
     sys.stdout.write(f"{table(judgement.rows)}\n{time.monotonic() - began:.0f} s\n{complaints}\n")
     return int(bool(complaints))
 
 
-def untried(mutants: Sequence[Mutant], results: Results) -> list[Mutant]:
-    """Those that no test is known to kill."""
-    return [mutant for mutant in mutants if not results.killer_of(mutant)]
+def untried(
+    mutants: Sequence[Mutant], results: Results, left_out: Container[tuple[str, str]] = frozenset()
+) -> list[Mutant]:
+    """Those that no test is known to kill, but for those ``left_out`` that have survived."""
+    return [
+        mutant
+        for mutant in mutants
+        if not results.killer_of(mutant) and (listed(mutant) not in left_out or results.trouble_of(mutant))
+    ]
 
 
 def try_all(runner: Runner, tests: Sequence[str]) -> None:

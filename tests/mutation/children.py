@@ -18,9 +18,27 @@ GRACE = 5
 # Seconds are those of the processor, which others use too; of those on the clock a child has so many times more.
 WAITING = 10
 
+# What ends a child that code of ours has brought down. Any other signal came from elsewhere and tells nothing of it.
+_TIME = "its time"
+_SIGNALS = dict.fromkeys((signal.SIGXCPU, signal.SIGALRM, signal.SIGPROF), _TIME) | dict.fromkeys(
+    (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT), "a crash of the interpreter"
+)
+
 
 class ExpiredError(BaseException):
     """The time of a child is over."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a child: the ``result`` of its work, the ``limit`` that it ran into, or the ``error`` of either.
+
+    An error is anything else, told in words: it says that the work was not done, and nothing more.
+    """
+
+    result: Any = None
+    limit: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,18 @@ class Child:
     pid: int
     fd: int
 
-    def result(self, *, otherwise: Any) -> Any:
-        """Wait for its end; ``otherwise`` if it died before it had a result."""
+    def end(self) -> Ended:
+        """Wait for its end."""
         with os.fdopen(self.fd, "rb") as pipe:
             told = pipe.read()
-        os.waitpid(self.pid, 0)
-        return pickle.loads(told) if told else otherwise  # noqa: S301
+        _, status = os.waitpid(self.pid, 0)
+        ended = signal.Signals(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else None
+        if ended is not None:
+            limit = _SIGNALS.get(ended, "")
+            return Ended(limit=limit, error="" if limit else f"ended without a result by {ended.name}")
+        if not told:
+            return Ended(error="ended without a result by itself")
+        return Ended(*pickle.loads(told))  # noqa: S301
 
 
 def start(work: Callable[[], Any], *, seconds: float | None = None) -> Child:
@@ -47,15 +71,35 @@ def start(work: Callable[[], Any], *, seconds: float | None = None) -> Child:
         os.close(writing)
         return Child(pid, reading)
     try:
+        os.close(reading)
+        # As a tuple: the work may have imported this module anew, whose classes are others.
+        told = pickle.dumps(_outcome(work, seconds))
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(told)
+    finally:
+        os._exit(0)
+
+
+def _outcome(work: Callable[[], Any], seconds: float | None) -> tuple[Any, str, str]:
+    """The fields of ``Ended``."""
+    try:
         _silence()
         if seconds is not None:
             _limit(seconds)
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(pickle.dumps(work()))
+        result = work()
+        # A result that cannot be told is an error too.
+        pickle.dumps(result)
+    except ExpiredError:
+        return None, _TIME, ""
+    except MemoryError:
+        return None, "its memory", ""
     except BaseException:  # noqa: BLE001
-        traceback.print_exc()
+        return None, "", traceback.format_exc()
+    else:
+        return result, "", ""
     finally:
-        os._exit(0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+            signal.setitimer(timer, 0)
 
 
 def _silence() -> None:

@@ -1,4 +1,4 @@
-"""What surviving mutants mean: each has a written reason, and of all at least nine in ten die."""
+"""What surviving mutants mean: all were tried, each has a written reason, and of all at least nine in ten die."""
 
 import tomllib
 from collections import Counter
@@ -13,15 +13,22 @@ LEAST = 0.9
 
 @dataclass(frozen=True)
 class Row:
-    """The mutants of one module."""
+    """The mutants of one module; ``survivors`` have a reason, ``unexplained`` ones have none or were not tried."""
 
     module: str
     mutants: int
     survivors: int
+    unexplained: int = 0
+
+    @property
+    def killed(self) -> int:
+        """How many some test has killed."""
+        return self.mutants - self.survivors - self.unexplained
 
     def __str__(self) -> str:
-        killed = self.mutants - self.survivors
-        return f"| {self.module} | {self.mutants} | {killed} | {self.survivors} | {100 * killed / self.mutants:.1f} % |"
+        score = f"{100 * self.killed / self.mutants:.1f} %" if self.mutants else ""
+        numbers = (f"{number:,}" for number in (self.mutants, self.killed, self.survivors, self.unexplained))
+        return f"| {' | '.join([self.module, *numbers, score])} |"
 
 
 @dataclass(frozen=True)
@@ -46,34 +53,51 @@ def listed(mutant: Mutant) -> tuple[str, str]:
     return _module(mutant), mutant.name
 
 
-def judge(killers: Mapping[Mutant, str], accepted: Mapping[tuple[str, str], str]) -> Judgement:
-    """Judge all mutants of some modules: by each the test that killed it, "" for the survivors."""
-    mutants = Counter(_module(mutant) for mutant in killers)
-    surviving = [mutant for mutant, killer in killers.items() if not killer]
-    survivors = Counter(_module(mutant) for mutant in surviving)
-    rows = tuple(Row(module, mutants[module], survivors[module]) for module in sorted(mutants))
-    return Judgement(rows, tuple(_complaints(rows, set(map(listed, surviving)), accepted)))
+def judge(
+    killers: Mapping[Mutant, str], accepted: Mapping[tuple[str, str], str], untried: Mapping[Mutant, str] | None = None
+) -> Judgement:
+    """Judge all mutants of some modules: by each the test that killed it, "" for the others.
+
+    ``untried`` are those of the others that nothing is known of, each with what went wrong.
+    """
+    untried = untried or {}
+    surviving = {mutant for mutant, killer in killers.items() if not killer}
+    explained = {mutant for mutant in surviving if listed(mutant) in accepted and mutant not in untried}
+    mutants, reasons, others = (Counter(map(_module, of)) for of in (killers, explained, surviving - explained))
+    rows = tuple(Row(module, mutants[module], reasons[module], others[module]) for module in sorted(mutants))
+    silent = set(map(listed, untried))
+    complaints = [
+        *(f"was not tried: {_module(mutant)}: {mutant.name}: {why}" for mutant, why in untried.items()),
+        *_complaints(rows, {listed(mutant) for mutant in surviving - set(untried)}, accepted, silent),
+    ]
+    return Judgement(rows, tuple(complaints))
 
 
 def table(rows: tuple[Row, ...]) -> str:
     """The rows and their sum, for a document."""
-    whole = Row("all", sum(row.mutants for row in rows), sum(row.survivors for row in rows))
-    head = "| module | mutants | killed | survived | score |\n| --- | --- | --- | --- | --- |"
-    return "\n".join([head, *map(str, [*rows, whole])])
+    mutants, survivors, unexplained = (
+        sum(getattr(row, column) for row in rows) for column in ("mutants", "survivors", "unexplained")
+    )
+    whole = Row("all", mutants, survivors, unexplained)
+    head = "| module | mutants | killed | survive with a reason | without, or not tried | score |"
+    return "\n".join([head, f"| --- |{' ---: |' * 5}", *map(str, [*rows, whole])])
 
 
 def _complaints(
-    rows: tuple[Row, ...], surviving: set[tuple[str, str]], accepted: Mapping[tuple[str, str], str]
+    rows: tuple[Row, ...],
+    surviving: set[tuple[str, str]],
+    accepted: Mapping[tuple[str, str], str],
+    untried: set[tuple[str, str]],
 ) -> Iterator[str]:
     for module, name in sorted(surviving - set(accepted)):
         yield f"survives without a reason: {module}: {name}"
     tried = {row.module for row in rows}
-    for module, name in sorted(set(accepted) - surviving):
+    for module, name in sorted(set(accepted) - surviving - untried):
         if module in tried:
             yield f"has a reason to survive, and does not: {module}: {name}"
-    mutants, survivors = sum(row.mutants for row in rows), sum(row.survivors for row in rows)
-    if mutants - survivors < LEAST * mutants:
-        yield f"{survivors} of {mutants} survive, more than one in ten"
+    mutants, killed = sum(row.mutants for row in rows), sum(row.killed for row in rows)
+    if killed < LEAST * mutants:
+        yield f"{killed} of {mutants} are killed, fewer than nine in ten"
 
 
 def _module(mutant: Mutant) -> str:

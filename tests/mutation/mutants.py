@@ -1,7 +1,7 @@
 """The mutants of a module: its source with one place changed, by the operators of mutmut.
 
-All code counts, constants and defaults too, but for what says nothing about behaviour: annotations, imports,
-decorators and docstrings. Needs tests/mutation/requirements.txt; nothing else here does.
+All code counts, constants and defaults too, but for what says nothing about behaviour: annotations and names for types,
+imports, decorators and docstrings. Needs tests/mutation/requirements.txt; nothing else here does.
 """
 
 from collections import Counter
@@ -81,7 +81,9 @@ def _replacements(source: str) -> Iterator[tuple[str, int, int, str]]:
 
 def _walk(cst: Any, node: Any, function: str, *, in_body: bool) -> Iterator[tuple[Any, str]]:
     """Every node that may change, with the function in whose body it stands."""
-    if isinstance(node, (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)) or _is_always_missed(cst, node):
+    if isinstance(node, (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)):
+        return
+    if _is_always_missed(cst, node) or _names_type(cst, node):
         return
     yield node, function if in_body else ""
     for child in node.children:
@@ -95,3 +97,10 @@ def _walk(cst: Any, node: Any, function: str, *, in_body: bool) -> Iterator[tupl
 def _is_always_missed(cst: Any, node: Any) -> bool:
     """``len(None)`` and the like fail wherever they are called."""
     return isinstance(node, cst.Call) and getattr(node.func, "value", "") in {"len", "isinstance"}
+
+
+def _names_type(cst: Any, node: Any) -> bool:
+    """``Name: TypeAlias = ...`` and ``Name = TypeVar(...)`` are read by type checkers only."""
+    if isinstance(node, cst.AnnAssign):
+        return getattr(node.annotation.annotation, "value", "") == "TypeAlias"
+    return isinstance(node, cst.Assign) and getattr(getattr(node.value, "func", None), "value", "") == "TypeVar"

@@ -18,7 +18,7 @@ NOTE = "__called__"
 
 @dataclass
 class Record:
-    """What one test did."""
+    """What one test did, and in how many seconds of the processor: those of the clock depend on what else runs."""
 
     seconds: float = 0.0
     functions: set[Called] = field(default_factory=set)
@@ -62,10 +62,10 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Function) -> Generator[None, object, object]:
         for cached in self._caches:
             cached.cache_clear()
-        self._calls, began = set(), time.perf_counter()
+        self._calls, began = set(), time.process_time()
         self.records[item.nodeid] = record = Record()
         result = yield
-        record.seconds = time.perf_counter() - began
+        record.seconds = time.process_time() - began
         used = (self._of_fixtures.get(made, set()) for made in _fixtures_of(item))
         record.functions = self._calls.union(*used)
         return result

@@ -24,14 +24,22 @@ def test_a_survivor_with_a_reason_is_accepted() -> None:
     assert judgement.complaints == ()
     assert judgement.rows == (Row("quant/a.py", mutants=20, survivors=1),)
     assert table(judgement.rows).splitlines()[2:] == [
-        "| quant/a.py | 20 | 19 | 1 | 95.0 % |",
-        "| all | 20 | 19 | 1 | 95.0 % |",
+        "| quant/a.py | 20 | 19 | 1 | 0 | 95.0 % |",
+        "| all | 20 | 19 | 1 | 0 | 95.0 % |",
     ]
 
 
 def test_a_survivor_without_a_reason_is_named() -> None:
     judgement = judge(KILLED | {mutant("1 => 2", function=""): ""}, {})
     assert judgement.complaints == ("survives without a reason: quant/a.py: 1 => 2",)
+    assert judgement.rows == (Row("quant/a.py", mutants=20, survivors=0, unexplained=1),)
+
+
+def test_a_mutant_that_was_not_tried_is_neither_killed_nor_a_survivor() -> None:
+    missed = mutant("1 => 2")
+    judgement = judge(KILLED | {missed: ""}, {("quant/a.py", "f: 1 => 2"): "the same"}, {missed: "no server"})
+    assert judgement.complaints == ("was not tried: quant/a.py: f: 1 => 2: no server",)
+    assert judgement.rows == (Row("quant/a.py", mutants=20, survivors=0, unexplained=1),)
 
 
 def test_a_reason_without_a_survivor_is_named_when_its_module_was_tried() -> None:
@@ -43,7 +51,7 @@ def test_a_reason_without_a_survivor_is_named_when_its_module_was_tried() -> Non
 def test_one_in_ten_may_survive(survivors: int, *, is_too_many: bool) -> None:
     killers = {mutant(str(number)): "" if number < survivors else "a test" for number in range(20)}
     judgement = judge(killers, {("quant/a.py", f"f: {number}"): "the same" for number in range(survivors)})
-    assert judgement.complaints == ((f"{survivors} of 20 survive, more than one in ten",) if is_too_many else ())
+    assert judgement.complaints == (("17 of 20 are killed, fewer than nine in ten",) if is_too_many else ())
 
 
 def test_a_reason_counts_for_several_changes(tmp_path: Path) -> None:

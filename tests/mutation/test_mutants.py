@@ -8,7 +8,10 @@ from tests.mutation.mutants import described, mutants_of
 
 SOURCE = '''"""Words."""
 from math import pi
+from typing import TypeAlias, TypeVar
 
+Number: TypeAlias = int | float
+Scalar = TypeVar("Scalar", bound=float)
 LIMIT: int = 3
 
 

@@ -13,6 +13,7 @@ TOY = '''"""A toy."""
 from functools import cache
 
 RATE = 3
+RATES = (1, 2)
 
 
 @cache
@@ -45,7 +46,7 @@ def unused() -> int:
 '''
 
 TESTS = """import pytest
-from toy import LEFT, Counter, rated
+from toy import LEFT, RATES, Counter, rated
 
 rated(2)
 
@@ -61,6 +62,35 @@ def test_rate_again():
 
 def test_count(counted):
     assert (counted, LEFT) == (0, 1)
+
+@pytest.mark.parametrize("rate", RATES)
+def test_rates(rate):
+    assert rated(rate) < 13
+"""
+
+# Passes the first time that its process imports the toy, and never again.
+ONCE = """
+import sys, toy
+sys.__dict__.setdefault("first_toy", toy)
+
+def test_once():
+    assert sys.__dict__["first_toy"] is toy
+"""
+
+# A fixture by a name of those that are shared, which tells of its beginning and its end.
+SHARING = """
+import os
+from pathlib import Path
+
+def tell(what):
+    with Path("told.txt").open("a") as file:
+        print(os.getpid(), what, file=file)
+
+@pytest.fixture(scope="session", autouse=True)
+def postgres_url():
+    tell("begins")
+    yield ""
+    tell("ends")
 """
 
 # The place in TOY, what stands there instead, and the function in whose body it is.
@@ -74,6 +104,11 @@ CHANGES = [
     ("return self.left", "return self.left + 1", "Counter.run"),
     ("return 1", "return 2", "first_left"),
     ("return 0", "return 3", "unused"),
+    ("RATES = (1, 2)", "RATES = (1, 3)", ""),
+    ("RATES = (1, 2)", "RATES = (1, 5)", ""),
+    ("RATES = (1, 2)", "RATES = 1 / 0", ""),
+    ("RATES = (1, 2)", "RATES = (1, ", ""),
+    ("return times(RATE)", "return times(RATE", "rated"),
 ]
 
 DRIVER = """
@@ -89,7 +124,8 @@ mutants = [Mutant(Path("toy.py"), of, new, source.replace(old, new)) for old, ne
 told = {}
 
 def tell(mutant, outcome):
-    told[mutant.change] = [outcome.tests, outcome.killer.removesuffix("_again")]
+    error = (outcome.error.splitlines() or [""])[-1].partition(":")[0]
+    told[mutant.change] = [outcome.tests, outcome.killer.removesuffix("_again"), error]
 
 runner = Runner(
     root, mutants, tell,
@@ -114,24 +150,46 @@ def tried(directory: Path, tests: str) -> dict[str, object]:
 def test_each_mutant_is_shown_to_the_tests_that_call_what_was_changed(tmp_path: Path) -> None:
     assert tried(tmp_path, TESTS) == {
         "told": {
-            "amount + rate": [2, "test_toy.py::test_rate"],
-            "return times(rate=RATE)": [2, ""],
-            "RATE = 4": [3, "test_toy.py::test_rate"],
-            "left: int = 1": [3, ""],
-            "left: int": [3, "test_toy.py::test_count"],
-            "self.left += 1": [1, "test_toy.py::test_count"],
-            "return self.left + 1": [1, "test_toy.py::test_count"],
-            "return 2": [3, "test_toy.py::test_count"],
-            "return 3": [3, ""],
+            "amount + rate": [4, "test_toy.py::test_rate", ""],
+            "return times(rate=RATE)": [4, "", ""],
+            "RATE = 4": [5, "test_toy.py::test_rate", ""],
+            "left: int = 1": [5, "", ""],
+            "left: int": [5, "test_toy.py::test_count", ""],
+            "self.left += 1": [1, "test_toy.py::test_count", ""],
+            "return self.left + 1": [1, "test_toy.py::test_count", ""],
+            "return 2": [5, "test_toy.py::test_count", ""],
+            "return 3": [5, "", ""],
+            # A test that is called otherwise now is the same test.
+            "RATES = (1, 3)": [5, "", ""],
+            "RATES = (1, 5)": [5, "test_toy.py::test_rates[5]", ""],
+            "RATES = 1 / 0": [5, "the import", ""],
+            # No test has noticed these: they could not be run.
+            "RATES = (1, ": [5, "", "SyntaxError"],
+            "return times(RATE": [4, "", "SyntaxError"],
         },
         "failed": [],
         "status": 0,
     }
 
 
+def test_shared_fixtures_are_made_once_but_for_what_is_imported_anew(tmp_path: Path) -> None:
+    told = tried(tmp_path, TESTS + SHARING)["told"]
+    assert told == tried(tmp_path, TESTS)["told"]
+    lines = [line.split() for line in (tmp_path / "told.txt").read_text(encoding="utf-8").splitlines()]
+    began, ended = (sorted(process for process, what in lines if what == wanted) for wanted in ("begins", "ends"))
+    assert began == ended == sorted(set(began))
+    # The runner's own, that of the unchanged code, and those of the seven changes of import that can be imported.
+    assert len(began) == 1 + 1 + 7
+
+
 def test_nothing_is_tried_while_a_test_fails_by_itself(tmp_path: Path) -> None:
     result = tried(tmp_path, f"{TESTS}\ndef test_broken():\n    assert rated(1) == 1\n")
     assert (result["told"], result["failed"]) == ({}, ["test_toy.py::test_broken"])
+
+
+def test_nothing_is_tried_while_a_test_fails_when_the_project_is_imported_anew(tmp_path: Path) -> None:
+    result = tried(tmp_path, TESTS + ONCE)
+    assert (result["told"], result["failed"]) == ({}, ["test_toy.py::test_once"])
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,23 @@ def test_reasons_are_many_but_not_endless() -> None:
     assert decision.blocked[days[29]] == "symbol_daily_metrics, check coverage: 29 of 500"
 
 
+def test_without_portfolios_nothing_is_blocked() -> None:
+    decision = plan(state(sessions=[]))
+    assert (decision.range, decision.reasons, decision.blocked) == (None, ("no portfolio needs a snapshot",), {})
+
+
+def test_portfolios_that_are_left_out_are_named_whatever_runs() -> None:
+    line = (
+        "left out, because their amounts are too large to be exact (92 billion USD): portfolio 3 from 2025-07-22 on, "
+        "portfolio 7 from 2025-07-21 on; correct their lots"
+    )
+    left_out = {7: MON, 3: TUE}
+    assert plan(state(left_out=left_out)).reasons[-1] == line
+    ready = plan(state(left_out=left_out, consumed={}))
+    assert ready.reasons == (line,)
+    assert bounds(ready) == (MON, FRI)
+
+
 def test_each_blocked_session_has_its_own_way_out() -> None:
     decision = plan(state(symbol_generations=without(TUE, WED), consumed={MON: 10}))
     assert decision.blocked[WED].endswith("`sigmasight backfill --from 2025-07-23 --to 2025-07-23`")

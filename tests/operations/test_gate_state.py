@@ -68,6 +68,8 @@ def test_a_session_counts_once_all_six_products_are_published(database: Database
     last = publish(database, TUE, products=SYMBOL_PRODUCTS[5:])
     state = read_gate_state(database, now=FRIDAY_NIGHT)
     assert state.symbol_generations == {MON: whole, TUE: last}
+    # No run is recorded for what is ready.
+    assert state.runs == {}
 
 
 def test_a_later_publication_of_one_product_is_a_new_generation(database: Database) -> None:
@@ -81,6 +83,23 @@ def test_a_later_publication_of_one_product_is_a_new_generation(database: Databa
     chosen = plan(state).range
     assert chosen is not None
     assert (chosen.first, chosen.last) == (TUE, FRI)
+
+
+def test_holes_are_the_sessions_that_nobody_waives_between_published_ones(database: Database) -> None:
+    add_portfolio(database, "main", MON)
+    publish(database, TUE)
+    publish(database, FRI)
+    publish(database, THU, products=SYMBOL_PRODUCTS[:5])
+    enter_decision(database, WED, "waived")
+    holes = read_gate_state(database, now=FRIDAY_NIGHT).holes
+    assert {day: hole.published for day, hole in holes.items()} == {THU: set(SYMBOL_PRODUCTS[:5])}
+
+
+def test_portfolios_that_are_left_out_are_read_with_their_first_session(database: Database) -> None:
+    _, large = (add_portfolio(database, name, MON) for name in ("small", "large"))
+    assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {}
+    execute(database, "UPDATE portfolios SET left_out_from = :day WHERE portfolio_id = :id", day=TUE, id=large)
+    assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {large: TUE}
 
 
 def test_edited_books_are_listed_with_version_and_date(database: Database) -> None:

@@ -72,10 +72,22 @@ def test_a_constant_regressor_and_a_repeated_one_are_named() -> None:
         assert np.isnan([found.condition_number, *found.inflation]).all()
 
 
+@pytest.mark.parametrize(("share", "reason"), [(0.8, CollinearityReason.COLLINEAR), (1.25, CollinearityReason.NONE)])
+def test_the_bound_is_the_rounding_of_the_largest_singular_value(share: float, reason: CollinearityReason) -> None:
+    """Of two standardised regressors with correlation c these are sqrt(1 + c) and sqrt(1 - c)."""
+    signs = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    first, other = np.tile(signs, (10, 1)).T
+    smallest = share * 40 * np.finfo(np.float64).eps * np.sqrt(2)
+    # 1 - c of x and x + d z is d^2 / 2 for small d.
+    repeated = np.column_stack([first, first + np.sqrt(2) * smallest * other])
+    assert collinearity(repeated).reason == reason
+    assert collinearity(np.column_stack([first, 2.0 * first])).reason == CollinearityReason.COLLINEAR
+
+
 def test_the_regressors_are_the_six_styles_over_the_window_of_their_regression() -> None:
     assert [factor.proxies[0] for factor in RIDGE_FACTORS] == ["VTV", "VUG", "MTUM", "QUAL", "IWM", "USMV"]
     assert (WINDOW, MIN_ROWS) == (90, 30)
 
 
-def test_labels_are_the_words_that_are_shown() -> None:
-    assert [reason.label for reason in CollinearityReason] == ["none", "short_history", "constant", "collinear"]
+def test_reasons_are_the_words_that_are_shown() -> None:
+    assert [reason.value for reason in CollinearityReason] == ["none", "short_history", "constant", "collinear"]

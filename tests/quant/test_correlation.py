@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from statsmodels.stats.correlation_tools import corr_nearest
 from statsmodels.tools.sm_exceptions import IterationLimitWarning
 
+from sigmasight_assets.quant import correlation
 from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.correlation import (
     complete_part,
@@ -67,6 +68,18 @@ def test_what_rounding_leaves_of_a_constant_is_no_variation() -> None:
     found = correlation_matrix(np.hstack([market(sessions=77, symbols=1), constants]))
     assert found[0, 0] == 1.0
     assert np.isnan(found[:, 1:]).all()
+
+
+def test_what_varies_by_rounding_alone_is_constant_beside_what_varies() -> None:
+    last_digits = 1.0 + np.finfo(np.float64).eps * np.random.default_rng(8).integers(-2, 3, 77)
+    assert np.unique(0.7 * last_digits).size > 2
+    found = correlation_matrix(np.column_stack([market(sessions=77, symbols=1), 0.7 * last_digits, 7e9 * last_digits]))
+    assert found[0, 0] == 1.0
+    assert np.isnan(found[:, 1:]).all()
+
+
+def test_no_sessions_give_no_correlation() -> None:
+    assert np.isnan(correlation_matrix(np.empty((0, 3)))).all()
 
 
 def test_rounding_takes_no_correlation_beyond_one() -> None:
@@ -169,6 +182,23 @@ def test_a_valid_matrix_needs_no_repair() -> None:
     assert nearest_correlation(ones) is ones
 
 
+def with_eigenvalue(smallest: float) -> FloatArray:
+    return np.array([[1.0, 1.0 - smallest], [1.0 - smallest, 1.0]])
+
+
+def test_what_rounding_alone_makes_impossible_is_left_as_it_is() -> None:
+    """By 1e-12 for each row of the matrix."""
+    rounded, beyond = with_eigenvalue(-1.8e-12), with_eigenvalue(-2.2e-12)
+    assert nearest_correlation(rounded) is rounded
+    assert nearest_correlation(beyond) is not beyond
+
+
+def test_a_repair_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correlation, "REPAIR_STEPS", 3)
+    with pytest.raises(ArithmeticError, match="no nearest correlation matrix within 3 steps"):
+        nearest_correlation(indefinite(10, seed=1))
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 50])
 def test_bets_from_none_in_common_to_all_in_common(count: int) -> None:
     assert effective_bets(np.eye(count)) == pytest.approx(count, rel=1e-12)
@@ -188,6 +218,15 @@ def test_diversification_by_hand() -> None:
     assert diversification_ratio(together, np.array([3.0, 5.0]), volatilities) == pytest.approx(1.0)
     # A short of the same size as what moves with it: nothing is left to divide by.
     assert diversification_ratio(together, np.array([1.0, -2.0]), volatilities) is None
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_a_whole_that_varies_by_rounding_alone_has_no_ratio_in_any_unit(size: float) -> None:
+    """Two opposite values whose whole has the share (1 - correlation) / 2 of the variance; 2e-12 is the bound."""
+    opposite, equal = np.array([size, -size]), np.ones(2)
+    assert diversification_ratio(with_eigenvalue(3.6e-12), opposite, equal) is None
+    found = diversification_ratio(with_eigenvalue(4.4e-12), opposite, equal)
+    assert found == pytest.approx(2.2e-12**-0.5, rel=1e-3)
 
 
 def test_diversification_is_that_of_the_covariances() -> None:

@@ -365,3 +365,12 @@ def test_real_prices_with_short_histories_give_the_sum_over_all_pairs() -> None:
     weights = np.random.default_rng(2).normal(0.0, 0.3, rows.size)
     expected = pairwise(published, rows, weights)
     np.testing.assert_allclose(published.of_book(rows, weights), expected, rtol=1e-9)
+
+
+def test_a_symbol_has_gaps_where_one_of_its_own_returns_is_missing() -> None:
+    market = random_market(seed=21, symbols=4, gaps=0.0)
+    market.returns[:] = np.random.default_rng(22).normal(0.0, 0.01, market.returns.shape)
+    market.returns[-3, 2] = np.nan
+    # Before the longest window.
+    market.returns[-181, 1] = np.nan
+    assert Published.of(market).errors().has_gaps.tolist() == [False, False, True, False]

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from sigmasight_assets.quant.money import AmountOverflowError
 from sigmasight_assets.quant.snapshots import LedgerResult, LotStatus
 from tests.quant.ledger_books import OPTIONS, PRIVATE, Book, Dividend, Flow, Lot, Split, money, price
 
@@ -235,6 +236,18 @@ def test_a_rational_lot_that_does_not_fit_is_refused_by_portfolio() -> None:
     assert book.roll([0]).snapshots.net[0, 1] == money(60_000_000 * 1_500)
     with pytest.raises(OverflowError, match=r"portfolio 1: .* beyond the 9.2e\+18"):
         book.roll()
+
+
+def test_rational_lots_that_do_not_fit_together_are_refused_by_portfolio_and_session() -> None:
+    """Together they are 2**64 units and a little: the wrapped sum would look like a small amount."""
+    lots = [_lot(1), *[_lot(30_000_000, 1, portfolio=1)] * 3]
+    closes: list[str | int | None] = [1, 1, "1366.43"]
+    book = _book(lots, closes, Split(0, WEEK[1], 3, 2))
+    book = replace(book, portfolios=book.portfolios * 2)
+    assert book.roll([0, 1]).snapshots.positions[:, 1].tolist() == [3, 3]
+    with pytest.raises(AmountOverflowError, match=r"portfolio 1: .* beyond the 9.2e\+18") as refused:
+        book.roll()
+    assert (refused.value.row, refused.value.offenders.tolist()) == (2, [1])
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,41 @@ def test_large_dividends_are_added_up_exactly() -> None:
     assert book.offenders(book.roll()) == [[], []]
 
 
+def test_a_lot_entered_on_an_ex_date_is_not_paid() -> None:
+    book = _book()
+    book = replace(book, lots=[Lot(0, 0, Decimal(7), Decimal(90), WEEK[2]), *book.lots])
+    assert book.offenders(book.roll()) == [[], [], [], []]
+
+
+def _large_book() -> Book:
+    """Sums beyond 2**53, where floats are two units apart: a large lot, and one worth and paid a single unit."""
+    before = MONDAY - timedelta(days=9)
+    large = Lot(0, 0, Decimal("1000000001.0001"), Decimal("0.1235"), before)
+    small = Lot(0, 1, Decimal("0.0001"), Decimal("0.0001"), before)
+    dividends = [Dividend(0, WEEK[1], Decimal("0.123457")), Dividend(1, WEEK[1], Decimal("0.0001"))]
+    closes: list[list[Decimal | None]] = [[Decimal("0.1235"), Decimal("0.0001")]] * 2
+    return Book([(MONDAY, Decimal(0))], [large, small], WEEK[:2], closes, dividends=dividends)
+
+
+def test_one_unit_of_a_large_value_is_found() -> None:
+    book = replace(_large_book(), dividends=[])
+    result = book.roll()
+    snapshots = result.snapshots
+    assert snapshots.net[1, 0] == 12_350_000_012_351_236
+    for column in ("long_value", "net", "gross"):
+        getattr(snapshots, column)[1, 0] -= 1
+    snapshots.cash[1, 0] += 1
+    assert book.offenders(result) == [[], [0]]
+
+
+def test_one_unit_of_large_dividends_is_found() -> None:
+    book = _large_book()
+    assert book.offenders(book.roll()) == [[], []]
+    without = replace(book, dividends=book.dividends[:1]).roll()
+    assert without.snapshots.dividends[1, 0] == 12_345_700_012_346_935
+    assert book.offenders(without) == [[], [0]]
+
+
 @pytest.mark.parametrize("column", ["long_value", "unpriced_value"])
 def test_columns_that_agree_with_each_other_but_not_with_the_lots_are_found(column: str) -> None:
     book = _book()

@@ -144,6 +144,8 @@ def test_a_rational_product_that_does_not_fit_is_refused_by_row(row: tuple[int, 
     with pytest.raises(AmountOverflowError, match=r"row 1: .* beyond the 9.2e\+18 that fit \(2 in all\)") as refused:
         _products((1, 1, 1, 1), row, (1, 1, 1, 1), row)
     assert refused.value.offenders.tolist() == [1, 3]
+    # Of no session.
+    assert refused.value.row is None
 
 
 @pytest.mark.parametrize("denominator", [0, -2])

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sigmasight_assets.quant.arrays import FloatArray
 from sigmasight_assets.quant.factors import BETA_CAP, FACTOR_ETFS, FactorDefinition, Quality, Reason
+from sigmasight_assets.quant.ols import OlsEstimates
 from tests.quant.reference import Market, aligned, ols_tables, random_market, real_market, reference_ols
 
 NORRIS = Path(scipy.stats.__file__).parent / "tests" / "data" / "nist_linregress" / "Norris.dat"
@@ -172,3 +173,21 @@ def test_no_relation_at_all_gives_beta_zero_and_p_value_one() -> None:
     table = market.exposures([LAST]).market
     assert_allclose([table.beta[0, 0], table.r_squared[0, 0]], 0.0, atol=1e-15)
     assert_allclose(table.p_value[0, 0], 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("is_fund", [True, False])
+def test_a_side_that_does_not_vary_has_no_value(*, is_fund: bool) -> None:
+    market = random_market(seed=12, symbols=2, gaps=0.0)
+    (market.factor_returns if is_fund else market.returns)[130:, 0] = 0.1
+    table = market.exposures([LAST]).market
+    assert_array_equal(table.reason[0], [Reason.CONSTANT, Reason.CONSTANT if is_fund else Reason.NONE])
+    assert_array_equal(np.isnan(table.raw_beta[0]), [True, is_fund])
+    assert_array_equal(np.isnan(table.p_value[0]), [True, is_fund])
+
+
+def test_memory_has_the_types_of_the_columns() -> None:
+    first, second = OlsEstimates.unwritten((2, 3), count=2)
+    kinds = {"n_obs": np.int64, "quality": np.int8, "reason": np.int8, "is_capped": np.bool_}
+    for name, column in vars(first).items():
+        assert (column.shape, column.dtype) == ((2, 3), np.dtype(kinds.get(name, np.float64))), name
+        assert not any(np.may_share_memory(column, other) for other in vars(second).values())

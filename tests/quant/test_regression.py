@@ -303,6 +303,18 @@ def test_limited_estimates_become_suspect_too() -> None:
     assert Quality(exposures.market.quality[0, 0]) is Quality.SUSPECT
 
 
+def test_windows_begin_with_the_first_session_and_end_with_their_own() -> None:
+    market = random_market(seed=15, symbols=4, gaps=0.0)
+    market.returns[:70] = np.random.default_rng(16).normal(0.0, 0.01, (70, 4))
+    early = market.exposures([0, 69])
+    for table in early.tables:
+        assert_array_equal(table.n_obs, [[1] * 4, [70] * 4])
+        assert_array_equal(table.reason, [[Reason.SHORT_HISTORY] * 4, [Reason.NONE] * 4])
+    # What comes after has not happened.
+    past = Market(market.returns[:70], market.factor_returns[:70], market.priced[:70], market.own)
+    assert_same(early, past.exposures([0, 69]), [0, 1, 2, 3])
+
+
 def test_inputs_that_do_not_fit_are_refused() -> None:
     market = random_market(seed=14, symbols=2)
     with pytest.raises(ValueError, match=r"shapes do not fit: returns \(220, 2\), factor_returns \(220, 7\)"):

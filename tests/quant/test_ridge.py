@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sigmasight_assets.quant.factors import BETA_CAP, FACTORS, Reason
+from sigmasight_assets.quant.factors import BETA_CAP, FACTOR_ETFS, FACTORS, Quality, Reason
+from sigmasight_assets.quant.ridge import RidgeEstimates
 from tests.quant.reference import Market, random_market, real_market, reference_ridge
 
 RIDGE_FACTORS = tuple(factor for factor in FACTORS if factor.estimator == "ridge")
@@ -53,3 +55,31 @@ def test_each_large_beta_is_capped_alone() -> None:
     assert_array_equal(table.beta[0, 0, [0, 1, 3, 5]], table.raw_beta[0, 0, [0, 1, 3, 5]])
     assert np.all(np.abs(table.raw_beta[0, 0, [2, 4]]) > BETA_CAP)
     assert compare_with_scikit_learn(market, [219]) == 1
+
+
+# Fluctuations so small that their squares are 0 are none.
+@pytest.mark.parametrize("value", [0.125, 0.1, 1e-200])
+@pytest.mark.parametrize("fund", [factor.proxies[0] for factor in RIDGE_FACTORS])
+def test_one_regressor_that_does_not_vary_takes_all_values(fund: str, value: float) -> None:
+    market = random_market(seed=7, symbols=2, gaps=0.0)
+    signs = np.random.default_rng(8).choice([-1.0, 1.0], 220) if value == 1e-200 else np.ones(220)
+    market.factor_returns[-90:, FACTOR_ETFS.index(fund)] = value * signs[-90:]
+    table = market.exposures([150, 219]).ridge
+    # At the earlier session the regressor still varies, and one of the symbols has too few returns.
+    assert sorted(table.quality[0]) == [Quality.NONE, Quality.FULL]
+    assert_array_equal(table.reason[1], [Reason.CONSTANT] * 2)
+    assert_array_equal(table.quality[1], [Quality.NONE] * 2)
+    assert np.isnan([table.beta[1], table.raw_beta[1]]).all()
+    assert np.isnan(table.r_squared[1]).all()
+    assert not table.is_capped[1].any()
+    assert_array_equal(np.sort(table.n_obs[1]), [70, 90])
+
+
+def test_memory_has_the_types_of_the_columns_with_each_beta_in_one_piece() -> None:
+    table = RidgeEstimates.unwritten((2, 3), size=4)
+    for betas, kind in ((table.beta, np.float64), (table.raw_beta, np.float64), (table.is_capped, np.bool_)):
+        assert (betas.shape, betas.dtype) == ((2, 3, 4), np.dtype(kind))
+        assert betas[..., 1].flags.c_contiguous
+    columns = (table.r_squared, table.n_obs, table.quality, table.reason)
+    assert [column.shape for column in columns] == [(2, 3)] * 4
+    assert [column.dtype for column in columns] == list(map(np.dtype, ("float64", "int64", "int8", "int8")))

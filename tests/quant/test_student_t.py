@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sigmasight_assets.quant.arrays import FloatArray
-from sigmasight_assets.quant.student_t import CHUNK, FEWEST_DEGREES, MOST_DEGREES, two_sided_p_values
+from sigmasight_assets.quant.student_t import CHUNK, FEWEST_DEGREES, MOST_DEGREES, _coefficients, two_sided_p_values
 
 # NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2: critical values, exceeded with these probabilities.
 EXCEEDED = (0.05, 0.025, 0.01, 0.005)
@@ -152,3 +152,9 @@ def test_an_element_depends_on_no_other_and_keeps_its_place() -> None:
         alone = two_sided_p_values(np.array([statistic[place]]), np.array([degrees[place]]))
         assert alone[0] == found[place]
     np.testing.assert_allclose(found, 2.0 * stats.t.sf(np.abs(statistic), degrees), rtol=1e-12)
+
+
+def test_what_all_calls_share_cannot_be_changed() -> None:
+    assert _coefficients() is _coefficients()
+    with pytest.raises(ValueError, match="read-only"):
+        _coefficients()[0] = 0.0

@@ -26,6 +26,7 @@ from sigmasight_assets.services.stack import (
     service_environment,
 )
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.settings import load_settings as load_asset_settings
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import start_batch
 from tests.conftest import NewDatabase
@@ -189,6 +190,19 @@ class TestTheApi:
         assert str(found.dagster_graphql) == "http://127.0.0.1:4321/graphql"
         assert os.environ["OF_ANOTHER_PROGRAM"] == "kept"
         assert not [argument for argument in service.command if "@" in argument]
+
+    def test_it_is_started_as_so_many_processes_with_the_replica_that_is_set(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SIGMASIGHT_API_PROCESSES", "4")
+        monkeypatch.setenv("SIGMASIGHT_READ_DATABASE_URL", "postgresql://o:replicas-password@replica/d")
+        service = api_service(load_asset_settings(), "postgresql://o:p@h/d")
+        assert service.command[-2:] == ("--processes", "4")
+        assert (
+            service.environment["SIGMASIGHT_READ_DATABASE_URL"] == "postgresql+psycopg2://o:replicas-password@replica/d"
+        )
+        assert not [argument for argument in service.command if "replica" in argument]
 
     def test_without_roles_of_its_own_it_has_one_for_everything(self) -> None:
         environment = api_service(Settings(database_url="postgresql://o:p@h/d"), "postgresql://o:p@h/d").environment

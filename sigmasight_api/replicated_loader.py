@@ -1,0 +1,65 @@
+"""Market views from a read replica, and from the primary where that is away or too far behind.
+
+A view never goes back to an older generation because the replica is behind what another database has told.
+"""
+
+from sigmasight_api.loader import ViewLoader
+from sigmasight_api.replica import FAILURES, Replica
+from sigmasight_api.view import MarketView
+from sigmasight_assets.storage.database import Database
+
+
+class ReplicatedLoader(ViewLoader):
+    """Reads whole views from the replica first; views of some symbols, which requests wait for, from the primary."""
+
+    def __init__(self, primary: Database, replica: Replica, *, patience_seconds: float) -> None:
+        """A replica that is behind for longer than ``patience_seconds`` is not waited for."""
+        super().__init__(primary)
+        self._replica = replica
+        self._of_replica = ViewLoader(replica.database)
+        self._patience_seconds = patience_seconds
+        self._is_behind = False
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last view that was loaded lacked something that the primary had."""
+        return self._is_behind
+
+    def load(self, *, previous: MarketView | None = None) -> MarketView:
+        """The newest view that the replica has, or ``previous`` if that is newer.
+
+        Of the primary when the replica is away, or behind for too long. Raises ``StorageError`` when the primary is
+        away: without it nobody is answered.
+        """
+        newest = self.newest_generation()
+        view = self._from_replica(previous, newest) if self._replica.is_tried else None
+        if view is None:
+            return self.load_newest(previous=previous)
+        self._is_behind = view.generation < newest
+        return view
+
+    def load_newest(self, *, previous: MarketView | None = None) -> MarketView:
+        """The newest view, from the primary."""
+        view = super().load(previous=previous)
+        self._is_behind = False
+        return view
+
+    def _from_replica(self, previous: MarketView | None, newest: int) -> MarketView | None:
+        """The view to use; None when the primary has to be asked."""
+        # Of a database that was restored from a backup the generations go back: then what was held is gone.
+        held = previous if previous is not None and previous.generation <= newest else None
+        try:
+            generation = self._of_replica.newest_generation()
+            view = held
+            if held is None or generation > held.generation:
+                view = self._of_replica.load(previous=previous)
+                # Behind the address there may be several replicas, of which the second is older than the first.
+                generation = view.generation
+                if held is not None and generation < held.generation:
+                    view = held
+        except FAILURES as error:
+            self._replica.fail(error)
+            return None
+        self._replica.answer()
+        behind = self._replica.compare(generation, newest)
+        return view if behind <= self._patience_seconds else None
