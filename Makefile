@@ -65,7 +65,7 @@ test: check
 E2E = $(if $(filter-out 0 no,$(ALL)),e2e,e2e and not long)
 e2e: setup
 	@trap : INT; $(PYTEST) -m '$(E2E)' tests/browser > $(VENV)/browser.log 2>&1 & browser=$$!; \
-	$(PYTEST) -m '$(E2E)' tests/e2e tests/kubernetes; of_nights=$$?; \
+	$(PYTEST) -m '$(E2E)' tests/e2e tests/celery tests/kubernetes; of_nights=$$?; \
 	wait $$browser; of_pages=$$?; cat $(VENV)/browser.log; \
 	test $$of_nights -eq 0 && test $$of_pages -eq 0
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from benchmarks.harness import Options, save, say, show
 
 SUBJECTS = (
-    *("engine", "store", "nightly", "executors", "backfill", "portfolios", "slices", "growth"),
+    *("engine", "store", "nightly", "executors", "engines", "backfill", "portfolios", "slices", "growth"),
     *("api", "processes", "page"),
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,18 @@ class Dagster:
 
     def run(self, job: str, assets: Sequence[str], *, checks: Mapping[str, str], first: date, last: date) -> RunTimes:
         """Launch a job for some of its assets and their ``checks`` over a range and wait for its success."""
+        began = time.time()
+        run_id = self.launch(job, assets, checks=checks, first=first, last=last)
+        peak = 0.0
+        while (status := self.client.run(run_id).status) not in FINISHED:
+            peak = max(peak, self._worker_mib())
+            time.sleep(POLL_SECONDS)
+        if status != "SUCCESS":
+            raise RuntimeError(f"{job} of {first} to {last}: {status}: {self.client.failure_reason(run_id)}")
+        return self._times(run_id, began, peak)
+
+    def launch(self, job: str, assets: Sequence[str], *, checks: Mapping[str, str], first: date, last: date) -> str:
+        """Launch a job for some of its assets and their ``checks`` over a range; its id."""
         selector = {
             "repositoryLocationName": LOCATION,
             "repositoryName": REPOSITORY,
@@ -82,18 +95,21 @@ class Dagster:
             "selector": selector,
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in partition.items()]},
         }
-        began = time.time()
         answer = self.client.query(LAUNCH, {"params": params}, "launchRun", timeout=600.0)
         if answer["__typename"] != "LaunchRunSuccess":
             raise RuntimeError(f"Dagster did not start {job}: {answer}")
-        run_id = answer["run"]["runId"]
-        peak = 0.0
-        while (status := self.client.run(run_id).status) not in FINISHED:
-            peak = max(peak, self._worker_mib())
-            time.sleep(POLL_SECONDS)
-        if status != "SUCCESS":
-            raise RuntimeError(f"{job} of {first} to {last}: {status}: {self.client.failure_reason(run_id)}")
-        return self._times(run_id, began, peak)
+        return str(answer["run"]["runId"])
+
+    def last_end(self, run_ids: Sequence[str]) -> float:
+        """Wait for runs, which have to succeed; when the last of them ended, in seconds since 1970."""
+        ends = []
+        for run_id in run_ids:
+            while (status := self.client.run(run_id).status) not in FINISHED:
+                time.sleep(POLL_SECONDS)
+            if status != "SUCCESS":
+                raise RuntimeError(f"run {run_id}: {status}: {self.client.failure_reason(run_id)}")
+            ends.append(float(self.client.query(EVENTS, {"runId": run_id}, "runOrError")["endTime"]))
+        return max(ends)
 
     def _worker_mib(self) -> float:
         """The most resident memory until now of the largest process that the code server has started."""
@@ -144,18 +160,28 @@ def _peak_mib(process: psutil.Process) -> float:
 
 
 @contextmanager
-def dagster(database: Database, *, evening: date, history_start: date) -> Iterator[Dagster]:
-    """Code server, webserver and daemon over a database, on the evening of a session; nothing starts by itself."""
+def dagster(
+    database: Database, *, evening: date, history_start: date, settings: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Dagster]:
+    """Code server, webserver and daemon over a database, on the evening of a session; nothing starts by itself.
+
+    ``settings`` are added to those that a benchmark has.
+    """
     with TemporaryDirectory(prefix="sigmasight-bench-") as directory:
         now = datetime.combine(evening, datetime.min.time()).replace(hour=22, tzinfo=NEW_YORK)
-        settings = Settings(
-            home=Path(directory), history_start=history_start, now=now, database_url=database.url, min_coverage=0.5
+        own = Settings(
+            home=Path(directory),
+            history_start=history_start,
+            now=now,
+            database_url=database.url,
+            min_coverage=0.5,
+            **settings,
         )
         services = DagsterServices(
-            settings, database.url, ui_port=free_port(), module="benchmarks.definitions", report=lambda _: None
+            own, database.url, ui_port=free_port(), module="benchmarks.definitions", report=lambda _: None
         )
         services.start()
         try:
-            yield Dagster(services, DagsterClient(services.graphql_url), database, Home.at(settings.home), evening)
+            yield Dagster(services, DagsterClient(services.graphql_url), database, Home.at(own.home), evening)
         finally:
             services.stop()

@@ -18,6 +18,7 @@ from sigmasight_assets.commands import (
     status,
     tokens,
     universe,
+    worker,
 )
 from sigmasight_assets.commands.common import FAILED, INTERRUPTED
 from sigmasight_assets.commands.output import patient_output, remark
@@ -55,6 +56,7 @@ app.command()(retry.retry)
 app.command()(status.status)
 app.command()(stack.up)
 app.command()(stack.down)
+app.command()(worker.worker)
 
 
 def main() -> None:

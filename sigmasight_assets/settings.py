@@ -20,7 +20,7 @@ DATABASE_URLS = (
     *("database_url", "api_database_url", "operator_database_url"),
     *("direct_database_url", "read_database_url"),
 )
-SECRETS = frozenset({*DATABASE_URLS, "webhook_url", "POLYGON_API_KEY"})
+SECRETS = frozenset({*DATABASE_URLS, "broker_url", "webhook_url", "POLYGON_API_KEY"})
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -127,6 +127,12 @@ class Settings(CommonSettings):
     operator_database_url: str = Field(
         "", repr=False, description="SQLAlchemy URL of the role of operators' decisions there; empty: database_url."
     )
+    dagster_config: Path | None = Field(
+        None, description="Dagster's instance file, for runs on other machines; empty: the project's dagster.yaml."
+    )
+    broker_url: str = Field(
+        "", repr=False, description="URL of the Redis that hands runs to workers; empty: there are no workers."
+    )
     read_database_url: str = Field(
         "", repr=False, description="SQLAlchemy URL of a read replica for the API's role; empty: none."
     )
@@ -149,6 +155,13 @@ class Settings(CommonSettings):
     def _base_address(cls, value: str) -> str:
         """Without a trailing slash, to which paths are added."""
         return cls._web_address(value).rstrip("/")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must be an address such as redis://:password@host:6379/0")
+        return value
 
     @field_validator("api_url")
     @classmethod

@@ -136,6 +136,22 @@ class TestDatabaseUrl:
         assert PASSWORD not in repr(load_settings())
 
 
+class TestBroker:
+    @pytest.mark.parametrize("scheme", ["redis", "rediss"])
+    def test_an_address_is_taken_as_it_is(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+        url = f"{scheme}://:{PASSWORD}@broker.example:6379/0"
+        monkeypatch.setenv("SIGMASIGHT_BROKER_URL", url)
+        settings = load_settings()
+        assert settings.broker_url == url
+        assert PASSWORD not in repr(settings)
+
+    @pytest.mark.parametrize("url", [f"amqp://me:{PASSWORD}@host//", f"host:6379/{PASSWORD}"])
+    def test_another_is_refused_without_being_shown(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        message = problem_with(monkeypatch, BROKER_URL=url)
+        assert message.endswith("must be an address such as redis://:password@host:6379/0")
+        assert PASSWORD not in message
+
+
 class TestVendors:
     def test_polygon_has_the_names_that_its_own_client_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("POLYGON_API_KEY", PASSWORD)

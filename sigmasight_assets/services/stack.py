@@ -139,7 +139,7 @@ class DagsterServices:
         _address_file(self._home).unlink(missing_ok=True)
         require_free_ports({"SIGMASIGHT_UI_PORT": self._ui_port})
         _create_schema(self._database_url)
-        (self._home.dagster / "dagster.yaml").write_text(_instance_settings(), encoding="utf-8")
+        write_instance_settings(self._settings)
         code_port = free_port()
         workspace = self._home.run / "workspace.yaml"
         workspace.write_text(_workspace(code_port), encoding="utf-8")
@@ -283,12 +283,19 @@ def _create_schema(database_url: str) -> None:
         connection.close()
 
 
-def _instance_settings() -> str:
+def write_instance_settings(settings: Settings) -> None:
+    """Put the instance file that the settings name into ``DAGSTER_HOME``; ``ServiceError`` when it cannot be read."""
     source = CHECKOUT / "dagster.yaml"
+    if settings.dagster_config is not None:
+        source = settings.dagster_config.expanduser().resolve()
     try:
-        return source.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ServiceError(f"{source} is missing: SigmaSight runs from its checkout.") from error
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        if settings.dagster_config is None:
+            raise ServiceError(f"{source} is missing: SigmaSight runs from its checkout.") from error
+        raise ServiceError(f"SIGMASIGHT_DAGSTER_CONFIG: {source} cannot be read: {reason}") from error
+    write_atomically(Home.at(settings.home).dagster / "dagster.yaml", text)
 
 
 def _workspace(code_port: int) -> str:

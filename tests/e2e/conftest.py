@@ -1,12 +1,13 @@
 """The services of all scenarios, and the run that each scenario is compared with."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -52,14 +53,24 @@ def services(
 
 
 @contextmanager
-def running_stack(directory: Path, url: str, *, module: str = "tests.e2e.definitions") -> Iterator[Stack]:
-    """The services on a migrated database for the block, in which ``directory`` is the working directory."""
+def running_stack(
+    directory: Path,
+    url: str,
+    *,
+    module: str = "tests.e2e.definitions",
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    published: bool = True,
+) -> Iterator[Stack]:
+    """The services on a migrated database for the block, in which ``directory`` is the working directory.
+
+    ``settings`` are added to those of the scenarios; without ``published`` there is only the state with the books.
+    """
     with pytest.MonkeyPatch.context() as patch:
         _surround(patch, directory)
         database = Database(url)
-        stack = _stack(directory, url, database, module)
+        stack = _stack(directory, url, database, module, settings)
         try:
-            _make_states(stack)
+            _make_states(stack, published=published)
             stack.services.start()
             stack.stop_schedule()
             yield stack
@@ -125,7 +136,7 @@ def _surround(patch: pytest.MonkeyPatch, directory: Path) -> None:
     patch.setattr(supervisor, "MOST_RESTARTS", 100)
 
 
-def _stack(directory: Path, url: str, database: Database, module: str) -> Stack:
+def _stack(directory: Path, url: str, database: Database, module: str, changes: Mapping[str, Any]) -> Stack:
     settings = Settings(
         home=directory / "home",
         history_start=HISTORY_START,
@@ -134,6 +145,7 @@ def _stack(directory: Path, url: str, database: Database, module: str) -> Stack:
         api_port=free_port(),
         ui_port=free_port(),
         database_url=url,
+        **changes,
     )
     services = DagsterServices(settings, url, ui_port=settings.ui_port, module=module)
     return Stack(
@@ -147,7 +159,7 @@ def _stack(directory: Path, url: str, database: Database, module: str) -> Stack:
     )
 
 
-def _make_states(stack: Stack) -> None:
+def _make_states(stack: Stack, *, published: bool) -> None:
     stack.set_clock(PUBLISHED[-1])
     stack.states.enter("books", lambda database: enter_books(database, stack.script))
 
@@ -155,7 +167,8 @@ def _make_states(stack: Stack) -> None:
         enter_books(database, stack.script)
         publish(database, stack.script, PUBLISHED)
 
-    stack.states.enter("published", fill)
+    if published:
+        stack.states.enter("published", fill)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,7 @@
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -22,8 +22,8 @@ SHUTDOWN_SECONDS = 30.0
 class OwnServer:
     """What is committed on it is on disk, and stays."""
 
-    def __init__(self, directory: Path) -> None:
-        self.server = EmbeddedPostgres(directory / "home", relocation_root=directory / "relocated")
+    def __init__(self, directory: Path, options: Mapping[str, str]) -> None:
+        self.server = EmbeddedPostgres(directory / "home", relocation_root=directory / "relocated", options=options)
 
     def start(self) -> None:
         """Bring it up; it answers afterwards."""
@@ -76,11 +76,14 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(parent: Path) -> Iterator[OwnServer]:
-    """A server for the block, in a new directory below one that every user may pass through."""
+def own_server(parent: Path, **options: str) -> Iterator[OwnServer]:
+    """A server for the block, in a new directory below one that every user may pass through.
+
+    ``options`` override settings that are shipped.
+    """
     directory = Path(tempfile.mkdtemp(dir=parent))
     directory.chmod(0o711)
-    server = OwnServer(directory)
+    server = OwnServer(directory, options)
     try:
         server.start()
         yield server

@@ -53,7 +53,17 @@ def _open_runs(context: dg.SensorEvaluationContext) -> dict[str, datetime]:
     """Runs of this code location that are under way, with the orchestrator's last news of each."""
     records = context.instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY))
     ours = [record for record in records if is_of_this_location(record.dagster_run, context)]
-    return {record.dagster_run.run_id: record.update_timestamp.astimezone(UTC) for record in ours}
+    return {
+        record.dagster_run.run_id: record.update_timestamp.astimezone(UTC)
+        for record in ours
+        if not _waits(context.instance, record.dagster_run)
+    }
+
+
+def _waits(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run is in the queue of a launcher that has one (celery_launcher): it has no worker yet to lose."""
+    is_waiting = getattr(instance.run_launcher, "is_waiting", None)
+    return run.status == dg.DagsterRunStatus.STARTING and is_waiting is not None and bool(is_waiting(run))
 
 
 def _look(database: Database, open_runs: Mapping[str, datetime], suspicions: Mapping[str, Suspicion]) -> LostRuns:
