@@ -133,12 +133,12 @@ def test_the_commands_are_those_that_are_promised() -> None:
         *(f"bars {name}" for name in ("list", "accept", "reject")),
         *(f"session {name}" for name in ("waive", "unwaive", "close", "reopen", "list")),
         *(f"retention {name}" for name in ("list", "archive", "drop")),
-        *("backfill", "retry", "status", "up", "down"),
+        *("backfill", "retry", "status", "up", "down", "worker"),
     }
 
 
 # Of these the result is a line that programs read as it is, or nothing but that it is done.
-PLAIN = {"up", "down", "db up", "db down", "db url", "db roles"}
+PLAIN = {"up", "down", "worker", "db up", "db down", "db url", "db roles"}
 
 
 @pytest.mark.parametrize(("name", "options"), list(commands()))

@@ -367,6 +367,8 @@ def test_the_key_is_in_no_error_no_log_and_no_answer(
     name: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    # Another client of it may have said that it is to be quiet.
+    caplog.set_level(logging.DEBUG, "urllib3")
     rules.timeout = 0.3
     vendor.default = KEEPERS[name]
     source = PolygonOptions(KEY, rules, patience=Patience("polygon", rules, failures_in_a_row=2))
