@@ -65,9 +65,9 @@ class Analytics:
             self._recent.touch(kind, book)
         return known
 
-    def _prepare(self, view: MarketView) -> Callable[[], None]:
+    def _prepare(self, view: MarketView, is_awaited: Callable[[], bool]) -> Callable[[], None]:
         """Compute what was asked for lately of a view that nobody has seen yet; the result remembers it."""
-        answers = computed_before(view, self._recent, alone=self._alone)
+        answers = computed_before(view, self._recent, alone=self._alone, is_awaited=is_awaited)
 
         def remember() -> None:
             for (book, holdings, analytic), rendered in answers:

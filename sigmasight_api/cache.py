@@ -17,6 +17,7 @@ from sigmasight_api.view import MarketView
 
 # How a request got its view: at once, after waiting for a newer one, or by queries while there is none.
 Use = Literal["hit", "wait", "fallback"]
+Prepare = Callable[[MarketView, Callable[[], bool]], Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,19 @@ class ViewCache:
         self._error: str | None = None
         self._counting = threading.Lock()
         self._uses: dict[Use, int] = {"hit": 0, "wait": 0, "fallback": 0}
-        self._prepare: Callable[[MarketView], Callable[[], None]] | None = None
+        self._prepare: Prepare | None = None
+        self._awaiting = 0
 
     @property
     def current(self) -> MarketView | None:
         """The view of all symbols, or None before the first load."""
         return self._view
 
-    def before_swap(self, prepare: Callable[[MarketView], Callable[[], None]]) -> None:
-        """Have something made of a view that is to follow another one; what it returns is called as that happens."""
+    def before_swap(self, prepare: Prepare) -> None:
+        """Have something made of a view that is to follow another one; what it returns is called as that happens.
+
+        It is told how to find out whether requests are waiting for the view.
+        """
         self._prepare = prepare
 
     def refresh(self, *, at_least: int = 0) -> MarketView:
@@ -85,7 +90,7 @@ class ViewCache:
                 self._error = f"{type(error).__name__}: {error}"
                 raise
             if self._prepare is not None and view is not None and newer.generation != view.generation:
-                self._prepare(newer)()
+                self._prepare(newer, lambda: self._awaiting > 0)()
             self._keep(newer, started)
             return newer
 
@@ -120,7 +125,13 @@ class ViewCache:
             self.count("hit")
             return view
         self.count("wait")
-        return self.refresh(at_least=at_least)
+        with self._counting:
+            self._awaiting += 1
+        try:
+            return self.refresh(at_least=at_least)
+        finally:
+            with self._counting:
+                self._awaiting -= 1
 
     def count(self, use: Use) -> None:
         """Count a request, also one that took ``current`` and needed no more."""

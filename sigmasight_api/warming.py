@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 # As many of them are kept in mind: a snapshot and a few lots each.
 ANSWERS = 512
 # A new view is kept back no longer, whatever there is to compute.
-SECONDS = 0.5
-# Between two of them, whoever wants to be answered comes first.
-PAUSE_SECONDS = 0.001
+SECONDS = 1.0
+# Between two of them, whoever wants to be answered comes first: 2 ms of computing each.
+PAUSE_SECONDS = 0.005
 
 Asked = tuple[Book, Holdings, Analytic]
 
@@ -62,17 +62,19 @@ def computed_before(
     asked: Iterable[Asked],
     *,
     alone: threading.Lock,
+    is_awaited: Callable[[], bool],
     seconds: float = SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> list[tuple[Asked, Rendered]]:
     """The answers to what was asked, of a view that nobody has seen yet, as many as the time allows.
 
-    What cannot be computed is left out: whoever asks for it is told why.
+    None any more once the view ``is_awaited`` by somebody. What cannot be computed is left out: whoever asks for it is
+    told why.
     """
     end = monotonic() + seconds
     answers: list[tuple[Asked, Rendered]] = []
     for book, holdings, analytic in asked:
-        if monotonic() >= end:
+        if monotonic() >= end or is_awaited():
             break
         if view.generation < (book.equity_generation or 0) or not view.covers(holdings.symbols):
             continue

@@ -180,8 +180,26 @@ class TestBeforeAViewIsSwappedIn:
         holdings = process.repository.read_holdings(record.portfolio_id)
         asked = [(book, holdings, Analytic(str(number), process.exposures)) for number in range(5)]
         clock = iter([0.0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.9])
-        answers = computed_before(view, asked, alone=threading.Lock(), seconds=0.5, monotonic=lambda: next(clock))
+        answers = computed_before(
+            view,
+            asked,
+            alone=threading.Lock(),
+            is_awaited=lambda: False,
+            seconds=0.5,
+            monotonic=lambda: next(clock),
+        )
         assert [analytic.kind for (_, _, analytic), _ in answers] == ["0", "1"]
+
+    def test_whoever_waits_for_the_view_has_it_at_once(
+        self, process: Process, record: PortfolioRecord, database: Database
+    ) -> None:
+        process.cache.refresh()
+        process.answer(record)
+        generation = publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        computed = process.computed
+        assert process.cache.view_for(SYMBOLS, at_least=generation).generation == generation
+        assert process.computed == computed
+        assert process.answer(record).generation == generation
 
     def test_only_so_many_are_kept_in_mind_and_the_last_ones_come_first(
         self, process: Process, record: PortfolioRecord
