@@ -37,6 +37,22 @@ class PortfolioProductsOptions(dg.Config):
     )
 
 
+class PortfolioSlicesOptions(dg.Config):
+    """Which run to help. Without any, whatever runs announce, until there is nothing for half a minute."""
+
+    first: str = Field(
+        default="",
+        description="First session of the range that is helped with, such as 2025-06-02; without it, the newest one's.",
+    )
+    last: str = Field(
+        default="", description="Last session of the range that is helped with. What the helped run announces counts."
+    )
+    input_hash: str = Field(
+        default="",
+        description="Hash of the inputs that the helped run was started for, as the gate has it; without it, any run.",
+    )
+
+
 class OnboardingOptions(dg.Config):
     """Symbols to bring in at once. Without any, the requests that are due."""
 

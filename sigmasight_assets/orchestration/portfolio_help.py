@@ -9,13 +9,13 @@ from datetime import date, timedelta
 
 import dagster as dg
 import sqlalchemy as sa
-from pydantic import Field
 
 from sigmasight_assets.operations.gate import GateRange
 from sigmasight_assets.operations.gate_causes import SIGN_OF_LIFE
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_SLICES
 from sigmasight_assets.orchestration.lanes import HELPER_TAG
-from sigmasight_assets.orchestration.owners import PORTFOLIOS
+from sigmasight_assets.orchestration.launchpad import PortfolioSlicesOptions
+from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.portfolio_publication import help_with_snapshots
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY
@@ -27,14 +27,6 @@ from sigmasight_assets.storage.gated_runs import read_gated_run
 OP = "slices_of_snapshots"
 # A helper that comes first waits so long for the run that it helps.
 PATIENCE_SECONDS = 30.0
-
-
-class PortfolioSlicesOptions(dg.Config):
-    """Which run to help. Without any, whatever runs announce, until there is nothing for half a minute."""
-
-    first: str = Field(default="", description="First session of the range, such as 2025-06-02.")
-    last: str = Field(default="", description="Last session of the range.")
-    input_hash: str = Field(default="", description="Inputs that the helped run was started for, as the gate has them.")
 
 
 @dg.op(
@@ -60,7 +52,7 @@ def portfolio_slices(context: dg.OpExecutionContext, config: PortfolioSlicesOpti
     name=PORTFOLIO_SLICES,
     description="Helps a run of the portfolio layer: computes slices of its snapshots beside it. Started by the sensor "
     "`portfolio_gate` when SIGMASIGHT_PORTFOLIO_WORKERS is more than 1; by hand it helps whatever runs.",
-    owners=[PORTFOLIOS],
+    owners=[OPERATIONS],
     # What a lost helper had in hand is taken by the others.
     tags={HELPER_TAG: "true", "dagster/max_retries": "0"},
 )

@@ -16,6 +16,7 @@ from sigmasight_assets.orchestration.check_facts import CHECK_FACTS
 from sigmasight_assets.orchestration.launchpad import (
     OnboardingOptions,
     PortfolioProductsOptions,
+    PortfolioSlicesOptions,
     SymbolProductsOptions,
 )
 from sigmasight_assets.orchestration.table_schemas import table_name, table_schema
@@ -116,7 +117,7 @@ def test_every_check_says_what_it_asks_its_limit_and_what_to_do() -> None:
 def test_every_job_schedule_and_sensor_is_described_and_owned() -> None:
     repository = defs.get_repository_def()
     jobs = [item for item in repository.get_all_jobs() if not item.name.startswith("__")]
-    assert len(jobs) == 3
+    assert len(jobs) == 4
     assert (len(repository.schedule_defs), len(repository.sensor_defs)) == (1, 5)
     everything: list[dg.JobDefinition | dg.ScheduleDefinition | dg.SensorDefinition] = [
         *jobs,
@@ -129,7 +130,9 @@ def test_every_job_schedule_and_sensor_is_described_and_owned() -> None:
         assert item.tags, item.name
 
 
-@pytest.mark.parametrize("options", [SymbolProductsOptions, PortfolioProductsOptions, OnboardingOptions])
+@pytest.mark.parametrize(
+    "options", [SymbolProductsOptions, PortfolioProductsOptions, PortfolioSlicesOptions, OnboardingOptions]
+)
 def test_every_option_of_the_launchpad_is_described_and_has_a_default(options: type[dg.Config]) -> None:
     assert options.__doc__
     assert options.model_fields

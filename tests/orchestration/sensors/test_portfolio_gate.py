@@ -193,7 +193,7 @@ def test_failure_of_a_requested_run_is_the_next_reason(
 def test_it_ticks_faster_than_the_daemon_looks() -> None:
     assert portfolio_gate.minimum_interval_seconds == 4
     assert portfolio_gate.default_status == dg.DefaultSensorStatus.RUNNING
-    assert portfolio_gate.job_name == PORTFOLIO_LAYER
+    assert {target.job_name for target in portfolio_gate.targets} == {PORTFOLIO_LAYER, PORTFOLIO_SLICES}
 
 
 class TestEarlierRuns:
