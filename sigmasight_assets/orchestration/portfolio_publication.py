@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from sigmasight_assets.orchestration.part_times import PartTimes
-from sigmasight_assets.orchestration.portfolio_inputs import Inputs, parts, read_inputs, without_waived
+from sigmasight_assets.orchestration.portfolio_inputs import parts, without_waived
 from sigmasight_assets.orchestration.portfolio_selection import select_portfolios
 from sigmasight_assets.orchestration.portfolio_slices import (
     BrokenIdentityError,
@@ -99,7 +99,7 @@ def publish_portfolio_products(
     with database.begin() as connection:
         sessions, outcome.waived = without_waived(connection, sessions)
     for slice_sessions, cells in _slices(run, sessions):
-        shared = share_part(run, slice_sessions, _read_inputs) if workers > 1 and cells >= SPLIT_CELLS else None
+        shared = share_part(run, slice_sessions) if workers > 1 and cells >= SPLIT_CELLS else None
         failed = _publish(run, slice_sessions, outcome, shared)
         if failed:
             outcome.failed = [*failed, *(day for day in sessions if day > slice_sessions[-1])]
@@ -141,7 +141,7 @@ def help_with_snapshots(database: Database, calendar: SessionCalendar, *, run_id
 
     It is asked whenever there is no slice to take, with the seconds for which there was none.
     """
-    return help_out(PortfolioRun(database, calendar, run_id), _read_inputs, is_over)
+    return help_out(PortfolioRun(database, calendar, run_id), is_over)
 
 
 def _publish(
@@ -176,7 +176,7 @@ def _publish_part(
         with run.transaction() as transaction:
             require_calendar(transaction, run.calendar)
             # Under the lock: the run it waited for may have written the snapshots that these build on.
-            inputs = _read_inputs(run, part.sessions)
+            inputs = run.read_inputs(part.sessions)
             inputs.require_earlier()
             part = part.at(inputs.generations)
             helped = None if shared is None else read_helped(run, shared, inputs)
@@ -194,12 +194,6 @@ def _withdraw(run: PortfolioRun, sessions: Sequence[date]) -> None:
         with run.database.begin() as connection:
             consumed = read_consumed(connection)
         remove_snapshots(transaction, [day for day in sessions if day not in consumed])
-
-
-def _read_inputs(run: PortfolioRun, sessions: Sequence[date]) -> Inputs:
-    with run.database.begin() as connection:
-        inputs = read_inputs(connection, sessions)
-    return inputs.in_doubt if run.force else inputs
 
 
 def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
@@ -222,7 +216,7 @@ def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[tuple[list[
 
 def _count_due(run: PortfolioRun, sessions: Sequence[date]) -> int:
     """How many portfolios the sessions would compute as things are now."""
-    inputs = _read_inputs(run, sessions)
+    inputs = run.read_inputs(sessions)
     with run.database.bulk() as transaction:
         selection = select_portfolios(transaction, run.calendar, inputs)
         return len(read_due(transaction, last=sessions[-1], only=selection.portfolio_ids))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow as pa
 from sigmasight_assets.orchestration.option_expiry import settle_options
 from sigmasight_assets.orchestration.part_times import PartTimes
 from sigmasight_assets.orchestration.portfolio_figures import PublishedFigures
-from sigmasight_assets.orchestration.portfolio_inputs import Inputs
+from sigmasight_assets.orchestration.portfolio_inputs import Inputs, read_inputs
 from sigmasight_assets.orchestration.portfolio_rows import compute_portfolio_rows
 from sigmasight_assets.orchestration.portfolio_selection import mark_later, select_portfolios
 from sigmasight_assets.quant.arrays import BoolArray, IntArray
@@ -84,13 +85,20 @@ class PortfolioRun:
         """The same, with or without force."""
         return replace(self, force=force)
 
-    def transaction(self) -> AbstractContextManager[BulkTransaction]:
-        """A transaction that may write snapshots."""
-        return self.times.transaction(self.database, _lock)
+    def transaction(self, *, shared: bool = False) -> AbstractContextManager[BulkTransaction]:
+        """A transaction that may write snapshots, alone or, when ``shared``, beside others that write slices."""
+        return self.times.transaction(self.database, partial(_lock, shared=shared))
+
+    def read_inputs(self, sessions: Sequence[date]) -> Inputs:
+        """What snapshots of the sessions are made from; ``NotReadyError`` when symbol products of one are missing."""
+        with self.database.begin() as connection:
+            inputs = read_inputs(connection, sessions)
+        return inputs.in_doubt if self.force else inputs
 
 
-def _lock(transaction: BulkTransaction) -> None:
-    lock_layer(transaction, "portfolio")
+def _lock(transaction: BulkTransaction, *, shared: bool) -> None:
+    # Whoever publishes snapshots, or edits what they rest on, waits for all that are at work on slices.
+    lock_layer(transaction, "portfolio", shared=shared)
     # Figures, actions and generations are read by several statements, which must see the same publication.
     lock_layer(transaction, "symbol", shared=True)
 

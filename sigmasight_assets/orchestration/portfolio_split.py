@@ -7,8 +7,6 @@ that are too large) it leaves to the run that publishes, which does as without h
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
 from datetime import date
 from enum import Enum, auto
 
@@ -19,10 +17,9 @@ from sigmasight_assets.orchestration.portfolio_slices import (
     PublishedSlice,
     compute_selected,
 )
-from sigmasight_assets.storage.bulk import BulkTransaction
 from sigmasight_assets.storage.calendar import require_calendar
 from sigmasight_assets.storage.lot_terms import OversizedBooksError
-from sigmasight_assets.storage.publications import Publication, lock_layer, next_generation, record_publications
+from sigmasight_assets.storage.publications import Publication, next_generation, record_publications
 from sigmasight_assets.storage.snapshot_parts import (
     MAX_SLICES,
     SlicesDone,
@@ -43,7 +40,6 @@ PAUSE_SECONDS = 0.2
 
 # Whether a helper has nothing more to wait for, told for how many seconds there was no slice to take.
 IsOver = Callable[[float], bool]
-ReadInputs = Callable[[PortfolioRun, Sequence[date]], Inputs]
 
 
 class Taken(Enum):
@@ -56,12 +52,12 @@ class Taken(Enum):
     REFUSED = auto()
 
 
-def share_part(run: PortfolioRun, sessions: Sequence[date], read_inputs: ReadInputs) -> SnapshotPart | None:
+def share_part(run: PortfolioRun, sessions: Sequence[date]) -> SnapshotPart | None:
     """Announce a part, and work at its slices until all are done that can be; the caller closes it.
 
     Returns None when another run has published meanwhile: then nothing of the part counts.
     """
-    inputs = read_inputs(run, sessions)
+    inputs = run.read_inputs(sessions)
     inputs.require_earlier()
     part = _announce(run, inputs.generations)
     refused: set[int] = set()
@@ -71,11 +67,11 @@ def share_part(run: PortfolioRun, sessions: Sequence[date], read_inputs: ReadInp
             return None
         if not set(done.left) - refused:
             return part
-        if not _work(run, part, done, refused, read_inputs):
+        if not _work(run, part, done, refused):
             time.sleep(PAUSE_SECONDS)
 
 
-def help_out(run: PortfolioRun, read_inputs: ReadInputs, is_over: IsOver) -> int:
+def help_out(run: PortfolioRun, is_over: IsOver) -> int:
     """Take slices of whatever is announced until it is over; how many were computed."""
     refused: dict[int, set[int]] = {}
     total, idle_since = 0, time.monotonic()
@@ -84,7 +80,7 @@ def help_out(run: PortfolioRun, read_inputs: ReadInputs, is_over: IsOver) -> int
         for part in _read_parts(run):
             done = _read_done(run, part)
             if done is not None:
-                did += _work(run.forcing(part.force), part, done, refused.setdefault(part.part_id, set()), read_inputs)
+                did += _work(run.forcing(part.force), part, done, refused.setdefault(part.part_id, set()))
         total += did
         if did:
             idle_since = time.monotonic()
@@ -128,28 +124,24 @@ def _read_parts(run: PortfolioRun) -> list[SnapshotPart]:
         return read_parts(connection)
 
 
-def _work(run: PortfolioRun, part: SnapshotPart, done: SlicesDone, refused: set[int], read_inputs: ReadInputs) -> int:
+def _work(run: PortfolioRun, part: SnapshotPart, done: SlicesDone, refused: set[int]) -> int:
     """Take every slice that is free, one after the other; how many were done."""
     count = 0
-    for number in _order(done.left, refused):
-        taken = _take(run, part, number, read_inputs)
+    for number in sorted(set(done.left) - refused):
+        taken = _take(run, part, number)
         if taken is Taken.REFUSED:
             refused.add(number)
         count += taken is Taken.DONE
     return count
 
 
-def _order(left: Sequence[int], refused: AbstractSet[int]) -> list[int]:
-    return [number for number in left if number not in refused]
-
-
-def _take(run: PortfolioRun, part: SnapshotPart, number: int, read_inputs: ReadInputs) -> Taken:
+def _take(run: PortfolioRun, part: SnapshotPart, number: int) -> Taken:
     try:
-        with _transaction(run) as transaction:
+        with run.transaction(shared=True) as transaction:
             if not try_slice(transaction, part, number):
                 return Taken.BUSY
             require_calendar(transaction, run.calendar)
-            inputs = read_inputs(run, part.sessions)
+            inputs = run.read_inputs(part.sessions)
             if dict(inputs.generations) != dict(part.generations) or inputs.gaps:
                 return Taken.REFUSED
             done = PublishedSlice.empty(part.sessions)
@@ -159,13 +151,3 @@ def _take(run: PortfolioRun, part: SnapshotPart, number: int, read_inputs: ReadI
     except (BrokenIdentityError, OversizedBooksError):
         return Taken.REFUSED
     return Taken.DONE
-
-
-def _transaction(run: PortfolioRun) -> AbstractContextManager[BulkTransaction]:
-    return run.times.transaction(run.database, _lock)
-
-
-def _lock(transaction: BulkTransaction) -> None:
-    # Others at work on slices are let in; whoever publishes snapshots, or edits what they rest on, waits for all.
-    lock_layer(transaction, "portfolio", shared=True)
-    lock_layer(transaction, "symbol", shared=True)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -167,7 +167,7 @@ def test_slices_under_way_are_no_publication_that_the_gate_knows(books: Database
 def shared(database: Database, sessions: list[date] = DAYS) -> Any:
     """All slices done, and not published yet."""
     plan = portfolio_slices.PortfolioRun(database, exchange_calendar(), "dead", workers=WORKERS)
-    return share_part(plan, sessions, portfolio_publication._read_inputs)
+    return share_part(plan, sessions)
 
 
 def test_a_run_that_died_before_it_published_is_done_again(
@@ -182,6 +182,17 @@ def test_a_run_that_died_before_it_published_is_done_again(
     # All rows were there; whoever has read of these sessions meanwhile is told that they are something else.
     assert [row["session"] for row in rows_of(books, LEDGER)] == [row["session"] for row in ledger]
     assert (slices_left(books), broken(books)) == ([], [])
+
+
+def let_happen_after_slices(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], None]) -> None:
+    """Between the last slice and the publication of what slices have written."""
+
+    def shared_then_happened(*arguments: Any) -> Any:
+        part = share_part(*arguments)
+        happen()
+        return part
+
+    monkeypatch.setattr(portfolio_publication, "share_part", shared_then_happened)
 
 
 def test_an_edit_that_a_dead_run_took_in_is_published_by_the_next(done: Database) -> None:
@@ -217,12 +228,7 @@ def test_a_portfolio_edited_between_its_slice_and_publication_is_computed_again(
     whole = content(books)
     enter_books(states, calendar)
 
-    def then_edited(*arguments: Any) -> Any:
-        part = share_part(*arguments)
-        edit()
-        return part
-
-    monkeypatch.setattr(portfolio_publication, "share_part", then_edited)
+    let_happen_after_slices(monkeypatch, edit)
     split_run(books)
     assert content(books) == whole
     assert_equal_to_oracle(books)
@@ -241,12 +247,7 @@ def test_symbols_published_between_slice_and_publication_are_used(
     whole = content(books)
     enter_books(states, calendar)
 
-    def then_corrected(*arguments: Any) -> Any:
-        part = share_part(*arguments)
-        correct()
-        return part
-
-    monkeypatch.setattr(portfolio_publication, "share_part", then_corrected)
+    let_happen_after_slices(monkeypatch, correct)
     split_run(books)
     assert content(books) == whole
     assert next_range(books) is None
