@@ -25,7 +25,7 @@ class RenderedAnswers:
         self._capacity = capacity_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Rendered] = OrderedDict()
-        self._bytes = self._newest = 0
+        self._bytes = self._newest = self._before = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,11 +44,14 @@ class RenderedAnswers:
             return found
 
     def put(self, key: Hashable, answer: Rendered) -> None:
-        """Remember the answer; earlier generations, and those that were not asked for longest, make room."""
+        """Remember the answer; those of generations before the last two, or not asked for longest, make room.
+
+        The generation before the newest is read while the newest is computed in advance, and by requests under way.
+        """
         with self._lock:
             if answer.generation > self._newest:
-                self._newest = answer.generation
-                for old in [old for old, kept in self._entries.items() if kept.generation < self._newest]:
+                self._before, self._newest = self._newest, answer.generation
+                for old in [old for old, kept in self._entries.items() if kept.generation < self._before]:
                     self._drop(old)
             self._drop(key)
             self._entries[key] = answer

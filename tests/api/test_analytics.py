@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -43,7 +43,7 @@ SYMBOLS = ("AAA", "BBB")
 class Process:
     """The parts of one API process, and how often it computed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rendered: RenderedAnswers | None = None) -> None:
         self.cache = ViewCache(ViewLoader(database))
         self.repository = Repository(database)
         holdings = HoldingsCache(self.repository.read_holdings)
@@ -55,7 +55,7 @@ class Process:
             self.cache,
             holdings,
             shared=self.shared,
-            rendered=RenderedAnswers(),
+            rendered=RenderedAnswers() if rendered is None else rendered,
             alone=threading.Lock(),
         )
         self.computed = 0
@@ -155,6 +155,28 @@ class TestBeforeAViewIsSwappedIn:
         publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
         process.cache.refresh()
         assert seen == [before]
+
+    def test_until_then_they_find_what_was_computed_of_the_view_before_it(
+        self, record: PortfolioRecord, database: Database
+    ) -> None:
+        computed = list[int]()
+
+        class Watched(RenderedAnswers):
+            def put(self, key: Hashable, answer: Rendered) -> None:
+                super().put(key, answer)
+                view = process.cache.current
+                if view is not None and answer.generation > view.generation:
+                    before = process.computed
+                    found.append(process.answer(record))
+                    computed.append(process.computed - before)
+
+        found = list[Rendered]()
+        process = Process(database, Watched())
+        process.cache.refresh()
+        known = process.answer(record)
+        publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        process.cache.refresh()
+        assert (found, computed) == ([known], [0])
 
     def test_what_cannot_be_computed_keeps_no_view_back(
         self, process: Process, record: PortfolioRecord, database: Database

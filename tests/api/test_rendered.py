@@ -37,11 +37,19 @@ def test_one_that_is_too_large_is_not_kept() -> None:
     assert (len(answers), answers.nbytes) == (0, 0)
 
 
-def test_a_newer_generation_drops_the_older_ones() -> None:
+def test_the_generation_before_the_newest_stays_and_older_ones_go() -> None:
     answers = RenderedAnswers()
-    answers.put("old", answer(generation=1))
+    answers.put("oldest", answer(generation=1))
+    answers.put("old", answer(generation=2))
+    assert answers.get("oldest") is not None
+    answers.put("new", answer(generation=3))
+    assert answers.get("oldest") is None
+    assert answers.get("old") is not None
+    assert answers.nbytes == 2 * (100 + ENTRY_BYTES)
+
+
+def test_an_answer_of_an_older_generation_that_comes_late_drops_nothing() -> None:
+    answers = RenderedAnswers()
     answers.put("new", answer(generation=2))
-    assert answers.get("old") is None
     answers.put("late", answer(generation=1))
     assert answers.get("new") is not None
-    assert answers.nbytes == 2 * (100 + ENTRY_BYTES)
