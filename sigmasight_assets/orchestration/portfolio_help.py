@@ -4,7 +4,7 @@ The gate starts them beside it when there is more than one worker (``SIGMASIGHT_
 executor the orchestrator has. They publish nothing; without them the same comes out, later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
 import dagster as dg
@@ -25,6 +25,8 @@ from sigmasight_assets.storage.gated_runs import read_gated_run
 
 # Dagster wants another name than the job's.
 OP = "slices_of_snapshots"
+# For how many the gate has sent, so that the run shares its work wherever it is done and whatever is set there.
+WORKERS_TAG = "sigmasight/portfolio_workers"
 # A helper that comes first waits so long for the run that it helps.
 PATIENCE_SECONDS = 30.0
 
@@ -73,6 +75,17 @@ def helper_requests(chosen: GateRange, workers: int) -> list[dg.RunRequest]:
         )
         for number in range(1, workers)
     ]
+
+
+def workers_tags(workers: int) -> dict[str, str]:
+    """What tells a run how many it shares its snapshots with, itself included."""
+    return {WORKERS_TAG: str(workers)} if workers > 1 else {}
+
+
+def workers_of(tags: Mapping[str, str], *, default: int) -> int:
+    """How many share a run's snapshots by its tags; of a run by hand, ``default``."""
+    told = tags.get(WORKERS_TAG, "")
+    return int(told) if told.isdecimal() else default
 
 
 def _is_over(database: Database, input_hash: str) -> Callable[[float], bool]:

@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -57,14 +59,19 @@ def settings_of_workers(database_url: str, broker_url: str) -> dict[str, str]:
 
 @contextmanager
 def running_cluster(
-    directory: Path, url: str, *, published: bool = True, broker_addresses: Sequence[str] = (LOOPBACK,)
+    directory: Path,
+    url: str,
+    *,
+    published: bool = True,
+    broker_addresses: Sequence[str] = (LOOPBACK,),
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Cluster]:
-    """Broker and services for the block."""
+    """Broker and services for the block; ``settings`` are those of the main machine."""
     services = directory / "services"
     services.mkdir()
     with broker(directory / "redis", broker_addresses) as redis:
-        settings = {"broker_url": redis.url, "dagster_config": SHIPPED / "dagster.yaml"}
-        with running_stack(services, url, module=MODULE, settings=settings, published=published) as stack:
+        own = {"broker_url": redis.url, "dagster_config": SHIPPED / "dagster.yaml", **settings}
+        with running_stack(services, url, module=MODULE, settings=own, published=published) as stack:
             yield Cluster(stack, redis, directory)
 
 

@@ -12,6 +12,7 @@ from sigmasight_assets.orchestration.check_results import check_results
 from sigmasight_assets.orchestration.drawings import draw_portfolios
 from sigmasight_assets.orchestration.launchpad import PortfolioProductsOptions, is_forced
 from sigmasight_assets.orchestration.materialized import materializations, results
+from sigmasight_assets.orchestration.portfolio_help import workers_of
 from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, publish_portfolio_products
 from sigmasight_assets.orchestration.portfolio_slices import AMOUNTS_FIT, LEDGER_IDENTITY, PRODUCTS
 from sigmasight_assets.orchestration.resources import Pipeline
@@ -67,7 +68,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: s
                 sessions=step.sessions,
                 run_id=step.run_id,
                 force=is_forced(config.force, context.run.tags),
-                workers=pipeline.settings.portfolio_workers,
+                workers=workers_of(context.run.tags, default=pipeline.settings.portfolio_workers),
             )
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)

@@ -8,7 +8,7 @@ from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import JOBS, PORTFOLIO_LAYER
 from sigmasight_assets.orchestration.launched_runs import read_same_inputs, read_unfinished
 from sigmasight_assets.orchestration.owners import OPERATIONS
-from sigmasight_assets.orchestration.portfolio_help import helper_requests, portfolio_slices_job
+from sigmasight_assets.orchestration.portfolio_help import helper_requests, portfolio_slices_job, workers_tags
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY, range_request
 from sigmasight_assets.runs import INPUT_HASH_TAG
@@ -38,14 +38,15 @@ def portfolio_gate(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> l
         return dg.SkipReason("; ".join(decision.reasons))
     for reason in decision.reasons:
         context.log.info(reason)
+    workers = pipeline.settings.portfolio_workers
     request = range_request(
         chosen.first,
         chosen.last,
         run_key=chosen.run_key,
-        tags={**NIGHTLY_PRIORITY, INPUT_HASH_TAG: chosen.input_hash},
+        tags={**NIGHTLY_PRIORITY, INPUT_HASH_TAG: chosen.input_hash, **workers_tags(workers)},
         job=PORTFOLIO_LAYER,
     )
-    return [request, *helper_requests(chosen, pipeline.settings.portfolio_workers)]
+    return [request, *helper_requests(chosen, workers)]
 
 
 def _decide(instance: dg.DagsterInstance, pipeline: Pipeline) -> GateDecision:

@@ -5,7 +5,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sigmasight_assets.orchestration import portfolio_slices
+from sigmasight_assets.orchestration import portfolio_publication, portfolio_slices
+from sigmasight_assets.orchestration.portfolio_help import WORKERS_TAG, workers_tags
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.runs import FORCE_TAG, INPUT_HASH_TAG
 from sigmasight_assets.storage.database import Database
@@ -46,6 +47,20 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, book
         "snapshots_computed": snapshots,
         "snapshots_fresh": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("tags", "slices"), [({}, []), (workers_tags(1), []), (workers_tags(3), [{"slices": 12}]), ({WORKERS_TAG: "x"}, [])]
+)
+def test_a_run_is_shared_as_whoever_requested_it_has_said(
+    deployment: Deployment, books: Database, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], slices: list[Any]
+) -> None:
+    """This machine's setting is one worker."""
+    monkeypatch.setattr(portfolio_publication, "SPLIT_CELLS", 1)
+    run = deployment.run(JOB, KEYS[0], KEYS[-1], tags=tags)
+    assert run.materialized == dict.fromkeys(PRODUCTS, KEYS)
+    announced = "SELECT DISTINCT counts FROM publications WHERE layer = 'portfolio' AND products = '{}'"
+    assert [row["counts"] for row in rows_of(books, announced)] == slices
 
 
 def test_metadata_and_check(deployment: Deployment, books: Database) -> None:

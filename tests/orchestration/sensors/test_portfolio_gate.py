@@ -13,6 +13,7 @@ from sigmasight_assets.operations.gate import plan
 from sigmasight_assets.operations.gate_state import read_gate_state
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, PORTFOLIO_SLICES
 from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, read_same_inputs
+from sigmasight_assets.orchestration.portfolio_help import WORKERS_TAG
 from sigmasight_assets.orchestration.portfolio_publication import publish_portfolio_products
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors.portfolio_gate import portfolio_gate
@@ -306,6 +307,7 @@ def test_a_range_is_requested_with_a_helper_for_every_other_worker(
     assert isinstance(answer, list)
     main, *helpers = answer
     assert (main.job_name, [each.job_name for each in helpers]) == (PORTFOLIO_LAYER, [PORTFOLIO_SLICES] * 2)
+    assert main.tags[WORKERS_TAG] == "3"
     assert [each.run_key for each in helpers] == [f"{main.run_key}:helper:1", f"{main.run_key}:helper:2"]
     assert not any(INPUT_HASH_TAG in each.tags for each in helpers)
     deployment = deploy(books)
