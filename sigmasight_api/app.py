@@ -35,6 +35,7 @@ from sigmasight_api.routes import (
     symbols,
 )
 from sigmasight_api.routes.csv_files import CsvPaths
+from sigmasight_api.routes.generation import GENERATION_HEADER, MINIMUM_HEADER
 from sigmasight_api.routes.problems import ANYWHERE, describe_problems, install_handlers, problem_responses
 from sigmasight_api.settings import Settings, load_settings
 
@@ -54,6 +55,12 @@ OWNERS = (
     symbols,
 )
 OPERATORS = (admin, onboarding, bars, decisions)
+
+DESCRIPTION = f"""Exact portfolio answers from published figures. Errors are application/problem+json.
+
+An answer made of published figures names their generation in `{GENERATION_HEADER}`. A request with that number as
+`{MINIMUM_HEADER}` is answered of it or a newer one by whichever process it reaches, and with 503 while it is not
+published."""
 
 
 def create_app(settings: Settings | None = None, *, timing: Timing | None = None) -> FastAPI:
@@ -78,7 +85,7 @@ def create_app(settings: Settings | None = None, *, timing: Timing | None = None
 
     app = FastAPI(
         title="SigmaSight",
-        description="Exact portfolio answers from published figures. Errors are application/problem+json.",
+        description=DESCRIPTION,
         version=version("sigmasight"),
         lifespan=lifespan,
         docs_url=None,
