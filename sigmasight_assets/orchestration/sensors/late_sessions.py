@@ -12,6 +12,7 @@ import dagster as dg
 
 from sigmasight_assets.errors import SigmaSightError
 from sigmasight_assets.operations.alerts import deliver_alerts
+from sigmasight_assets.operations.broken_invariants import raise_broken
 from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.late_sessions import raise_late
 from sigmasight_assets.operations.symbol_plan import SymbolRange, SymbolState, UnderWay, local, plan
@@ -21,7 +22,7 @@ from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, UNFINISHE
 from sigmasight_assets.orchestration.owners import OPERATIONS
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS, range_request
-from sigmasight_assets.orchestration.standing_checks import Judgement, read_judgements
+from sigmasight_assets.orchestration.standing_checks import INVARIANTS_HOLD, Judgement, read_judgements
 from sigmasight_assets.runs import range_tags
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
@@ -67,12 +68,21 @@ def late_sessions(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg
 
 
 def _judge(context: dg.SensorEvaluationContext, pipeline: Pipeline, database: Database) -> Sequence[Judgement]:
-    """The standing checks; none when they cannot be read, which must not cost the next attempt."""
+    """The standing checks; none when they cannot be read, which must not cost the next attempt.
+
+    Published rows that break an invariant are told to people too: not everybody looks at checks.
+    """
+    judgements: Sequence[Judgement] = ()
     try:
-        return read_judgements(database, pipeline.settings)
+        judgements = read_judgements(database, pipeline.settings)
+        broken = [item.text for item in judgements if item.key == INVARIANTS_HOLD and item.severity == "critical"]
+        with database.begin() as connection:
+            raised = [raise_broken(connection, words) for words in broken]
+        for key in filter(None, raised):
+            context.log.info(f"raised the alert {key}")
     except SigmaSightError as error:
         context.log.warning(f"the standing checks could not be judged: {error}")
-        return ()
+    return judgements
 
 
 def to_report(cursor: str | None, judgements: Sequence[Judgement], now: datetime) -> tuple[str, Sequence[Judgement]]:

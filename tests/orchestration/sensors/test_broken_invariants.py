@@ -1,0 +1,69 @@
+"""People are told of published rows that break an invariant, by the sensor that reports the standing checks."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sigmasight_assets.orchestration.resources import Pipeline
+from sigmasight_assets.storage.database import Database
+from tests.operations.ledger_rows import publish
+from tests.orchestration.conftest import TARGETS
+from tests.orchestration.contents import execute, rows_of
+from tests.orchestration.deployments import load_definitions
+from tests.receivers import webhook
+
+pytestmark = pytest.mark.usefixtures("evening")
+
+SATURDAY = date(2025, 7, 26)
+
+
+def tick(database: Database) -> None:
+    """A tick as the daemon evaluates it, whose reports are of no interest here."""
+    definitions = load_definitions(database)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(
+            instance=instance,
+            definitions=definitions,
+            resources={"pipeline": Pipeline(database_url=database.url)},
+        ) as context,
+    ):
+        definitions.resolve_sensor_def("late_sessions").evaluate_tick(context)
+
+
+def alerts(database: Database) -> list[tuple[str, dict[str, Any]]]:
+    query = "SELECT severity, payload FROM alerts WHERE alert_key LIKE 'invariants:%' ORDER BY raised_at"
+    return [(row["severity"], row["payload"]) for row in rows_of(database, query)]
+
+
+def test_people_are_told_once_of_what_is_broken_and_again_of_what_else_is(database: Database) -> None:
+    publish(database, *TARGETS)
+    tick(database)
+    assert alerts(database) == []
+    publish(database, SATURDAY)
+    tick(database)
+    tick(database)
+    ((severity, payload),) = alerts(database)
+    assert (severity, payload["kind"]) == ("critical", "invariant_broken")
+    assert payload["text"] == f"1 broken; the first: publications has rows of {SATURDAY}, which is no session"
+    assert "force" in payload["next_step"]
+    publish(database, SATURDAY + timedelta(days=1))
+    tick(database)
+    assert [each["text"][:8] for _, each in alerts(database)] == ["1 broken", "2 broken"]
+
+
+def test_what_was_mended_is_not_told_of_any_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(database, *TARGETS)
+    publish(database, SATURDAY)
+    with webhook() as receiver:
+        monkeypatch.setenv("SIGMASIGHT_WEBHOOK_URL", receiver.url)
+        monkeypatch.setattr("sigmasight_assets.orchestration.sensors.late_sessions.GRACE_SECONDS", 0.0)
+        tick(database)
+        execute(database, "DELETE FROM publications WHERE session = :day", day=SATURDAY)
+        tick(database)
+        tick(database)
+    (document,) = [each for each in receiver.received if each["kind"] == "invariant_broken"]
+    assert document["text"].endswith("which is no session")
+    assert len(alerts(database)) == 1
