@@ -11,6 +11,7 @@ from typing import Literal
 
 from sigmasight_api.errors import NotYetError
 from sigmasight_api.loader import ViewLoader
+from sigmasight_api.memory import give_back
 from sigmasight_api.partial_views import PartialViews
 from sigmasight_api.readiness import Readiness
 from sigmasight_api.view import MarketView
@@ -81,18 +82,24 @@ class ViewCache:
             view = self._view
             if view is not None and 0 < at_least <= view.generation:
                 return view
-            started = self._monotonic()
-            try:
-                newer = self._loader.load(previous=view)
-                if newer.generation < at_least and self._loader.is_behind:
-                    newer = self._loader.load_newest(previous=newer)
-            except Exception as error:
-                self._error = f"{type(error).__name__}: {error}"
-                raise
-            if self._prepare is not None and view is not None and newer.generation != view.generation:
-                self._prepare(newer, lambda: self._awaiting > 0)()
-            self._keep(newer, started)
-            return newer
+            newer = self._load(view, at_least)
+        if view is None or newer.symbol_generation != view.symbol_generation:
+            give_back()
+        return newer
+
+    def _load(self, view: MarketView | None, at_least: int) -> MarketView:
+        started = self._monotonic()
+        try:
+            newer = self._loader.load(previous=view)
+            if newer.generation < at_least and self._loader.is_behind:
+                newer = self._loader.load_newest(previous=newer)
+        except Exception as error:
+            self._error = f"{type(error).__name__}: {error}"
+            raise
+        if self._prepare is not None and view is not None and newer.generation != view.generation:
+            self._prepare(newer, lambda: self._awaiting > 0)()
+        self._keep(newer, started)
+        return newer
 
     @property
     def is_behind(self) -> bool:
