@@ -88,9 +88,7 @@ def measure(options: Options) -> list[Report]:
                 work, name, statistics.median(times), min(times), reference / statistics.median(times), len(times)
             )
     report.notes.append("backfills as ranges are compared in time with the backfill as one run")
-    report.notes.append(
-        "the same tables by every engine, to the byte but for generations; ranges as the one run"
-    )
+    report.notes.append("the same tables by every engine, to the byte but for generations; ranges as the one run")
     return [report]
 
 

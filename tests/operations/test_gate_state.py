@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -21,6 +22,7 @@ from sigmasight_assets.storage.publications import (
     next_generation,
     record_publications,
 )
+from sigmasight_assets.storage.snapshot_parts import announce_part, finish_slice
 from sigmasight_assets.storage.snapshots import record_consumed
 from tests.operations.ledger_rows import decide as enter_decision
 from tests.operations.ledger_rows import judge, publish
@@ -100,6 +102,16 @@ def test_portfolios_that_are_left_out_are_read_with_their_first_session(database
     assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {}
     execute(database, "UPDATE portfolios SET left_out_from = :day WHERE portfolio_id = :id", day=TUE, id=large)
     assert read_gate_state(database, now=FRIDAY_NIGHT).left_out == {large: TUE}
+
+
+def test_sessions_with_slices_that_nobody_has_published_are_listed(database: Database) -> None:
+    with database.begin() as connection:
+        part = announce_part(connection, {MON: 1, TUE: 2}, generation=3, slices=2, run_id="lost", force=False)
+    assert read_gate_state(database, now=FRIDAY_NIGHT).unpublished == set()
+    with database.bulk() as transaction:
+        none = np.zeros(2, dtype=np.int64)
+        finish_slice(transaction, part, 1, existing=none, changed=none, run_id="helper")
+    assert read_gate_state(database, now=FRIDAY_NIGHT).unpublished == {MON, TUE}
 
 
 def test_edited_books_are_listed_with_version_and_date(database: Database) -> None:
