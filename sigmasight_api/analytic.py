@@ -13,13 +13,17 @@ from sigmasight_api.view import MarketView
 
 @dataclass(frozen=True, slots=True)
 class Analytic:
-    """How an answer is computed; ``kind`` names it with its parameters, and ``is_costly`` ones are shared."""
+    """How an answer is computed; ``kind`` names it with its parameters, and ``is_costly`` ones are shared.
+
+    ``is_lasting`` ones will be asked for again, of the next publication too.
+    """
 
     kind: str
     compute: Callable[[Book, Holdings, MarketView], AnalyticsAnswer[Any]]
     is_costly: bool = False
     # It reads more of the database while it computes, and must not keep others waiting for that.
     reads_on: bool = False
+    is_lasting: bool = True
 
     def computed(
         self, book: Book, holdings: Holdings, view: MarketView, *, alone: threading.Lock

@@ -44,6 +44,7 @@ class Analytics:
         self._alone = alone
         self._recent = RecentAnswers()
         cache.before_swap(self._prepare)
+        cache.on_another_history(self._forget)
 
     async def answer(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         """The answer for a book that was read after the view was taken; computed in a thread.
@@ -67,13 +68,24 @@ class Analytics:
 
     def _prepare(self, view: MarketView, is_awaited: Callable[[], bool]) -> Callable[[], None]:
         """Compute what was asked for lately of a view that nobody has seen yet; the result remembers it."""
-        answers = computed_before(view, self._recent, alone=self._alone, is_awaited=is_awaited)
+        answers = computed_before(
+            view,
+            self._recent.newest_first(),
+            holdings_of=lambda book: self._holdings.known(book.portfolio_id, book.version),
+            alone=self._alone,
+            is_awaited=is_awaited,
+        )
 
         def remember() -> None:
-            for (book, holdings, analytic), rendered in answers:
-                self._keep(book, holdings, rendered, analytic)
+            # Not noted: nobody has asked for them now.
+            for item in answers:
+                self._remember(item.book, item.holdings, item.rendered, item.analytic)
 
         return remember
+
+    def _forget(self) -> None:
+        for memory in (self._recent, self._rendered, self._holdings):
+            memory.clear()
 
     def _computed(self, user_id: int, book: Book, view: MarketView | None, analytic: Analytic) -> Rendered:
         if view is None:
@@ -110,10 +122,13 @@ class Analytics:
         return found
 
     def _keep(self, book: Book, holdings: Holdings, rendered: Rendered, analytic: Analytic) -> None:
-        self._rendered.put(_content(analytic.kind, book, rendered.generation), rendered)
         # What reads on may have found something newer than the view by the time that the next one comes.
-        if not analytic.reads_on:
-            self._recent.note(book, holdings, analytic)
+        if analytic.is_lasting and not analytic.reads_on:
+            self._recent.note(book, analytic)
+        self._remember(book, holdings, rendered, analytic)
+
+    def _remember(self, book: Book, holdings: Holdings, rendered: Rendered, analytic: Analytic) -> None:
+        self._rendered.put(_content(analytic.kind, book, rendered.generation), rendered)
         if analytic.is_costly:
             key = answer_key(analytic.kind, book, holdings, rendered.generation)
             self._shared.offer(SharedAnswer(book.portfolio_id, analytic.kind, key, rendered.generation, rendered.body))

@@ -259,6 +259,18 @@ class HoldingsCache:
         with self._lock:
             return self._hits, self._misses
 
+    def known(self, portfolio_id: int, version: BookVersion) -> Holdings | None:
+        """The holdings at this version if they are remembered; nothing is read, and nothing counted."""
+        with self._lock:
+            entry = self._entries.get(portfolio_id)
+            return entry[1] if entry is not None and entry[0] == version else None
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+
     def get(self, portfolio_id: int, version: BookVersion) -> Holdings:
         """The holdings at this version, read when they are not remembered."""
         with self._lock:

@@ -3,9 +3,11 @@
 When it is refreshed is decided in ``refresher``; how a view is read, in ``loader``.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +17,8 @@ from sigmasight_api.memory import give_back
 from sigmasight_api.partial_views import PartialViews
 from sigmasight_api.readiness import Readiness
 from sigmasight_api.view import MarketView
+
+logger = logging.getLogger(__name__)
 
 # How a request got its view: at once, after waiting for a newer one, or by queries while there is none.
 Use = Literal["hit", "wait", "fallback"]
@@ -58,6 +62,7 @@ class ViewCache:
         self._counting = threading.Lock()
         self._uses: dict[Use, int] = {"hit": 0, "wait": 0, "fallback": 0}
         self._prepare: Prepare | None = None
+        self._forget: Callable[[], None] = lambda: None
         self._awaiting = 0
 
     @property
@@ -72,13 +77,17 @@ class ViewCache:
         """
         self._prepare = prepare
 
+    def on_another_history(self, forget: Callable[[], None]) -> None:
+        """Have this called once a view is of another history than the one before it, whose generations mean nothing."""
+        self._forget = forget
+
     def refresh(self, *, at_least: int = 0) -> MarketView:
         """Bring the view to the newest generation and return it; whoever comes meanwhile waits and shares it.
 
         With ``at_least`` a view of that generation is new enough. A load that fails leaves the view as it was and
         raises what the loader raised.
         """
-        with self._loading:
+        with self._counted_as_awaiting(is_awaited=at_least > 0), self._loading:
             view = self._view
             if view is not None and 0 < at_least <= view.generation:
                 return view
@@ -86,6 +95,16 @@ class ViewCache:
         if view is None or newer.symbol_generation != view.symbol_generation:
             give_back()
         return newer
+
+    @contextmanager
+    def _counted_as_awaiting(self, *, is_awaited: bool) -> Iterator[None]:
+        with self._counting:
+            self._awaiting += is_awaited
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._awaiting -= is_awaited
 
     def _load(self, view: MarketView | None, at_least: int) -> MarketView:
         started = self._monotonic()
@@ -96,9 +115,13 @@ class ViewCache:
         except Exception as error:
             self._error = f"{type(error).__name__}: {error}"
             raise
-        if self._prepare is not None and view is not None and newer.generation != view.generation:
+        is_next = view is not None and newer.lineage is view.lineage
+        if self._prepare is not None and view is not None and is_next and newer.generation != view.generation:
             self._prepare(newer, lambda: self._awaiting > 0)()
         self._keep(newer, started)
+        if view is not None and not is_next:
+            logger.warning("The database is not the one of generation %d any more: all is read anew", view.generation)
+            self._forget()
         return newer
 
     @property
@@ -132,13 +155,7 @@ class ViewCache:
             self.count("hit")
             return view
         self.count("wait")
-        with self._counting:
-            self._awaiting += 1
-        try:
-            return self.refresh(at_least=at_least)
-        finally:
-            with self._counting:
-                self._awaiting -= 1
+        return self.refresh(at_least=at_least)
 
     def count(self, use: Use) -> None:
         """Count a request, also one that took ``current`` and needed no more."""

@@ -42,9 +42,22 @@ GENERATIONS = """
     (SELECT coalesce(max(generation), 0) FROM publications) AS generation,
     (SELECT coalesce(max(generation), 0) FROM publications WHERE layer = 'symbol') AS symbol_generation
 """
+# When the newest publications were made.
+TIMES = """
+    (SELECT published_at FROM publications ORDER BY generation DESC, published_at DESC LIMIT 1) AS published_at,
+    (SELECT published_at FROM publications WHERE layer = 'symbol' ORDER BY generation DESC, published_at DESC LIMIT 1)
+        AS symbols_published_at
+"""
 NEWEST = sa.text(f"SELECT {GENERATIONS}")
+# And when those of a view that is held: not, or at another time, in a database that was brought back to before them.
+NEWEST_AND_HELD = sa.text(f"""
+    SELECT {GENERATIONS}, {TIMES},
+           (SELECT max(published_at) FROM publications WHERE generation = :held) AS held_at,
+           (SELECT max(published_at) FROM publications WHERE layer = 'symbol' AND generation = :symbols)
+               AS symbols_held_at
+""")
 LEDGER = f"""
-    SELECT {GENERATIONS},
+    SELECT {GENERATIONS}, {TIMES},
            (SELECT max(session) FROM (
                 SELECT session FROM publications CROSS JOIN unnest(products) AS product
                 WHERE layer = 'symbol' AND product IN ({", ".join(f"'{product}'" for product in SYMBOL_PRODUCTS)})
@@ -94,24 +107,30 @@ class ViewLoader:
         """The view of all symbols.
 
         Of ``previous`` everything is reused when the symbol layer has not changed since, and all but some symbols when
-        only those were published, as onboarding does. Raises ``StorageError`` when the database is away or refuses.
+        only those were published, as onboarding does; nothing when what it was of is not in the database any more.
+        Raises ``StorageError`` when the database is away or refuses.
         """
         if previous is not None:
             # A pooled connection tells in a millisecond; opening one for bulk reads takes a hundred.
+            held = {"held": previous.generation, "symbols": previous.symbol_generation}
             with self._database.begin() as connection:
-                newest = connection.execute(NEWEST).one()
-            if newest.symbol_generation == previous.symbol_generation:
-                return replace(previous, generation=newest.generation)
+                newest = connection.execute(NEWEST_AND_HELD, held).one()
+            if (newest.held_at, newest.symbols_held_at) != previous.published_at:
+                previous = None
+            elif newest.symbol_generation == previous.symbol_generation:
+                times = newest.published_at, newest.symbols_published_at
+                return replace(previous, generation=newest.generation, published_at=times)
         with self._database.bulk(read_only=True) as transaction:
             ledger = _ledger(transaction)
-            changed = None if previous is None else _changed_symbols(transaction, previous, ledger)
-            if previous is None or changed is None:
+            if previous is None:
                 return _read_view(transaction, ledger, symbols=None)
+            changed = _changed_symbols(transaction, previous, ledger)
             part = _read_view(transaction, ledger, symbols=changed)
-            if not np.array_equal(part.sessions, previous.sessions):
+            if changed is not None and not np.array_equal(part.sessions, previous.sessions):
                 # An operator has closed or reopened a date: the returns of all symbols are between other sessions now.
-                return _read_view(transaction, ledger, symbols=None)
-        return with_symbols(previous, part)
+                part = _read_view(transaction, ledger, symbols=None)
+        view = part if part.scope is None else with_symbols(previous, part)
+        return replace(view, lineage=previous.lineage)
 
     def load_newest(self, *, previous: MarketView | None = None) -> MarketView:
         """The same, however long it takes to have the newest generation."""
@@ -186,6 +205,7 @@ def _read_view(
         covariance_session=covariance_session,
         reasons={**rows.exclusions(), **_spread_reasons(exposures[-1])},
         scope=symbols,
+        published_at=(ledger["published_at"], ledger["symbols_published_at"]),
     )
 
 

@@ -60,7 +60,12 @@ class Refresher:
             # Listening comes first: what is published while the view loads is then announced and not missed.
             healthy = [self._listen(), self._load()]
             failures = 0 if all(healthy) else failures + 1
-            self._wait(self._pause(failures), woken)
+            try:
+                self._wait(self._pause(failures), woken)
+            except Exception:
+                # As without a free descriptor. Nobody else would bring the view up to date again.
+                logger.exception("Cannot wait for new generations")
+                self._closing.wait(self._retry_seconds)
         self._hang_up()
         woken.close()
 

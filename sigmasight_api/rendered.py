@@ -59,6 +59,12 @@ class RenderedAnswers:
             while self._bytes > self._capacity:
                 self._drop(next(iter(self._entries)))
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = self._newest = self._before = 0
+
     def _drop(self, key: Hashable) -> None:
         old = self._entries.pop(key, None)
         if old is not None:

@@ -9,6 +9,8 @@ import queue
 import threading
 from importlib.metadata import version
 
+from sqlalchemy.exc import IntegrityError
+
 from sigmasight_api.books import Book, Holdings
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.quant.factors import METHOD_VERSION
@@ -70,8 +72,9 @@ class SharedAnswers:
                 self._keep(answer)
             except StorageError as error:
                 logger.warning("An answer is not shared: %s", error)
+            except IntegrityError:
+                logger.info("An answer is not shared: its portfolio was deleted meanwhile")
             except Exception:
-                # Its portfolio may have been deleted meanwhile.
                 logger.exception("An answer is not shared")
 
     def _keep(self, answer: SharedAnswer) -> None:

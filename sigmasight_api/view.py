@@ -5,7 +5,7 @@ How it is read is in ``loader``; which one is current, in ``cache``.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class MarketView:
         why a value is missing at ``as_of``, by symbol and by product or factor column
     ``scope``
         the symbols that were asked for; None when the view holds all
+    ``published_at``
+        when ``generation`` and ``symbol_generation`` were published, None before the first
+    ``lineage``
+        the same object as that of the view before it if both are of one history: a database that was brought back to an
+        earlier state publishes the same generations again
     """
 
     generation: int
@@ -86,6 +91,8 @@ class MarketView:
     covariance_session: date | None
     reasons: Mapping[tuple[str, str], str]
     scope: frozenset[str] | None = None
+    published_at: tuple[datetime | None, datetime | None] = (None, None)
+    lineage: object = field(default_factory=object)
     rows: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ def all_scenarios(tests: StressTests) -> Analytic:
 
 def custom_scenario(tests: StressTests, scenario: CustomScenario) -> Analytic:
     """One of the caller's own."""
-    return Analytic(f"stress-test {scenario.model_dump_json()}", tests.custom(scenario))
+    return Analytic(f"stress-test {scenario.model_dump_json()}", tests.custom(scenario), is_lasting=False)
 
 
 @router.get(PATH, response_model=AnalyticsAnswer[StressTest], responses=OF_PORTFOLIOS)

@@ -46,7 +46,7 @@ class Process:
     def __init__(self, database: Database, rendered: RenderedAnswers | None = None) -> None:
         self.cache = ViewCache(ViewLoader(database))
         self.repository = Repository(database)
-        holdings = HoldingsCache(self.repository.read_holdings)
+        self.holdings = holdings = HoldingsCache(self.repository.read_holdings)
         self.shared = SharedAnswers(database)
         reads = Reads(self.repository, self.cache, holdings)
         self.analytics = Analytics(
@@ -200,17 +200,18 @@ class TestBeforeAViewIsSwappedIn:
         view = process.cache.refresh()
         book = process.repository.read_book(record.user_id, record.public_id)
         holdings = process.repository.read_holdings(record.portfolio_id)
-        asked = [(book, holdings, Analytic(str(number), process.exposures)) for number in range(5)]
+        asked = [(book, Analytic(str(number), process.exposures)) for number in range(5)]
         clock = iter([0.0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.9])
         answers = computed_before(
             view,
             asked,
+            holdings_of=lambda _: holdings,
             alone=threading.Lock(),
             is_awaited=lambda: False,
             seconds=0.5,
             monotonic=lambda: next(clock),
         )
-        assert [analytic.kind for (_, _, analytic), _ in answers] == ["0", "1"]
+        assert [item.analytic.kind for item in answers] == ["0", "1"]
 
     def test_whoever_waits_for_the_view_has_it_at_once(
         self, process: Process, record: PortfolioRecord, database: Database
@@ -223,18 +224,75 @@ class TestBeforeAViewIsSwappedIn:
         assert process.computed == computed
         assert process.answer(record).generation == generation
 
-    def test_only_so_many_are_kept_in_mind_and_the_last_ones_come_first(
+    def test_it_does_not_wait_for_a_long_computation_of_somebody_else(
+        self, process: Process, record: PortfolioRecord
+    ) -> None:
+        view = process.cache.refresh()
+        book = process.repository.read_book(record.user_id, record.public_id)
+        holdings = process.repository.read_holdings(record.portfolio_id)
+        busy = threading.Lock()
+        with busy:
+            answers = computed_before(
+                view,
+                [(book, Analytic("exposures", process.exposures))],
+                holdings_of=lambda _: holdings,
+                alone=busy,
+                is_awaited=lambda: False,
+                seconds=0.05,
+            )
+        assert answers == []
+
+    def test_only_so_many_are_kept_in_mind_for_an_hour_and_the_last_ones_come_first(
         self, process: Process, record: PortfolioRecord
     ) -> None:
         book = process.repository.read_book(record.user_id, record.public_id)
-        holdings = process.repository.read_holdings(record.portfolio_id)
-        recent = RecentAnswers(capacity=3)
+        now = 0.0
+        recent = RecentAnswers(capacity=3, monotonic=lambda: now)
         for kind in "abcd":
-            recent.note(book, holdings, Analytic(kind, process.exposures))
+            recent.note(book, Analytic(kind, process.exposures))
         recent.touch("b", book)
         recent.touch("a", book)
-        recent.note(book, holdings, Analytic("c", process.exposures))
-        assert [analytic.kind for _, _, analytic in recent] == ["c", "b", "d"]
+        now = 3_000.0
+        recent.note(book, Analytic("c", process.exposures))
+        assert [analytic.kind for _, analytic in recent.newest_first()] == ["c", "b", "d"]
+        now = 4_000.0
+        assert [analytic.kind for _, analytic in recent.newest_first()] == ["c"]
+        assert len(recent) == 1
+
+    def test_what_is_computed_in_advance_counts_as_asked_by_nobody(
+        self, process: Process, record: PortfolioRecord, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        noted = list[str]()
+        note = RecentAnswers.note
+
+        def watched(recent: RecentAnswers, book: Book, analytic: Analytic) -> None:
+            noted.append(analytic.kind)
+            note(recent, book, analytic)
+
+        monkeypatch.setattr(RecentAnswers, "note", watched)
+        process.cache.refresh()
+        for kind in ("first", "second"):
+            process.answer(record, kind=kind)
+        publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        process.cache.refresh()
+        assert noted == ["first", "second"]
+        before = process.computed
+        process.answer(record, kind="first")
+        assert process.computed == before
+
+    def test_scenarios_of_a_caller_and_books_whose_lots_are_gone_from_memory_are_left_alone(
+        self, process: Process, record: PortfolioRecord, database: Database
+    ) -> None:
+        process.cache.refresh()
+        book = process.repository.read_book(record.user_id, record.public_id)
+        own = Analytic("own", process.exposures, is_lasting=False)
+        asyncio.run(process.analytics.answer(record.user_id, book, process.cache.current, own))
+        process.answer(record)
+        process.holdings.clear()
+        computed = process.computed
+        publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+        process.cache.refresh()
+        assert process.computed == computed
 
 
 def test_a_process_without_a_view_finds_what_another_has_computed(

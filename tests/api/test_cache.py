@@ -218,3 +218,20 @@ def test_it_counts_how_requests_got_their_view(loader: WatchedLoader, database: 
     cache.count("hit")
     cache.view_for(["BBB"], at_least=publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2)))
     assert cache.status().uses == {"hit": 2, "wait": 1, "fallback": 1}
+
+
+def test_whoever_wants_a_generation_is_known_to_wait_for_it(loader: WatchedLoader, database: Database) -> None:
+    cache = ViewCache(loader)
+    cache.refresh()
+    awaited = list[bool]()
+
+    def prepare(_: MarketView, is_awaited: Callable[[], bool]) -> Callable[[], None]:
+        awaited.append(is_awaited())
+        return lambda: None
+
+    cache.before_swap(prepare)
+    publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=2))
+    cache.refresh()
+    cache.reach(publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=3)))
+    cache.view_for(SYMBOLS, at_least=publish(database, SESSIONS[-1], random_figures(SYMBOLS, seed=4)))
+    assert awaited == [False, True, True]

@@ -1,6 +1,7 @@
 """Tests of keeping the view current: by notification, by polling, and after connections are lost."""
 
 import itertools
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -123,3 +124,22 @@ def test_closing_ends_the_thread_and_its_connection(database: Database) -> None:
         own = [pid for pid in listeners(database) if pid not in before]
     assert not refresher.is_listening
     wait_until(lambda: not set(own) & set(listeners(database)))
+
+
+def test_what_goes_wrong_while_it_waits_does_not_end_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when no descriptor is free: nobody else would ever look for new generations."""
+    wait, failures = Refresher._wait, list[OSError]()
+
+    def fails_twice(refresher: Refresher, seconds: float, woken: socket.socket) -> None:
+        if len(failures) < 2:
+            failures.append(OSError(24, "Too many open files"))
+            raise failures[-1]
+        wait(refresher, seconds, woken)
+
+    monkeypatch.setattr(Refresher, "_wait", fails_twice)
+    with refreshing(database) as (cache, _):
+        wait_until(lambda: len(failures) == 2)
+        wait_for(cache, published(database, 1, notify=True))
+    assert caplog.text.count("Cannot wait for new generations") == 2
