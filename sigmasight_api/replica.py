@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sigmasight_api.books import Book
 from sigmasight_api.logs import described
+from sigmasight_api.timed_reads import BusyError, TimedReads
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.database import Database
@@ -32,6 +33,10 @@ State = Literal["used", "behind", "away"]
 FAILURES = (StorageError, SQLAlchemyError)
 # One that failed is not asked for so long, or whoever asks would wait for it each time.
 AWAY_SECONDS = 15.0
+# A small read takes milliseconds; one that takes this long hangs.
+ANSWER_SECONDS = 10.0
+# Reads of history at once: one that hangs keeps a thread and a connection, of which a pool has fifteen.
+MOST_HISTORY_READS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,18 @@ class ReplicaStatus:
 
 
 class Replica:
-    """The replica at a URL. Nothing raises because it is away: then the primary is to be asked."""
+    """The replica at a URL. Nothing raises because it is away: then the primary is to be asked.
 
-    def __init__(self, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    Nobody waits longer than ``answer_seconds`` for a read of history, as a replica may hang instead of refusing.
+    """
+
+    def __init__(
+        self, url: str, *, answer_seconds: float = ANSWER_SECONDS, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.database = Database(url)
+        self._answer_seconds = answer_seconds
         self._monotonic = monotonic
+        self._views, self._histories = TimedReads(most=1), TimedReads(most=MOST_HISTORY_READS)
         self._lock = threading.Lock()
         self._away_until: float | None = None
         self._behind_since: float | None = None
@@ -65,9 +77,21 @@ class Replica:
 
     @property
     def is_tried(self) -> bool:
-        """Whether it should be asked: not for a while after it failed."""
+        """Whether it should be asked: not for a while after it failed, and not while a read of it hangs."""
         away_until = self._away_until
-        return away_until is None or self._monotonic() >= away_until
+        return self.hanging_reads == 0 and (away_until is None or self._monotonic() >= away_until)
+
+    @property
+    def hanging_reads(self) -> int:
+        """Reads that took too long and have not ended since."""
+        return self._views.overdue + self._histories.overdue
+
+    def read_for_view(self, read: Callable[[], Value], *, times: float = 1.0) -> Value:
+        """What ``read`` finds here, by one thread at a time; it may take ``times`` as long as a small read.
+
+        Raises what it raises, or ``OverdueError``; whoever asked then calls ``fail``.
+        """
+        return self._views.run(read, seconds=times * self._answer_seconds)
 
     def fail(self, error: Exception) -> None:
         """Note that it did not answer."""
@@ -77,8 +101,10 @@ class Replica:
             logger.warning("The read replica does not answer, the primary is asked instead: %s", described(error))
 
     def answer(self) -> None:
-        """Note that it answered."""
+        """Note that it answered; another read of it may hang all the same."""
         with self._lock:
+            if self.hanging_reads:
+                return
             was_away, self._away_until = self._away_until is not None, None
         if was_away:
             logger.warning("The read replica answers again")
@@ -98,7 +124,7 @@ class Replica:
         """What is read of a portfolio's published history in one snapshot of the replica.
 
         None when the replica has not the edits and the newest snapshot that ``book``, read from the primary, has, or
-        not the generation ``at_least``, or is away: then it has to be read from the primary.
+        not the generation ``at_least``, or is busy or away: then it has to be read from the primary.
         """
         found = self._read(book, at_least, read) if self.is_tried else None
         with self._lock:
@@ -128,13 +154,19 @@ class Replica:
     def _read(self, book: Book, at_least: int, read: Callable[[sa.Connection], Value]) -> Value | None:
         version, generation = book.version
         asked = {"portfolio": book.portfolio_id, "version": version, "generation": generation, "at_least": at_least}
-        try:
+
+        def found_here() -> Value | None:
             with readable_errors(self.database.url):
                 # Not as read-only too: a pooled connection is set back to "read write" then, which a standby refuses.
                 engine = self.database.engine.execution_options(isolation_level="REPEATABLE READ")
                 with engine.begin() as connection:
                     is_current = bool(connection.execute(IS_CURRENT, asked).scalar_one())
-                    found = read(connection) if is_current else None
+                    return read(connection) if is_current else None
+
+        try:
+            found = self._histories.run(found_here, seconds=self._answer_seconds)
+        except BusyError:
+            return None
         except FAILURES as error:
             self.fail(error)
             return None

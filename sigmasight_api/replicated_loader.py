@@ -3,10 +3,15 @@
 A view never goes back to an older generation because the replica is behind what another database has told.
 """
 
+from functools import partial
+
 from sigmasight_api.loader import ViewLoader
 from sigmasight_api.replica import FAILURES, Replica
 from sigmasight_api.view import MarketView
 from sigmasight_assets.storage.database import Database
+
+# Loading a whole view takes seconds of work, on a machine that is busy starting processes too.
+VIEW_TIMES = 3.0
 
 
 class ReplicatedLoader(ViewLoader):
@@ -49,10 +54,10 @@ class ReplicatedLoader(ViewLoader):
         # Of a database that was restored from a backup the generations go back: then what was held is gone.
         held = previous if previous is not None and previous.generation <= newest else None
         try:
-            generation = self._of_replica.newest_generation()
+            generation = self._replica.read_for_view(self._of_replica.newest_generation)
             view = held
             if held is None or generation > held.generation:
-                view = self._of_replica.load(previous=previous)
+                view = self._replica.read_for_view(partial(self._of_replica.load, previous=previous), times=VIEW_TIMES)
                 # Behind the address there may be several replicas, of which the second is older than the first.
                 generation = view.generation
                 if held is not None and generation < held.generation:

@@ -1,6 +1,8 @@
 """The API with a real streaming replica: current, paused, gone; what may be old, what never is, what is said of it."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +14,9 @@ from sqlalchemy.engine import make_url
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Timing
+from sigmasight_api.replica import AWAY_SECONDS, MOST_HISTORY_READS
 from sigmasight_api.settings import Settings
+from sigmasight_api.timed_reads import THREAD_NAME
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import PortfolioRecord
 from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE
@@ -32,7 +36,8 @@ from tests.conftest import ROLE_PASSWORD
 from tests.replica import Replica, streaming_replica
 
 SYMBOLS = ("AAA", "BBB")
-QUICK = Timing(poll_seconds=0.2, retry_seconds=0.05)
+QUICK = Timing(poll_seconds=0.2, retry_seconds=0.05, replica_answer_seconds=1.0)
+READERS = 3 * MOST_HISTORY_READS
 STATUS = "/api/v1/admin/cache/status"
 
 
@@ -117,6 +122,10 @@ class Asked:
     def cache(self) -> dict[str, Any]:
         found: dict[str, Any] = self._api.get(STATUS, self._world.operator).raise_for_status().json()
         return found
+
+    def hanging(self) -> int:
+        """Threads of the API that wait for the replica."""
+        return sum(thread.name == THREAD_NAME for thread in threading.enumerate())
 
     def said(self) -> dict[str, Any]:
         """What is said of the replica."""
@@ -265,3 +274,33 @@ def test_a_replica_that_never_was_there_costs_nobody_an_answer(world: World, rol
         wait_until(lambda: asked.generation() == world.newest)
         assert asked.said()["state"] == "away"
         assert asked.get(world.snapshots).json()["total"] == 2
+
+
+def test_a_replica_that_hangs_holds_nobody_up(world: World, asked: Asked) -> None:
+    assert asked.get(world.snapshots).json()["total"] == 2
+    with world.replica.hanging(), ThreadPoolExecutor(READERS) as readers:
+        for _ in range(3):
+            answers = readers.map(asked.get, [world.snapshots, world.performance] * READERS)
+            assert {answer.json().get("total", 2) for answer in answers} == {2}
+            new = world.publish()
+            wait_until(lambda: asked.generation() == new)  # noqa: B023
+        assert asked.said()["state"] == "away"
+        assert asked.cache()["last_error"] is None
+        # None was added after the first that hung.
+        assert 0 < asked.hanging() <= MOST_HISTORY_READS + 1
+    wait_until(lambda: asked.said()["state"] == "used", seconds=AWAY_SECONDS + 30)
+    assert asked.hanging() == 0
+    reads = asked.said()["history_reads"]
+    assert asked.get(world.snapshots).json()["total"] == 2
+    assert asked.said()["history_reads"] == reads + 1
+
+
+def test_closing_does_not_wait_for_a_replica_that_hangs(world: World, role_urls: dict[str, str]) -> None:
+    with ExitStack() as stack:
+        with serving(world, role_urls) as asked:
+            wait_until(lambda: asked.generation() == world.newest)
+            stack.enter_context(world.replica.hanging())
+            assert asked.get(world.snapshots).json()["total"] == 2
+            assert asked.hanging() > 0
+        assert asked.hanging() > 0
+    wait_until(lambda: asked.hanging() == 0)
