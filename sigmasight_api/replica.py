@@ -39,6 +39,16 @@ ANSWER_SECONDS = 10.0
 MOST_HISTORY_READS = 12
 
 
+class OtherHistoryError(StorageError):
+    """It has generations that the primary has not: one of them was restored, or another server took over."""
+
+    def __init__(self, generation: int, primary_generation: int) -> None:
+        super().__init__(
+            f"It has generation {generation}, of which the primary, at {primary_generation}, knows nothing. If that "
+            "lasts, the primary was restored or replaced, and the replica has to be made anew from it."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What is known of the replica: its generation and the primary's when both were last looked at.
@@ -70,6 +80,8 @@ class Replica:
         self._views, self._histories = TimedReads(most=1), TimedReads(most=MOST_HISTORY_READS)
         self._lock = threading.Lock()
         self._away_until: float | None = None
+        # One that comes back may be another server, with edits and snapshots of another history under the same numbers.
+        self._is_compared = False
         self._behind_since: float | None = None
         self._generation: int | None = None
         self._primary_generation: int | None = None
@@ -94,11 +106,12 @@ class Replica:
         return self._views.run(read, seconds=times * self._answer_seconds)
 
     def fail(self, error: Exception) -> None:
-        """Note that it did not answer."""
+        """Note that it did not answer, or not so that it can be believed."""
         with self._lock:
+            self._is_compared = False
             was_there, self._away_until = self._away_until is None, self._monotonic() + AWAY_SECONDS
         if was_there:
-            logger.warning("The read replica does not answer, the primary is asked instead: %s", described(error))
+            logger.warning("The read replica is not used, the primary is asked instead: %s", described(error))
 
     def answer(self) -> None:
         """Note that it answered; another read of it may hang all the same."""
@@ -107,12 +120,16 @@ class Replica:
                 return
             was_away, self._away_until = self._away_until is not None, None
         if was_away:
-            logger.warning("The read replica answers again")
+            logger.warning("The read replica is used again")
 
     def compare(self, generation: int, primary_generation: int) -> float:
-        """Note its newest generation and the primary's, asked before it; returns seconds since it fell behind."""
+        """Note its newest generation and the primary's, which is not less than it was when the replica was asked.
+
+        Returns seconds since it fell behind.
+        """
         with self._lock:
             self._generation, self._primary_generation = generation, primary_generation
+            self._is_compared = True
             if generation >= primary_generation:
                 self._behind_since = None
                 return 0.0
@@ -124,9 +141,10 @@ class Replica:
         """What is read of a portfolio's published history in one snapshot of the replica.
 
         None when the replica has not the edits and the newest snapshot that ``book``, read from the primary, has, or
-        not the generation ``at_least``, or is busy or away: then it has to be read from the primary.
+        not the generation ``at_least``, or is busy or away, or was not compared with the primary since it was away:
+        then it has to be read from the primary.
         """
-        found = self._read(book, at_least, read) if self.is_tried else None
+        found = self._read(book, at_least, read) if self._is_compared and self.is_tried else None
         with self._lock:
             if found is None:
                 self._passed_on += 1

@@ -10,14 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Timing
 from sigmasight_api.replica import AWAY_SECONDS, MOST_HISTORY_READS
+from sigmasight_api.replica import Replica as ReadReplica
+from sigmasight_api.repository import Repository
 from sigmasight_api.settings import Settings
 from sigmasight_api.timed_reads import THREAD_NAME
+from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.ledger_tables import publications
 from sigmasight_assets.storage.portfolios import PortfolioRecord
 from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE
 from tests.api.conftest import NO_DAGSTER, Api, bearer, listening, wait_until
@@ -38,6 +43,7 @@ from tests.replica import Replica, streaming_replica
 SYMBOLS = ("AAA", "BBB")
 QUICK = Timing(poll_seconds=0.2, retry_seconds=0.05, replica_answer_seconds=1.0)
 READERS = 3 * MOST_HISTORY_READS
+ONE = sa.text("SELECT 1")
 STATUS = "/api/v1/admin/cache/status"
 
 
@@ -240,6 +246,56 @@ def test_a_replica_that_stays_behind_is_not_waited_for(world: World, role_urls: 
         assert found["behind_seconds"] > 1.0
 
 
+def test_the_first_view_is_not_older_than_what_was_answered_without_one(
+    world: World, role_urls: dict[str, str]
+) -> None:
+    with paused(world.replica):
+        new = world.publish()
+        with serving(world, role_urls) as asked:
+            assert asked.generation() == new
+            wait_until(lambda: asked.said()["state"] == "behind")
+            assert asked.generation() == new
+
+
+def test_a_replica_of_another_history_than_the_primary_s_is_not_believed(world: World, asked: Asked) -> None:
+    before, old = asked.get(world.exposures).content, world.newest
+    lost = world.publish()
+    wait_until(lambda: asked.generation() == lost)
+    assert asked.get(world.exposures).content != before
+    with paused(world.replica):
+        # As if the primary had been restored to what it was before.
+        publish(world.database, SESSIONS[-1], random_figures(SYMBOLS, 1))
+        with world.database.begin() as connection:
+            connection.execute(sa.delete(publications).where(publications.c.generation > old))
+        wait_until(lambda: asked.generation() == old)
+        assert asked.get(world.exposures).content == before
+        assert asked.said()["state"] == "away"
+        reads = asked.said()["history_reads"]
+        assert asked.get(world.snapshots).json()["total"] == 2
+        assert asked.said()["history_reads"] == reads
+        assert asked.cache()["last_error"] is None
+
+
+def test_history_is_not_read_from_a_replica_that_comes_back_before_it_was_compared(world: World) -> None:
+    now = [0.0]
+    book = Repository(world.database).read_book(world.record.user_id, world.record.public_id)
+    replica = ReadReplica(world.url(), monotonic=lambda: now[0])
+
+    def found() -> int | None:
+        return replica.read_history(book, at_least=0, read=lambda connection: connection.execute(ONE).scalar_one())
+
+    assert found() is None
+    replica.compare(world.newest, world.newest)
+    assert found() == 1
+    replica.fail(StorageError("gone"))
+    now[0] += AWAY_SECONDS
+    assert replica.is_tried
+    assert found() is None
+    replica.compare(world.newest, world.newest)
+    assert found() == 1
+    replica.close()
+
+
 def test_answers_go_on_without_the_replica_and_no_secret_is_logged(
     world: World,
     role_urls: dict[str, str],
@@ -264,7 +320,7 @@ def test_answers_go_on_without_the_replica_and_no_secret_is_logged(
                 wait_until(lambda: asked.generation() == new)  # noqa: B023
             assert asked.said()["state"] == "away"
             assert asked.cache()["last_error"] is None
-    assert "The read replica does not answer, the primary is asked instead" in caplog.text
+    assert "The read replica is not used, the primary is asked instead" in caplog.text
     assert ROLE_PASSWORD not in caplog.text
     assert "SELECT" not in caplog.text
 
