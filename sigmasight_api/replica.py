@@ -50,6 +50,14 @@ class OtherHistoryError(StorageError):
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """Whose published history is to be read, and the generation that the replica has to have; None: it is not asked."""
+
+    book: Book
+    at_least: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """What is known of the replica: its generation and the primary's when both were last looked at.
 
@@ -137,14 +145,15 @@ class Replica:
             self._behind_since = now if self._behind_since is None else self._behind_since
             return now - self._behind_since
 
-    def read_history(self, book: Book, *, at_least: int, read: Callable[[sa.Connection], Value]) -> Value | None:
+    def read_history(self, history: History, read: Callable[[sa.Connection], Value]) -> Value | None:
         """What is read of a portfolio's published history in one snapshot of the replica.
 
-        None when the replica has not the edits and the newest snapshot that ``book``, read from the primary, has, or
-        not the generation ``at_least``, or is busy or away, or was not compared with the primary since it was away:
+        None when the replica has not the edits and the newest snapshot that the book, read from the primary, has, or
+        not the generation, or is busy or away, or was not compared with the primary since it was away:
         then it has to be read from the primary.
         """
-        found = self._read(book, at_least, read) if self._is_compared and self.is_tried else None
+        is_asked = history.at_least is not None and self._is_compared and self.is_tried
+        found = self._read(history, read) if is_asked else None
         with self._lock:
             if found is None:
                 self._passed_on += 1
@@ -169,9 +178,9 @@ class Replica:
         """Close pooled connections."""
         self.database.close()
 
-    def _read(self, book: Book, at_least: int, read: Callable[[sa.Connection], Value]) -> Value | None:
-        version, generation = book.version
-        asked = {"portfolio": book.portfolio_id, "version": version, "generation": generation, "at_least": at_least}
+    def _read(self, history: History, read: Callable[[sa.Connection], Value]) -> Value | None:
+        (version, generation), portfolio_id = history.book.version, history.book.portfolio_id
+        asked = {"portfolio": portfolio_id, "version": version, "generation": generation, "at_least": history.at_least}
 
         def found_here() -> Value | None:
             with readable_errors(self.database.url):

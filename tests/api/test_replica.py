@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Timing
-from sigmasight_api.replica import AWAY_SECONDS, MOST_HISTORY_READS
+from sigmasight_api.replica import AWAY_SECONDS, MOST_HISTORY_READS, History
 from sigmasight_api.replica import Replica as ReadReplica
 from sigmasight_api.repository import Repository
 from sigmasight_api.settings import Settings
@@ -108,8 +108,9 @@ class Asked:
         self._api = api
         self._world = world
 
-    def get(self, path: str) -> httpx.Response:
-        answer = self._api.get(path, self._world.owner)
+    def get(self, path: str, minimum: int = 0) -> httpx.Response:
+        headers = {**bearer(self._world.owner), "X-Minimum-Generation": str(minimum)} if minimum else None
+        answer = self._api.http.get(path, headers=headers or bearer(self._world.owner))
         assert answer.status_code == 200, answer.text
         return answer
 
@@ -235,6 +236,27 @@ def test_history_is_not_read_from_a_replica_that_lacks_an_edit(world: World, ask
     wait_until(lambda: asked.get(world.snapshots).json()["total"] == 1 and asked.said()["history_reads"] > reads + 1)
 
 
+def test_lists_are_not_older_than_what_the_client_or_the_process_knows(world: World, asked: Asked) -> None:
+    lists = (world.snapshots, f"{world.snapshots}.csv", f"{world.exposures}/history")
+    with paused(world.replica):
+        # The newest snapshot stays as it is, so the book is the one that the replica has.
+        new = publish_snapshot(world.database, world.record, SESSIONS[-2], Decimal(1234))
+        listed = asked.get(world.snapshots, minimum=new).json()
+        assert [item["equity"] for item in listed["items"]] == ["1234.00", "1000.00"]
+        # From here on this process has a view of it, and has answered others so.
+        reads = asked.said()["history_reads"]
+        for path in lists:
+            asked.get(path)
+        assert "1234.00" in asked.get(lists[0]).text
+        assert "1234.00" in asked.get(lists[1]).text
+        assert asked.said()["history_reads"] == reads
+    world.replica.catch_up()
+    wait_until(lambda: asked.said()["state"] == "used")
+    for path in lists:
+        asked.get(path)
+    assert asked.said()["history_reads"] == reads + len(lists)
+
+
 def test_a_replica_that_stays_behind_is_not_waited_for(world: World, role_urls: dict[str, str]) -> None:
     timing = Timing(poll_seconds=0.2, retry_seconds=0.05, replica_patience_seconds=1.0)
     with serving(world, role_urls, timing) as asked, paused(world.replica):
@@ -282,7 +304,7 @@ def test_history_is_not_read_from_a_replica_that_comes_back_before_it_was_compar
     replica = ReadReplica(world.url(), monotonic=lambda: now[0])
 
     def found() -> int | None:
-        return replica.read_history(book, at_least=0, read=lambda connection: connection.execute(ONE).scalar_one())
+        return replica.read_history(History(book, 0), lambda connection: connection.execute(ONE).scalar_one())
 
     assert found() is None
     replica.compare(world.newest, world.newest)
