@@ -145,6 +145,7 @@ def _symbols() -> sa.Select[Any]:
 BOOKS = _books()
 OWN_BOOK = BOOKS.where(portfolios.c.public_id == sa.bindparam("wanted"), portfolios.c.user_id == sa.bindparam("owner"))
 LOTS = _lots()
+THESE_BOOKS = BOOKS.where(portfolios.c.portfolio_id == sa.func.any(sa.bindparam("these", type_=ARRAY(sa.BigInteger))))
 SYMBOL = _symbols().where(symbol_universe.c.symbol == sa.bindparam("wanted"))
 OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 
@@ -242,6 +243,13 @@ class Repository:
         asked = {"portfolio": portfolio_id, "benchmark": benchmark, **dates}
         history = None if book is None else History(book, at_least)
         return self._read_history(history, lambda connection: list(connection.execute(SNAPSHOT_SERIES, asked)))
+
+    def are_current(self, books: Sequence[Book]) -> bool:
+        """Whether these portfolios still have the edits and the newest snapshots that the books tell."""
+        with self._reading() as connection:
+            rows = connection.execute(THESE_BOOKS, {"these": [book.portfolio_id for book in books]})
+            found = {row.portfolio_id: _book(row).version for row in rows}
+        return all(found.get(book.portfolio_id) == book.version for book in books)
 
     def read_symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Rows:
         """Tracked symbols by name, all or those of a status or a type, without their profiles (two statements)."""
