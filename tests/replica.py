@@ -79,6 +79,22 @@ class Replica:
             for process in (*stopped, self.server):
                 process.resume()
 
+    @contextmanager
+    def stuck_with(self, table: str, database_url: str) -> Iterator[None]:
+        """Have replay stand still with a lock of a table of the primary's database, which whoever reads it here awaits.
+
+        On the primary the lock is gone when the block begins.
+        """
+        engine = sa.create_engine(database_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            self.catch_up()
+            self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
+
     def lag_bytes(self) -> int:
         """Bytes of the log that the primary has written and that are not replayed here."""
         written = _ask(self.primary_url, "SELECT pg_current_wal_insert_lsn()::text")

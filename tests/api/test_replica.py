@@ -354,9 +354,12 @@ def test_a_replica_that_never_was_there_costs_nobody_an_answer(world: World, rol
         assert asked.get(world.snapshots).json()["total"] == 2
 
 
-def test_a_replica_that_hangs_holds_nobody_up(world: World, asked: Asked) -> None:
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_replica_that_hangs_holds_nobody_up(world: World, asked: Asked, *, is_stopped: bool) -> None:
     assert asked.get(world.snapshots).json()["total"] == 2
-    with world.replica.hanging(), ThreadPoolExecutor(READERS) as readers:
+    own = world.replica
+    hanging = own.hanging() if is_stopped else own.stuck_with("portfolio_snapshots", world.database.url)
+    with hanging, ThreadPoolExecutor(READERS) as readers:
         for _ in range(3):
             answers = readers.map(asked.get, [world.snapshots, world.performance] * READERS)
             assert {answer.json().get("total", 2) for answer in answers} == {2}
