@@ -157,9 +157,11 @@ class Aggregates:
                 except NewerDataError as error:
                     needed = error.generation
                 else:
-                    rendered = _rendered(books, answer)
-                    self._rendered.put(_key(analytic, books, view.generation), rendered)
-                    return rendered
+                    # What it read may be of later edits and snapshots than the books.
+                    if not analytic.reads_on or self._repository.are_current(books):
+                        rendered = _rendered(books, answer)
+                        self._rendered.put(_key(analytic, books, view.generation), rendered)
+                        return rendered
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError("The portfolios were published again each time they were read")
 

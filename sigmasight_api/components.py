@@ -21,7 +21,7 @@ from sigmasight_api.operators import Operators
 from sigmasight_api.position_writes import PositionWrites
 from sigmasight_api.refresher import Refresher
 from sigmasight_api.rendered import RenderedAnswers
-from sigmasight_api.replica import Replica
+from sigmasight_api.replica import ANSWER_SECONDS, Replica
 from sigmasight_api.replicated_loader import ReplicatedLoader
 from sigmasight_api.reports import Reports
 from sigmasight_api.repository import Repository
@@ -41,14 +41,16 @@ from sigmasight_assets.storage.database import Database
 class Timing:
     """When the cache is checked, and how long its first load may take before the API calls itself ready.
 
-    A replica that is behind for longer than ``replica_patience_seconds`` is not waited for. What is published is in
-    every process within 30 s: one check and one load.
+    A replica that is behind for longer than ``replica_patience_seconds`` is not waited for, nor is one that has not
+    answered a small read within ``replica_answer_seconds``. Without one, what is published is in every process within
+    30 s: one check and one load.
     """
 
     poll_seconds: float = 20.0
     retry_seconds: float = 1.0
     patience_seconds: float = 30.0
     replica_patience_seconds: float = 300.0
+    replica_answer_seconds: float = ANSWER_SECONDS
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -109,7 +111,9 @@ def build_components(settings: Settings, timing: Timing, stress_tests: StressTes
     # A write asks for a view from within its transaction: with connections of the same pool, writes that have taken all
     # of them would wait for each other.
     views_database = Database(url)
-    replica = Replica(watched(settings.read_database_url)) if settings.read_database_url else None
+    replica = None
+    if settings.read_database_url:
+        replica = Replica(watched(settings.read_database_url), answer_seconds=timing.replica_answer_seconds)
     repository = Repository(database, replica)
     loader = ViewLoader(views_database)
     if replica is not None:

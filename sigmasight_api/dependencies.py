@@ -224,6 +224,15 @@ def _part(pick: Callable[[Components], Part]) -> Callable[[Request], Coroutine[A
     return picked
 
 
+async def _promised(request: Request) -> int | None:
+    """The generation of the request's view, and so not less than a client's minimum.
+
+    Without a view answers are of the newest generation that there is: None.
+    """
+    view: MarketView | None = request.state.view
+    return None if view is None else view.generation
+
+
 async def _caller(request: Request) -> TokenHolder:
     caller: TokenHolder = request.state.caller
     return caller
@@ -250,6 +259,8 @@ DecisionsService = Annotated[Decisions, Depends(_part(lambda parts: parts.decisi
 WritesService = Annotated[Writes, Depends(_part(lambda parts: parts.writes))]
 PositionWritesService = Annotated[PositionWrites, Depends(_part(lambda parts: parts.position_writes))]
 ExportsService = Annotated[Exports, Depends(_part(lambda parts: parts.exports))]
+# Lists do not state a generation, but may be of none before what other answers to the same request would state.
+Promised = Annotated[int | None, Depends(_promised)]
 Caller = Annotated[TokenHolder, Depends(_caller)]
 AskedAnalytics = Annotated[OwnPortfolio, Depends(_own_portfolio)]
 AskedAggregate = Annotated[OwnPortfolios, Depends(_own_portfolios)]

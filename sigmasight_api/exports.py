@@ -36,9 +36,9 @@ class Exports:
             lots = read_lots(connection, read_own_book(connection, user_id, portfolio_id).portfolio_id)
         return _chunks(positions_csv(map(cells_of, lots)))
 
-    def snapshots(self, user_id: int, portfolio_id: str) -> Iterator[str]:
-        """All snapshots, oldest first, the columns those of ``Snapshot``."""
-        found = self._reads.snapshots(user_id, portfolio_id, first=None, last=None, page=ALL)
+    def snapshots(self, user_id: int, portfolio_id: str, *, promised: int | None = None) -> Iterator[str]:
+        """All snapshots, oldest first, the columns those of ``Snapshot``; ``promised`` as in ``Reads.snapshots``."""
+        found = self._reads.snapshots(user_id, portfolio_id, first=None, last=None, page=ALL, promised=promised)
         return _chunks(_snapshot_lines(found.items))
 
 

@@ -18,7 +18,7 @@ class ReplicaState(Model):
     primary_generation: int | None = Field(description="The primary's, looked at just before", examples=[128])
     behind_seconds: float = Field(description="Time since it was first seen to lack something, s", examples=[0.0])
     history_reads: int = Field(description="Reads of published history that it answered", examples=[40])
-    passed_on: int = Field(description="Those the primary answered, as it was behind or away", examples=[2])
+    passed_on: int = Field(description="Those the primary answered instead of it", examples=[2])
 
 
 class CacheState(Model):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sigmasight_api.books import Book
 from sigmasight_api.logs import described
+from sigmasight_api.timed_reads import BusyError, TimedReads
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.book_tables import portfolios
 from sigmasight_assets.storage.database import Database
@@ -32,6 +33,28 @@ State = Literal["used", "behind", "away"]
 FAILURES = (StorageError, SQLAlchemyError)
 # One that failed is not asked for so long, or whoever asks would wait for it each time.
 AWAY_SECONDS = 15.0
+# A small read takes milliseconds; one that takes this long hangs.
+ANSWER_SECONDS = 10.0
+# Reads of history at once: one that hangs keeps a thread and a connection, of which a pool has fifteen.
+MOST_HISTORY_READS = 12
+
+
+class OtherHistoryError(StorageError):
+    """It has generations that the primary has not: one of them was restored, or another server took over."""
+
+    def __init__(self, generation: int, primary_generation: int) -> None:
+        super().__init__(
+            f"It has generation {generation}, of which the primary, at {primary_generation}, knows nothing. If that "
+            "lasts, the primary was restored or replaced, and the replica has to be made anew from it."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Whose published history is to be read, and the generation that the replica has to have; None: it is not asked."""
+
+    book: Book
+    at_least: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +74,22 @@ class ReplicaStatus:
 
 
 class Replica:
-    """The replica at a URL. Nothing raises because it is away: then the primary is to be asked."""
+    """The replica at a URL. Nothing raises because it is away: then the primary is to be asked.
 
-    def __init__(self, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    Nobody waits longer than ``answer_seconds`` for a read of history, as a replica may hang instead of refusing.
+    """
+
+    def __init__(
+        self, url: str, *, answer_seconds: float = ANSWER_SECONDS, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.database = Database(url)
+        self._answer_seconds = answer_seconds
         self._monotonic = monotonic
+        self._views, self._histories = TimedReads(most=1), TimedReads(most=MOST_HISTORY_READS)
         self._lock = threading.Lock()
         self._away_until: float | None = None
+        # One that comes back may be another server, with edits and snapshots of another history under the same numbers.
+        self._is_compared = False
         self._behind_since: float | None = None
         self._generation: int | None = None
         self._primary_generation: int | None = None
@@ -65,28 +97,47 @@ class Replica:
 
     @property
     def is_tried(self) -> bool:
-        """Whether it should be asked: not for a while after it failed."""
+        """Whether it should be asked: not for a while after it failed, and not while a read of it hangs."""
         away_until = self._away_until
-        return away_until is None or self._monotonic() >= away_until
+        return self.hanging_reads == 0 and (away_until is None or self._monotonic() >= away_until)
+
+    @property
+    def hanging_reads(self) -> int:
+        """Reads that took too long and have not ended since."""
+        return self._views.overdue + self._histories.overdue
+
+    def read_for_view(self, read: Callable[[], Value], *, times: float = 1.0) -> Value:
+        """What ``read`` finds here, by one thread at a time; it may take ``times`` as long as a small read.
+
+        Raises what it raises, or ``OverdueError``; whoever asked then calls ``fail``.
+        """
+        return self._views.run(read, seconds=times * self._answer_seconds)
 
     def fail(self, error: Exception) -> None:
-        """Note that it did not answer."""
+        """Note that it did not answer, or not so that it can be believed."""
         with self._lock:
+            self._is_compared = False
             was_there, self._away_until = self._away_until is None, self._monotonic() + AWAY_SECONDS
         if was_there:
-            logger.warning("The read replica does not answer, the primary is asked instead: %s", described(error))
+            logger.warning("The read replica is not used, the primary is asked instead: %s", described(error))
 
     def answer(self) -> None:
-        """Note that it answered."""
+        """Note that it answered; another read of it may hang all the same."""
         with self._lock:
+            if self.hanging_reads:
+                return
             was_away, self._away_until = self._away_until is not None, None
         if was_away:
-            logger.warning("The read replica answers again")
+            logger.warning("The read replica is used again")
 
     def compare(self, generation: int, primary_generation: int) -> float:
-        """Note its newest generation and the primary's, asked before it; returns seconds since it fell behind."""
+        """Note its newest generation and the primary's, which is not less than it was when the replica was asked.
+
+        Returns seconds since it fell behind.
+        """
         with self._lock:
             self._generation, self._primary_generation = generation, primary_generation
+            self._is_compared = True
             if generation >= primary_generation:
                 self._behind_since = None
                 return 0.0
@@ -94,13 +145,15 @@ class Replica:
             self._behind_since = now if self._behind_since is None else self._behind_since
             return now - self._behind_since
 
-    def read_history(self, book: Book, *, at_least: int, read: Callable[[sa.Connection], Value]) -> Value | None:
+    def read_history(self, history: History, read: Callable[[sa.Connection], Value]) -> Value | None:
         """What is read of a portfolio's published history in one snapshot of the replica.
 
-        None when the replica has not the edits and the newest snapshot that ``book``, read from the primary, has, or
-        not the generation ``at_least``, or is away: then it has to be read from the primary.
+        None when the replica has not the edits and the newest snapshot that the book, read from the primary, has, or
+        not the generation, or is busy or away, or was not compared with the primary since it was away:
+        then it has to be read from the primary.
         """
-        found = self._read(book, at_least, read) if self.is_tried else None
+        is_asked = history.at_least is not None and self._is_compared and self.is_tried
+        found = self._read(history, read) if is_asked else None
         with self._lock:
             if found is None:
                 self._passed_on += 1
@@ -125,16 +178,22 @@ class Replica:
         """Close pooled connections."""
         self.database.close()
 
-    def _read(self, book: Book, at_least: int, read: Callable[[sa.Connection], Value]) -> Value | None:
-        version, generation = book.version
-        asked = {"portfolio": book.portfolio_id, "version": version, "generation": generation, "at_least": at_least}
-        try:
+    def _read(self, history: History, read: Callable[[sa.Connection], Value]) -> Value | None:
+        (version, generation), portfolio_id = history.book.version, history.book.portfolio_id
+        asked = {"portfolio": portfolio_id, "version": version, "generation": generation, "at_least": history.at_least}
+
+        def found_here() -> Value | None:
             with readable_errors(self.database.url):
                 # Not as read-only too: a pooled connection is set back to "read write" then, which a standby refuses.
                 engine = self.database.engine.execution_options(isolation_level="REPEATABLE READ")
                 with engine.begin() as connection:
                     is_current = bool(connection.execute(IS_CURRENT, asked).scalar_one())
-                    found = read(connection) if is_current else None
+                    return read(connection) if is_current else None
+
+        try:
+            found = self._histories.run(found_here, seconds=self._answer_seconds)
+        except BusyError:
+            return None
         except FAILURES as error:
             self.fail(error)
             return None

@@ -3,10 +3,15 @@
 A view never goes back to an older generation because the replica is behind what another database has told.
 """
 
+from functools import partial
+
 from sigmasight_api.loader import ViewLoader
-from sigmasight_api.replica import FAILURES, Replica
+from sigmasight_api.replica import FAILURES, OtherHistoryError, Replica
 from sigmasight_api.view import MarketView
 from sigmasight_assets.storage.database import Database
+
+# Loading a whole view takes seconds of work, on a machine that is busy starting processes too.
+VIEW_TIMES = 3.0
 
 
 class ReplicatedLoader(ViewLoader):
@@ -32,9 +37,11 @@ class ReplicatedLoader(ViewLoader):
         away: without it nobody is answered.
         """
         newest = self.newest_generation()
-        view = self._from_replica(previous, newest) if self._replica.is_tried else None
+        # Of a database that was restored from a backup the generations go back: then what was held is gone.
+        held = previous if previous is not None and previous.generation <= newest else None
+        view = self._from_replica(held, newest) if self._replica.is_tried else None
         if view is None:
-            return self.load_newest(previous=previous)
+            return self.load_newest(previous=held)
         self._is_behind = view.generation < newest
         return view
 
@@ -44,21 +51,26 @@ class ReplicatedLoader(ViewLoader):
         self._is_behind = False
         return view
 
-    def _from_replica(self, previous: MarketView | None, newest: int) -> MarketView | None:
+    def _from_replica(self, held: MarketView | None, newest: int) -> MarketView | None:
         """The view to use; None when the primary has to be asked."""
-        # Of a database that was restored from a backup the generations go back: then what was held is gone.
-        held = previous if previous is not None and previous.generation <= newest else None
         try:
-            generation = self._of_replica.newest_generation()
+            generation = self._replica.read_for_view(self._of_replica.newest_generation)
             view = held
-            if held is None or generation > held.generation:
-                view = self._of_replica.load(previous=previous)
+            # Before the first view, answers are of the primary's generation: an older one would take them back.
+            if generation >= newest if held is None else generation > held.generation:
+                view = self._replica.read_for_view(partial(self._of_replica.load, previous=held), times=VIEW_TIMES)
                 # Behind the address there may be several replicas, of which the second is older than the first.
                 generation = view.generation
-                if held is not None and generation < held.generation:
+                if generation < (newest if held is None else held.generation):
                     view = held
         except FAILURES as error:
             self._replica.fail(error)
+            return None
+        if generation > newest:
+            # As a rule it was published since the primary was asked.
+            newest = self.newest_generation()
+        if generation > newest:
+            self._replica.fail(OtherHistoryError(generation, newest))
             return None
         self._replica.answer()
         behind = self._replica.compare(generation, newest)

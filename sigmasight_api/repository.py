@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from sigmasight_api.books import Book, Holdings, Lot, holdings_of
-from sigmasight_api.replica import Replica
+from sigmasight_api.replica import History, Replica
+from sigmasight_api.snapshot_series import SNAPSHOT_SERIES
 from sigmasight_assets.errors import NotFoundError
 from sigmasight_assets.sessions import SessionCalendar
 from sigmasight_assets.storage.book_tables import portfolios, positions, private_valuations
@@ -140,31 +141,11 @@ def _symbols() -> sa.Select[Any]:
     return sa.select(*own, *both, *profile).join_from(symbol_universe, newest, sa.true(), isouter=True)
 
 
-def _snapshot_series() -> sa.Select[Any]:
-    """Of a portfolio, from the newest snapshot before ``first`` to the last up to ``last``, with a symbol's bars."""
-    snapshots, bars, earlier = portfolio_snapshots, symbol_prices_daily, portfolio_snapshots.alias("earlier")
-    names = ("session", "equity", "daily_pnl", "capital_flow", "missing_symbols", "generation")
-    base = sa.select(sa.func.max(earlier.c.session)).where(
-        earlier.c.portfolio_id == sa.bindparam("portfolio"), earlier.c.session < sa.bindparam("first")
-    )
-    same = sa.and_(bars.c.symbol == sa.bindparam("benchmark"), bars.c.price_date == snapshots.c.session)
-    return (
-        sa.select(*(snapshots.c[name] for name in names), bars.c.adj_close_price.label("benchmark"))
-        .join_from(snapshots, bars, same, isouter=True)
-        .where(
-            snapshots.c.portfolio_id == sa.bindparam("portfolio"),
-            snapshots.c.session >= sa.func.coalesce(base.scalar_subquery(), sa.bindparam("first")),
-            snapshots.c.session <= sa.bindparam("last"),
-        )
-        .order_by(snapshots.c.session)
-    )
-
-
 # Made once: building a statement anew costs more than the database needs to run it.
 BOOKS = _books()
 OWN_BOOK = BOOKS.where(portfolios.c.public_id == sa.bindparam("wanted"), portfolios.c.user_id == sa.bindparam("owner"))
 LOTS = _lots()
-SNAPSHOT_SERIES = _snapshot_series()
+THESE_BOOKS = BOOKS.where(portfolios.c.portfolio_id == sa.func.any(sa.bindparam("these", type_=ARRAY(sa.BigInteger))))
 SYMBOL = _symbols().where(symbol_universe.c.symbol == sa.bindparam("wanted"))
 OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 
@@ -172,7 +153,8 @@ OPEN_LOTS = LOTS.where(positions.c.exit_date.is_(None))
 class Repository:
     """Reads of one database; every method raises ``StorageError`` when it is away or not migrated.
 
-    The published history of a portfolio is read from the replica, if there is one that has the portfolio as it is.
+    The published history of a portfolio is read from the replica, if there is one that has the portfolio as it is, and
+    whoever asks says of which generation it must be at least.
     """
 
     def __init__(self, database: Database, replica: Replica | None = None) -> None:
@@ -216,17 +198,31 @@ class Repository:
         return holdings_of(self.read_lots(portfolio_id, with_closed=False))
 
     def read_snapshots(
-        self, user_id: int, public_id: UUID, *, first: date | None, last: date | None, page: Page
+        self,
+        user_id: int,
+        public_id: UUID,
+        *,
+        first: date | None,
+        last: date | None,
+        page: Page,
+        at_least: int | None = None,
     ) -> Rows:
-        """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does."""
+        """Snapshots of the user's portfolio, oldest first (three statements); raises as ``read_book`` does.
+
+        A replica may answer that has the book and the generation ``at_least``; without one it is the primary.
+        """
         book = self.read_book(user_id, public_id)
         query = sa.select(portfolio_snapshots).where(portfolio_snapshots.c.portfolio_id == book.portfolio_id)
-        return self._between(query, portfolio_snapshots.c.session, first=first, last=last, page=page, book=book)
+        dated, history = portfolio_snapshots.c.session, History(book, at_least)
+        return self._between(query, dated, first=first, last=last, page=page, history=history)
 
-    def read_exposures(self, book: Book, *, first: date | None, last: date | None, page: Page) -> Rows:
-        """Recorded exposures of a portfolio, oldest first (two statements)."""
+    def read_exposures(
+        self, book: Book, *, first: date | None, last: date | None, page: Page, at_least: int | None = None
+    ) -> Rows:
+        """Recorded exposures of a portfolio, oldest first (two statements), from where snapshots are read."""
         query = sa.select(portfolio_exposures).where(portfolio_exposures.c.portfolio_id == book.portfolio_id)
-        return self._between(query, portfolio_exposures.c.session, first=first, last=last, page=page, book=book)
+        dated, history = portfolio_exposures.c.session, History(book, at_least)
+        return self._between(query, dated, first=first, last=last, page=page, history=history)
 
     def read_snapshot_series(
         self,
@@ -236,18 +232,24 @@ class Repository:
         last: date | None,
         benchmark: str,
         book: Book | None = None,
-        at_least: int = 0,
+        at_least: int | None = None,
     ) -> list[sa.Row[Any]]:
         """Snapshots between two dates, both included, and the one before them, oldest first.
 
         The column ``benchmark`` is the adjusted close of that symbol at the session, None where it has no bar. With
-        the ``book`` a replica may answer that has it and the generation ``at_least``.
+        the ``book`` a replica may answer as for ``read_snapshots``.
         """
         dates = {"first": first or date.min, "last": last or date.max}
         asked = {"portfolio": portfolio_id, "benchmark": benchmark, **dates}
-        return self._history(
-            book, lambda connection: list(connection.execute(SNAPSHOT_SERIES, asked)), at_least=at_least
-        )
+        history = None if book is None else History(book, at_least)
+        return self._read_history(history, lambda connection: list(connection.execute(SNAPSHOT_SERIES, asked)))
+
+    def are_current(self, books: Sequence[Book]) -> bool:
+        """Whether these portfolios still have the edits and the newest snapshots that the books tell."""
+        with self._reading() as connection:
+            rows = connection.execute(THESE_BOOKS, {"these": [book.portfolio_id for book in books]})
+            found = {row.portfolio_id: _book(row).version for row in rows}
+        return all(found.get(book.portfolio_id) == book.version for book in books)
 
     def read_symbols(self, page: Page, *, status: str | None, asset_type: str | None) -> Rows:
         """Tracked symbols by name, all or those of a status or a type, without their profiles (two statements)."""
@@ -350,19 +352,19 @@ class Repository:
         first: date | None,
         last: date | None,
         page: Page,
-        book: Book | None = None,
+        history: History | None = None,
     ) -> Rows:
         """The rows from ``first`` to ``last``, oldest first."""
         if first is not None:
             query = query.where(dated >= first)
         if last is not None:
             query = query.where(dated <= last)
-        return self._page(query, dated, page, book=book)
+        return self._page(query, dated, page, history=history)
 
-    def _history(self, book: Book | None, read: Callable[[sa.Connection], Value], *, at_least: int = 0) -> Value:
+    def _read_history(self, history: History | None, read: Callable[[sa.Connection], Value]) -> Value:
         """What is read of the published history of a book, from the replica if it has the book as it is."""
-        if book is not None and self._replica is not None:
-            found = self._replica.read_history(book, at_least=at_least, read=read)
+        if history is not None and self._replica is not None:
+            found = self._replica.read_history(history, read)
             if found is not None:
                 return found
         with self._reading() as connection:
@@ -377,14 +379,14 @@ class Repository:
                 yield connection
 
     def _page(
-        self, query: sa.Select[Any], order: sa.ColumnElement[Any], page: Page, *, book: Book | None = None
+        self, query: sa.Select[Any], order: sa.ColumnElement[Any], page: Page, *, history: History | None = None
     ) -> Rows:
         def read(connection: sa.Connection) -> Rows:
             total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
             items = connection.execute(query.order_by(order).limit(page.limit).offset(page.offset))
             return Rows(list(items), total)
 
-        return self._history(book, read)
+        return self._read_history(history, read)
 
 
 def _book(row: sa.Row[Any]) -> Book:

@@ -68,21 +68,30 @@ class Reads:
         return portfolio_answer(self._repository.read_book(user_id, public_id(portfolio_id, NO_PORTFOLIO)))
 
     def snapshots(
-        self, user_id: int, portfolio_id: str, *, first: date | None, last: date | None, page: Page
+        self,
+        user_id: int,
+        portfolio_id: str,
+        *,
+        first: date | None,
+        last: date | None,
+        page: Page,
+        promised: int | None = None,
     ) -> Listing[Snapshot]:
-        """Snapshots of one of the user's portfolios between two dates, both included, oldest first."""
+        """Snapshots of one of the user's portfolios between two dates, both included, oldest first.
+
+        They are not older than the generation ``promised``, None: than any.
+        """
         require_order(first, last)
-        rows = self._repository.read_snapshots(
-            user_id, public_id(portfolio_id, NO_PORTFOLIO), first=first, last=last, page=page
-        )
+        own = public_id(portfolio_id, NO_PORTFOLIO)
+        rows = self._repository.read_snapshots(user_id, own, first=first, last=last, page=page, at_least=promised)
         return Listing[Snapshot](items=[_snapshot(row) for row in rows.items], total=rows.total)
 
     def exposure_history(
-        self, book: Book, *, first: date | None, last: date | None, page: Page
+        self, book: Book, *, first: date | None, last: date | None, page: Page, promised: int | None = None
     ) -> Listing[RecordedExposures]:
-        """What was recorded of a portfolio's exposures between two dates, both included, oldest first."""
+        """What was recorded of a portfolio's exposures, as ``snapshots`` lists these."""
         require_order(first, last)
-        rows = self._repository.read_exposures(book, first=first, last=last, page=page)
+        rows = self._repository.read_exposures(book, first=first, last=last, page=page, at_least=promised)
         return Listing[RecordedExposures](items=[recorded_exposures(row) for row in rows.items], total=rows.total)
 
     def positions(
@@ -143,18 +152,23 @@ class Reads:
         require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
+            is_one = book.portfolio_ids == (book.portfolio_id,)
             read = partial(
                 self._repository.read_snapshot_series,
                 first=first,
                 last=last,
                 benchmark=BENCHMARK,
-                book=book if book.portfolio_ids == (book.portfolio_id,) else None,
+                book=book if is_one else None,
                 at_least=view.generation,
             )
             series = SnapshotSeries.together([SnapshotSeries.of(read(number)) for number in book.portfolio_ids])
             # One that was published again need not be the newest snapshot, whose generation the book tells.
             if series.generation > view.generation:
                 raise NewerDataError(series.generation)
+            # An edit takes snapshots away, and a generation's may come after the view of it. Of several portfolios,
+            # this is looked at by whoever has their books.
+            if is_one and not self._repository.are_current([book]):
+                raise NewerDataError(view.generation)
             sessions = self._repository.read_calendar().sessions
             return performance(book, holdings, view, series=series, calendar=sessions)
 

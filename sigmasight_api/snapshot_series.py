@@ -8,6 +8,31 @@ import numpy as np
 import sqlalchemy as sa
 
 from sigmasight_assets.quant.arrays import BoolArray, DateArray, FloatArray, IntArray
+from sigmasight_assets.storage.ledger_tables import portfolio_snapshots
+from sigmasight_assets.storage.tables import symbol_prices_daily
+
+
+def _snapshot_series() -> sa.Select[Any]:
+    """Of a portfolio, from the newest snapshot before ``first`` to the last up to ``last``, with a symbol's bars."""
+    snapshots, bars, earlier = portfolio_snapshots, symbol_prices_daily, portfolio_snapshots.alias("earlier")
+    names = ("session", "equity", "daily_pnl", "capital_flow", "missing_symbols", "generation")
+    base = sa.select(sa.func.max(earlier.c.session)).where(
+        earlier.c.portfolio_id == sa.bindparam("portfolio"), earlier.c.session < sa.bindparam("first")
+    )
+    same = sa.and_(bars.c.symbol == sa.bindparam("benchmark"), bars.c.price_date == snapshots.c.session)
+    return (
+        sa.select(*(snapshots.c[name] for name in names), bars.c.adj_close_price.label("benchmark"))
+        .join_from(snapshots, bars, same, isouter=True)
+        .where(
+            snapshots.c.portfolio_id == sa.bindparam("portfolio"),
+            snapshots.c.session >= sa.func.coalesce(base.scalar_subquery(), sa.bindparam("first")),
+            snapshots.c.session <= sa.bindparam("last"),
+        )
+        .order_by(snapshots.c.session)
+    )
+
+
+SNAPSHOT_SERIES = _snapshot_series()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,6 +36,7 @@ class Replica:
 
     url: str = field(repr=False)
     primary_url: str = field(repr=False)
+    server: psutil.Process
 
     def url_as(self, role: str, password: str) -> str:
         """The same database as a role of the primary."""
@@ -63,6 +64,36 @@ class Replica:
         _ask(self.primary_url, "SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'replica', '')")
         written = _ask(self.primary_url, "SELECT pg_current_wal_flush_lsn()::text")
         self._wait_until(f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn", f"replay does not reach {written}")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop all processes of the replica for the block: the kernel answers for them, they never do."""
+        # The first one makes the others, so none is missed.
+        self.server.suspend()
+        stopped = self.server.children(recursive=True)
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in (*stopped, self.server):
+                process.resume()
+
+    @contextmanager
+    def stuck_with(self, table: str, database_url: str) -> Iterator[None]:
+        """Have replay stand still with a lock of a table of the primary's database, which whoever reads it here awaits.
+
+        On the primary the lock is gone when the block begins.
+        """
+        engine = sa.create_engine(database_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            self.catch_up()
+            self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def lag_bytes(self) -> int:
         """Bytes of the log that the primary has written and that are not replayed here."""
@@ -99,7 +130,7 @@ def streaming_replica(primary_url: str, parent: Path, *, options: Mapping[str, s
     try:
         _copy(programs, user, make_url(primary_url), place / "data")
         server = _start(programs, user, place, url, options or {})
-        replica = Replica(url.render_as_string(hide_password=False), primary_url)
+        replica = Replica(url.render_as_string(hide_password=False), primary_url, server)
         replica.catch_up()
         yield replica
     finally:

@@ -13,6 +13,7 @@ from sigmasight_api.dependencies import (
     FirstDate,
     LastDate,
     PageQuery,
+    Promised,
     ReadsService,
 )
 from sigmasight_api.exposure_schemas import FactorExposures, PositionsExposures, RecordedExposures
@@ -63,10 +64,16 @@ async def get_concentration(asked: AskedAnalytics) -> Response:
 
 @router.get("/portfolio/{portfolio_id}/factor-exposures/history", responses=problem_responses(401, 404, 422, 503))
 def list_factor_exposures(
-    asked: AskedAnalytics, reads: ReadsService, page: PageQuery, *, first: FirstDate = None, last: LastDate = None
+    asked: AskedAnalytics,
+    reads: ReadsService,
+    page: PageQuery,
+    promised: Promised,
+    *,
+    first: FirstDate = None,
+    last: LastDate = None,
 ) -> Listing[RecordedExposures]:
     """Exposures as they were recorded with the nightly snapshots between two dates, oldest first."""
-    return reads.exposure_history(asked.book, first=first, last=last, page=page)
+    return reads.exposure_history(asked.book, first=first, last=last, page=page, promised=promised)
 
 
 @router.get(

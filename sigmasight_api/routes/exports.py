@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, ExportsService, PortfolioId
+from sigmasight_api.dependencies import BEARER, Caller, CallersRoute, ExportsService, PortfolioId, Promised
 from sigmasight_api.routes.csv_files import CsvResponse
 from sigmasight_api.routes.problems import problem_responses
 
@@ -21,7 +21,9 @@ def export_positions(portfolio_id: PortfolioId, caller: Caller, exports: Exports
 
 
 @router.get("/{portfolio_id}/snapshots.csv", response_class=CsvResponse, responses=PROBLEMS)
-def export_snapshots(portfolio_id: PortfolioId, caller: Caller, exports: ExportsService) -> CsvResponse:
+def export_snapshots(
+    portfolio_id: PortfolioId, caller: Caller, exports: ExportsService, promised: Promised
+) -> CsvResponse:
     """All snapshots, oldest first, in the columns of the list of snapshots; amounts in USD."""
-    content = exports.snapshots(caller.user_id, portfolio_id)
+    content = exports.snapshots(caller.user_id, portfolio_id, promised=promised)
     return CsvResponse(content, filename=f"snapshots-{portfolio_id}.csv")

@@ -12,6 +12,7 @@ from sigmasight_api.dependencies import (
     LastDate,
     PageQuery,
     PortfolioId,
+    Promised,
     ReadsService,
 )
 from sigmasight_api.routes.generation import GENERATION_HEADER, OF_PORTFOLIOS
@@ -55,9 +56,10 @@ def list_snapshots(
     caller: Caller,
     reads: ReadsService,
     page: PageQuery,
+    promised: Promised,
     *,
     first: FirstDate = None,
     last: LastDate = None,
 ) -> Listing[Snapshot]:
     """Snapshots between two dates, oldest first."""
-    return reads.snapshots(caller.user_id, portfolio_id, first=first, last=last, page=page)
+    return reads.snapshots(caller.user_id, portfolio_id, first=first, last=last, page=page, promised=promised)

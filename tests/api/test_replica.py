@@ -1,6 +1,8 @@
 """The API with a real streaming replica: current, paused, gone; what may be old, what never is, what is said of it."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -8,12 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from sigmasight_api.app import create_app
 from sigmasight_api.components import Timing
+from sigmasight_api.replica import AWAY_SECONDS, MOST_HISTORY_READS, History
+from sigmasight_api.replica import Replica as ReadReplica
+from sigmasight_api.repository import Repository
 from sigmasight_api.settings import Settings
+from sigmasight_api.timed_reads import THREAD_NAME
+from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.ledger_tables import publications
 from sigmasight_assets.storage.portfolios import PortfolioRecord
 from sigmasight_assets.storage.roles import API_ROLE, OPERATOR_ROLE
 from tests.api.conftest import NO_DAGSTER, Api, bearer, listening, wait_until
@@ -32,7 +41,9 @@ from tests.conftest import ROLE_PASSWORD
 from tests.replica import Replica, streaming_replica
 
 SYMBOLS = ("AAA", "BBB")
-QUICK = Timing(poll_seconds=0.2, retry_seconds=0.05)
+QUICK = Timing(poll_seconds=0.2, retry_seconds=0.05, replica_answer_seconds=1.0)
+READERS = 3 * MOST_HISTORY_READS
+ONE = sa.text("SELECT 1")
 STATUS = "/api/v1/admin/cache/status"
 
 
@@ -97,8 +108,9 @@ class Asked:
         self._api = api
         self._world = world
 
-    def get(self, path: str) -> httpx.Response:
-        answer = self._api.get(path, self._world.owner)
+    def get(self, path: str, minimum: int = 0) -> httpx.Response:
+        headers = {**bearer(self._world.owner), "X-Minimum-Generation": str(minimum)} if minimum else None
+        answer = self._api.http.get(path, headers=headers or bearer(self._world.owner))
         assert answer.status_code == 200, answer.text
         return answer
 
@@ -117,6 +129,10 @@ class Asked:
     def cache(self) -> dict[str, Any]:
         found: dict[str, Any] = self._api.get(STATUS, self._world.operator).raise_for_status().json()
         return found
+
+    def hanging(self) -> int:
+        """Threads of the API that wait for the replica."""
+        return sum(thread.name == THREAD_NAME for thread in threading.enumerate())
 
     def said(self) -> dict[str, Any]:
         """What is said of the replica."""
@@ -220,6 +236,27 @@ def test_history_is_not_read_from_a_replica_that_lacks_an_edit(world: World, ask
     wait_until(lambda: asked.get(world.snapshots).json()["total"] == 1 and asked.said()["history_reads"] > reads + 1)
 
 
+def test_lists_are_not_older_than_what_the_client_or_the_process_knows(world: World, asked: Asked) -> None:
+    lists = (world.snapshots, f"{world.snapshots}.csv", f"{world.exposures}/history")
+    with paused(world.replica):
+        # The newest snapshot stays as it is, so the book is the one that the replica has.
+        new = publish_snapshot(world.database, world.record, SESSIONS[-2], Decimal(1234))
+        listed = asked.get(world.snapshots, minimum=new).json()
+        assert [item["equity"] for item in listed["items"]] == ["1234.00", "1000.00"]
+        # From here on this process has a view of it, and has answered others so.
+        reads = asked.said()["history_reads"]
+        for path in lists:
+            asked.get(path)
+        assert "1234.00" in asked.get(lists[0]).text
+        assert "1234.00" in asked.get(lists[1]).text
+        assert asked.said()["history_reads"] == reads
+    world.replica.catch_up()
+    wait_until(lambda: asked.said()["state"] == "used")
+    for path in lists:
+        asked.get(path)
+    assert asked.said()["history_reads"] == reads + len(lists)
+
+
 def test_a_replica_that_stays_behind_is_not_waited_for(world: World, role_urls: dict[str, str]) -> None:
     timing = Timing(poll_seconds=0.2, retry_seconds=0.05, replica_patience_seconds=1.0)
     with serving(world, role_urls, timing) as asked, paused(world.replica):
@@ -229,6 +266,56 @@ def test_a_replica_that_stays_behind_is_not_waited_for(world: World, role_urls: 
         found = asked.said()
         assert (found["state"], found["primary_generation"]) == ("behind", new)
         assert found["behind_seconds"] > 1.0
+
+
+def test_the_first_view_is_not_older_than_what_was_answered_without_one(
+    world: World, role_urls: dict[str, str]
+) -> None:
+    with paused(world.replica):
+        new = world.publish()
+        with serving(world, role_urls) as asked:
+            assert asked.generation() == new
+            wait_until(lambda: asked.said()["state"] == "behind")
+            assert asked.generation() == new
+
+
+def test_a_replica_of_another_history_than_the_primary_s_is_not_believed(world: World, asked: Asked) -> None:
+    before, old = asked.get(world.exposures).content, world.newest
+    lost = world.publish()
+    wait_until(lambda: asked.generation() == lost)
+    assert asked.get(world.exposures).content != before
+    with paused(world.replica):
+        # As if the primary had been restored to what it was before.
+        publish(world.database, SESSIONS[-1], random_figures(SYMBOLS, 1))
+        with world.database.begin() as connection:
+            connection.execute(sa.delete(publications).where(publications.c.generation > old))
+        wait_until(lambda: asked.generation() == old)
+        assert asked.get(world.exposures).content == before
+        assert asked.said()["state"] == "away"
+        reads = asked.said()["history_reads"]
+        assert asked.get(world.snapshots).json()["total"] == 2
+        assert asked.said()["history_reads"] == reads
+        assert asked.cache()["last_error"] is None
+
+
+def test_history_is_not_read_from_a_replica_that_comes_back_before_it_was_compared(world: World) -> None:
+    now = [0.0]
+    book = Repository(world.database).read_book(world.record.user_id, world.record.public_id)
+    replica = ReadReplica(world.url(), monotonic=lambda: now[0])
+
+    def found() -> int | None:
+        return replica.read_history(History(book, 0), lambda connection: connection.execute(ONE).scalar_one())
+
+    assert found() is None
+    replica.compare(world.newest, world.newest)
+    assert found() == 1
+    replica.fail(StorageError("gone"))
+    now[0] += AWAY_SECONDS
+    assert replica.is_tried
+    assert found() is None
+    replica.compare(world.newest, world.newest)
+    assert found() == 1
+    replica.close()
 
 
 def test_answers_go_on_without_the_replica_and_no_secret_is_logged(
@@ -255,7 +342,7 @@ def test_answers_go_on_without_the_replica_and_no_secret_is_logged(
                 wait_until(lambda: asked.generation() == new)  # noqa: B023
             assert asked.said()["state"] == "away"
             assert asked.cache()["last_error"] is None
-    assert "The read replica does not answer, the primary is asked instead" in caplog.text
+    assert "The read replica is not used, the primary is asked instead" in caplog.text
     assert ROLE_PASSWORD not in caplog.text
     assert "SELECT" not in caplog.text
 
@@ -265,3 +352,36 @@ def test_a_replica_that_never_was_there_costs_nobody_an_answer(world: World, rol
         wait_until(lambda: asked.generation() == world.newest)
         assert asked.said()["state"] == "away"
         assert asked.get(world.snapshots).json()["total"] == 2
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_replica_that_hangs_holds_nobody_up(world: World, asked: Asked, *, is_stopped: bool) -> None:
+    assert asked.get(world.snapshots).json()["total"] == 2
+    own = world.replica
+    hanging = own.hanging() if is_stopped else own.stuck_with("portfolio_snapshots", world.database.url)
+    with hanging, ThreadPoolExecutor(READERS) as readers:
+        for _ in range(3):
+            answers = readers.map(asked.get, [world.snapshots, world.performance] * READERS)
+            assert {answer.json().get("total", 2) for answer in answers} == {2}
+            new = world.publish()
+            wait_until(lambda: asked.generation() == new)  # noqa: B023
+        assert asked.said()["state"] == "away"
+        assert asked.cache()["last_error"] is None
+        # None was added after the first that hung.
+        assert 0 < asked.hanging() <= MOST_HISTORY_READS + 1
+    wait_until(lambda: asked.said()["state"] == "used", seconds=AWAY_SECONDS + 30)
+    assert asked.hanging() == 0
+    reads = asked.said()["history_reads"]
+    assert asked.get(world.snapshots).json()["total"] == 2
+    assert asked.said()["history_reads"] == reads + 1
+
+
+def test_closing_does_not_wait_for_a_replica_that_hangs(world: World, role_urls: dict[str, str]) -> None:
+    with ExitStack() as stack:
+        with serving(world, role_urls) as asked:
+            wait_until(lambda: asked.generation() == world.newest)
+            stack.enter_context(world.replica.hanging())
+            assert asked.get(world.snapshots).json()["total"] == 2
+            assert asked.hanging() > 0
+        assert asked.hanging() > 0
+    wait_until(lambda: asked.hanging() == 0)

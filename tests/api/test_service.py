@@ -1,7 +1,10 @@
 """Tests of reads that combine a book with a view: always one generation, whatever is published meanwhile."""
 
+import asyncio
 import itertools
-from collections.abc import Collection
+import json
+import threading
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -9,11 +12,14 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from sigmasight_api.aggregates import Aggregates
+from sigmasight_api.analytic import Analytic
 from sigmasight_api.books import Book, Holdings, HoldingsCache
 from sigmasight_api.cache import ViewCache
 from sigmasight_api.errors import InvalidRequestError
 from sigmasight_api.exposures import factor_exposures
 from sigmasight_api.loader import ViewLoader
+from sigmasight_api.rendered import RenderedAnswers
 from sigmasight_api.repository import Page, Repository
 from sigmasight_api.risk_schemas import Performance
 from sigmasight_api.schemas import AnalyticsAnswer
@@ -21,6 +27,7 @@ from sigmasight_api.service import Reads
 from sigmasight_api.view import MarketView
 from sigmasight_assets.errors import NotFoundError, StorageError
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.ledger_tables import portfolio_snapshots
 from sigmasight_assets.storage.portfolios import NewLot, PortfolioRecord, mark_edited
 from tests.api.market import (
     SESSIONS,
@@ -286,6 +293,78 @@ def test_performance_gives_up_when_each_attempt_finds_newer_rows(
     reads = reads_of(_Republishing(database, record, times=100), cache)
     with pytest.raises(StorageError, match="published again each time"):
         performance_of(record, reads)
+
+
+class _Edited(Repository):
+    """Has something done to the database once, before the first series is read."""
+
+    def __init__(self, database: Database, edit: Callable[[], None]) -> None:
+        super().__init__(database)
+        self._edit: Callable[[], None] | None = edit
+
+    def read_snapshot_series(self, portfolio_id: int, **options: Any) -> list[sa.Row[Any]]:
+        edit, self._edit = self._edit, None
+        if edit is not None:
+            edit()
+        return super().read_snapshot_series(portfolio_id, **options)
+
+
+def take_newest_away(database: Database, record: PortfolioRecord) -> None:
+    """An edit after which the newest snapshot is gone."""
+    with database.begin() as connection:
+        mark_edited(connection, record.portfolio_id, edited_from=SESSIONS[-1])
+        connection.execute(
+            sa.delete(portfolio_snapshots).where(
+                portfolio_snapshots.c.portfolio_id == record.portfolio_id,
+                portfolio_snapshots.c.session == SESSIONS[-1],
+            )
+        )
+
+
+def test_performance_is_of_one_state_of_a_book_that_is_edited_meanwhile(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
+    cache.refresh()
+    repository = _Edited(database, lambda: take_newest_away(database, record))
+    answer = performance_of(record, reads_of(repository, cache))
+    assert (answer.equity, answer.data.last_session) == ("900.00", SESSIONS[-2])
+
+
+def test_performance_is_of_one_state_of_a_book_whose_snapshot_comes_after_the_view_of_its_generation(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
+    generation = cache.refresh().generation
+
+    def commit() -> None:
+        stored = portfolio_snapshots.c
+        restated = {"equity": stored.equity + 1000, "cash": stored.cash + 1000, "generation": generation}
+        with database.begin() as connection:
+            connection.execute(
+                sa.update(portfolio_snapshots).where(stored.portfolio_id == record.portfolio_id).values(restated)
+            )
+
+    answer = performance_of(record, reads_of(_Edited(database, commit), cache))
+    assert (answer.generation, answer.equity) == (generation, "2000.00")
+    assert [point.daily_return for point in answer.data.items] == [None, pytest.approx(-0.001 / 1900)]
+
+
+def test_performance_of_several_is_of_one_state_of_each(
+    database: Database, record: PortfolioRecord, cache: ViewCache
+) -> None:
+    publish_snapshot(database, record, SESSIONS[-2], Decimal(900))
+    other = add_portfolio(database, "ann", {"CCC": "1"}, name="Other")
+    for session in SESSIONS[-2:]:
+        publish_snapshot(database, other, session, Decimal(50))
+    view = cache.refresh()
+    repository = _Edited(database, lambda: take_newest_away(database, record))
+    reads, holdings = reads_of(repository, cache), HoldingsCache(repository.read_holdings)
+    aggregates = Aggregates(repository, cache, holdings, RenderedAnswers(), alone=threading.Lock())
+    analytic = Analytic("performance", reads.performance_between(None, None), reads_on=True)
+    answer = json.loads(asyncio.run(aggregates.answer(record.user_id, None, view, analytic)).body)
+    # One has no snapshot of the other's newest session any more.
+    assert (answer["equity"], answer["data"]["last_session"]) == (None, str(SESSIONS[-2]))
 
 
 def test_performance_without_a_view_is_the_same(database: Database, record: PortfolioRecord, cache: ViewCache) -> None:
