@@ -45,12 +45,13 @@ LOOK_AGAIN_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state of one standing check, in words and with what belongs to it."""
+    """The state of one standing check, in words and with what belongs to it; ``broken`` is each thing that is wrong."""
 
     key: dg.AssetCheckKey
     severity: str | None
     text: str
     metadata: dict[str, dg.MetadataValue]
+    broken: Sequence[str] = ()
 
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
@@ -128,7 +129,7 @@ def judge_invariants(look: Look) -> Judgement:
         return Judgement(INVARIANTS_HOLD, None, "every invariant holds", {})
     rows = [(item,) for item in found]
     text = f"{len(found)} broken; the first: {found[0]}"
-    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)})
+    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)}, found)
 
 
 def read_judgements(database: Database, settings: Settings) -> list[Judgement]:

@@ -137,7 +137,7 @@ def test_a_broken_invariant_is_named_until_it_is_mended(deploy: Deploy, database
     publish(database, saturday)
     broken = execute(deployment)[name]
     assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    words = f"publications has rows of {saturday}, which is no session"
+    words = f"rows of what is no session: held_in publications, day {saturday}"
     assert broken.description == f"1 broken; the first: {words}"
     assert rows_of_table(broken.metadata["broken"]) == [[words]]
     execute_sql(database, "DELETE FROM publications WHERE session = :day", day=saturday)
