@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from sigmasight_assets.quant.factors import BETA_CAP, FACTORS
 from sigmasight_assets.storage.calendar import read_calendar
+from sigmasight_assets.storage.deadline import Deadline
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
 
@@ -130,20 +131,29 @@ def find_broken(
     days: Sequence[date] | None = None,
     since: date | None = None,
     portfolios: int | None = None,
+    deadline: Deadline | None = None,
 ) -> list[str]:
     """All that breaks an invariant, in words, with the first three rows that do; ``kind_of`` tells which it is.
 
     Rows of ``days`` are looked at one by one, dates and publications ``since`` then, and the first so many
-    ``portfolios``; None looks at all of them. Raises ``StorageError`` as every read does.
+    ``portfolios``; None looks at all of them. Raises ``StorageError`` as every read does, and at the ``deadline``.
     """
     limits = {"days": None if days is None else list(days), "since": since, "portfolios": portfolios}
     found = []
     for kind, query in QUERIES.items():
+        _bound(connection, deadline)
         rows = connection.execute(sa.text(IN_ORDER.format(query)), limits)
         found += [_told(kind, row) for row in rows.mappings()]
+    _bound(connection, deadline)
     dates = list(connection.execute(DATES, limits).mappings())
+    _bound(connection, deadline)
     calendar = read_calendar(connection)
     return [*found, *(_told(NO_SESSION, row) for row in dates if not calendar.is_session(row["day"]))]
+
+
+def _bound(connection: sa.Connection, deadline: Deadline | None) -> None:
+    if deadline is not None:
+        deadline.bound(connection)
 
 
 def _told(kind: str, row: sa.RowMapping) -> str:
@@ -155,10 +165,11 @@ def kind_of(broken: str) -> str:
     return broken.partition(":")[0]
 
 
-def find_newly_broken(connection: sa.Connection, *, portfolios: int) -> list[str]:
+def find_newly_broken(connection: sa.Connection, *, portfolios: int, deadline: Deadline | None = None) -> list[str]:
     """What breaks an invariant in the newest published session of each layer and in the week before."""
+    _bound(connection, deadline)
     days = sorted(connection.execute(NEWEST).scalars())
     if not days:
         return []
     since = days[-1] - timedelta(days=7)
-    return find_broken(connection, days=days, since=since, portfolios=portfolios)
+    return find_broken(connection, days=days, since=since, portfolios=portfolios, deadline=deadline)
