@@ -1,10 +1,14 @@
-"""What people are told of published rows that break an invariant, once for the same words about them."""
+"""What people are told of published rows that break an invariant: once a day for the same kinds of it."""
 
 import hashlib
+from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from sigmasight_assets.sessions import NEW_YORK
 from sigmasight_assets.storage.alerts import raise_alert
+from sigmasight_assets.storage.invariants import kind_of
 
 NEXT_STEP = (
     "the check invariants_hold of portfolio_snapshots names them all; compute their sessions again with force "
@@ -12,8 +16,17 @@ NEXT_STEP = (
 )
 
 
-def raise_broken(connection: sa.Connection, words: str) -> str | None:
-    """Raise the alert that something is broken, in these words; its key, None when it was raised before."""
-    key = f"invariants:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
-    payload = {"kind": "invariant_broken", "text": words, "next_step": NEXT_STEP}
+def raise_broken(connection: sa.Connection, broken: Sequence[str], *, clock: datetime) -> str | None:
+    """Raise the alert of what ``find_broken`` found; its key, None when these kinds were told of on this day already.
+
+    By kinds and not by rows: which rows there are changes while people mend them and runs add to them. By days of New
+    York: what is mended and breaks again, or stays broken, is told again.
+    """
+    if not broken:
+        return None
+    kinds = "\n".join(sorted({kind_of(item) for item in broken}))
+    day = clock.astimezone(NEW_YORK).date()
+    key = f"invariants:{day}:{hashlib.sha256(kinds.encode()).hexdigest()[:16]}"
+    text = f"{len(broken)} broken; the first: {broken[0]}"
+    payload = {"kind": "invariant_broken", "text": text, "next_step": NEXT_STEP}
     return key if raise_alert(connection, key=key, severity="critical", payload=payload) else None

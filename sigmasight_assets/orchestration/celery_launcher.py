@@ -4,6 +4,8 @@ The worker is in ``celery_worker``. What each part is for, and how Dagster's lau
 docs/decisions/0014-distributed-engines.md. Needs the extra ``celery``.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 from celery.exceptions import CeleryError
 from dagster._core.errors import DagsterUserCodeUnreachableError
@@ -57,16 +59,20 @@ class WorkerRunLauncher(CeleryRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING, found.msg)
         return found
 
-    def is_waiting(self, run: dg.DagsterRun) -> bool:
-        """Whether the run's task is in the broker's queue; also when the broker cannot be asked."""
-        task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
-        if task_id is None:
-            return False
-        queue = run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue)
+    def waiting_runs(self, runs: Sequence[dg.DagsterRun]) -> set[str]:
+        """The ids of those runs whose task is in the broker's queue; of all when the broker cannot be asked.
+
+        It is asked once: one that accepts and never answers takes 20 s to be given up, and a sensor's tick may take 60.
+        """
+        queues = {run.tags.get(DAGSTER_CELERY_QUEUE_TAG, self.default_queue) for run in runs}
+        if not queues:
+            return set()
         try:
             with self.celery.connection_for_read() as connection:
                 channel = connection.default_channel
-                lists = [channel._q_for_pri(queue, priority) for priority in channel.priority_steps]
-                return any(task_id.encode() in task for name in lists for task in channel.client.lrange(name, 0, -1))
+                lists = [channel._q_for_pri(queue, priority) for queue in queues for priority in channel.priority_steps]
+                tasks = [task for name in lists for task in channel.client.lrange(name, 0, -1)]
         except BROKER_ERRORS:
-            return True
+            return {run.run_id for run in runs}
+        task_ids = {run.run_id: run.tags.get(DAGSTER_CELERY_TASK_ID_TAG, "").encode() for run in runs}
+        return {run_id for run_id, task_id in task_ids.items() if task_id and any(task_id in task for task in tasks)}

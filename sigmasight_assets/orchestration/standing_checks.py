@@ -21,6 +21,7 @@ from sigmasight_assets.orchestration.check_results import inline_table
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.settings import Settings
 from sigmasight_assets.storage.database import Database
+from sigmasight_assets.storage.deadline import Deadline
 from sigmasight_assets.storage.invariants import find_newly_broken
 from sigmasight_assets.storage.publications import Layer, read_newest_mark
 
@@ -38,19 +39,21 @@ STANDING_CHECKS = (*SESSIONS_CURRENT.values(), NOTHING_FAILED, INVARIANTS_HOLD)
 MOST_PORTFOLIOS = 20_000
 SEVERITIES = {"warning": dg.AssetCheckSeverity.WARN, "critical": dg.AssetCheckSeverity.ERROR}
 
-# How long one look may take, and after how long there is another without a publication.
-LOOK_MILLISECONDS = 20_000
+# How long one look may take with all its queries, as a tick of the sensor that has runs to request is ended after 60 s;
+# and after how long there is another look without a publication.
+LOOK_SECONDS = 15.0
 LOOK_AGAIN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state of one standing check, in words and with what belongs to it."""
+    """The state of one standing check, in words and with what belongs to it; ``broken`` is each thing that is wrong."""
 
     key: dg.AssetCheckKey
     severity: str | None
     text: str
     metadata: dict[str, dg.MetadataValue]
+    broken: Sequence[str] = ()
 
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
@@ -128,7 +131,7 @@ def judge_invariants(look: Look) -> Judgement:
         return Judgement(INVARIANTS_HOLD, None, "every invariant holds", {})
     rows = [(item,) for item in found]
     text = f"{len(found)} broken; the first: {found[0]}"
-    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)})
+    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)}, found)
 
 
 def read_judgements(database: Database, settings: Settings) -> list[Judgement]:
@@ -150,8 +153,9 @@ def _look(database: Database) -> Look:
     now = time.monotonic()
     try:
         with database.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {LOOK_MILLISECONDS}")
-            look = Look(publication, now, find_newly_broken(connection, portfolios=MOST_PORTFOLIOS))
+            deadline = Deadline.within(LOOK_SECONDS)
+            broken = find_newly_broken(connection, portfolios=MOST_PORTFOLIOS, deadline=deadline)
+        look = Look(publication, now, broken)
     except (StorageError, SQLAlchemyError) as error:
         # Whatever the tables are like: nobody may be kept from running a late session by it.
         look = Look(publication, now, problem=" ".join(str(error).split())[:300])

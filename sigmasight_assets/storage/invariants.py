@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from sigmasight_assets.quant.factors import BETA_CAP, FACTORS
 from sigmasight_assets.storage.calendar import read_calendar
+from sigmasight_assets.storage.deadline import Deadline
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from sigmasight_assets.storage.tables import RIDGE_COLUMNS, SPREAD_COLUMNS
 
@@ -45,6 +46,7 @@ DATES = sa.text(
         + (f" AND {SOME_PORTFOLIOS}" if table.startswith("portfolio_") else "")
         for table, column in DATED.items()
     )
+    + " ORDER BY held_in, day"
 )
 
 PUBLISHED = "SELECT DISTINCT session, unnest(products) AS product FROM publications WHERE layer = 'symbol'"
@@ -116,7 +118,10 @@ QUERIES = {
     "equity that does not roll forward": ROLLED_APART,
     "published closes that are none": NOT_FINITE,
 }
+NO_SESSION = "rows of what is no session"
 EXAMPLES = 3
+# The first two columns of each query tell its rows apart: the same rows are the same words at every look.
+IN_ORDER = "SELECT * FROM ({}) AS broken ORDER BY 1, 2 LIMIT " + str(EXAMPLES)
 NEWEST = sa.text("SELECT DISTINCT max(session) OVER (PARTITION BY layer) AS session FROM publications")
 
 
@@ -126,23 +131,45 @@ def find_broken(
     days: Sequence[date] | None = None,
     since: date | None = None,
     portfolios: int | None = None,
+    deadline: Deadline | None = None,
 ) -> list[str]:
-    """All that breaks an invariant, in words, with the first three rows that do.
+    """All that breaks an invariant, in words, with the first three rows that do; ``kind_of`` tells which it is.
 
     Rows of ``days`` are looked at one by one, dates and publications ``since`` then, and the first so many
-    ``portfolios``; None looks at all of them. Raises ``StorageError`` as every read does.
+    ``portfolios``; None looks at all of them. Raises ``StorageError`` as every read does, and at the ``deadline``.
     """
     limits = {"days": None if days is None else list(days), "since": since, "portfolios": portfolios}
     found = []
-    for words, query in QUERIES.items():
-        rows = connection.execute(sa.text(f"SELECT * FROM ({query}) AS broken LIMIT {EXAMPLES}"), limits)
-        found += [f"{words}: {', '.join(f'{name} {value}' for name, value in row.items())}" for row in rows.mappings()]
+    for kind, query in QUERIES.items():
+        _bound(connection, deadline)
+        rows = connection.execute(sa.text(IN_ORDER.format(query)), limits)
+        found += [_told(kind, row) for row in rows.mappings()]
+    _bound(connection, deadline)
+    dates = list(connection.execute(DATES, limits).mappings())
+    _bound(connection, deadline)
     calendar = read_calendar(connection)
-    strays = [row for row in connection.execute(DATES, limits) if not calendar.is_session(row.day)]
-    return [*found, *(f"{row.held_in} has rows of {row.day}, which is no session" for row in strays)]
+    return [*found, *(_told(NO_SESSION, row) for row in dates if not calendar.is_session(row["day"]))]
 
 
-def find_newly_broken(connection: sa.Connection, *, portfolios: int) -> list[str]:
+def _bound(connection: sa.Connection, deadline: Deadline | None) -> None:
+    if deadline is not None:
+        deadline.bound(connection)
+
+
+def _told(kind: str, row: sa.RowMapping) -> str:
+    return f"{kind}: {', '.join(f'{name} {value}' for name, value in row.items())}"
+
+
+def kind_of(broken: str) -> str:
+    """What is broken, without the row that shows it."""
+    return broken.partition(":")[0]
+
+
+def find_newly_broken(connection: sa.Connection, *, portfolios: int, deadline: Deadline | None = None) -> list[str]:
     """What breaks an invariant in the newest published session of each layer and in the week before."""
+    _bound(connection, deadline)
     days = sorted(connection.execute(NEWEST).scalars())
-    return find_broken(connection, days=days, since=days[-1] - timedelta(days=7), portfolios=portfolios) if days else []
+    if not days:
+        return []
+    since = days[-1] - timedelta(days=7)
+    return find_broken(connection, days=days, since=since, portfolios=portfolios, deadline=deadline)

@@ -34,10 +34,11 @@ class Cluster:
 
     def workers(self, count: int) -> AbstractContextManager[Sequence[Worker]]:
         """So many workers for a `with` block."""
-        settings = settings_of_workers(self.stack.database.url, self.broker.url)
-        return running_workers([self._worker(f"w{number}", settings) for number in range(1, count + 1)])
+        return running_workers([self.worker(f"w{number}", self.stack.database.url) for number in range(1, count + 1)])
 
-    def _worker(self, name: str, settings: dict[str, str]) -> Worker:
+    def worker(self, name: str, database_url: str) -> Worker:
+        """A worker that is not started yet, and where it finds the database."""
+        settings = settings_of_workers(database_url, self.broker.url)
         return Worker(name, self.directory / name, settings, surroundings=self.stack.directory)
 
     def run(self, run_id: str) -> Run:

@@ -89,10 +89,13 @@ class Worker:
         for process in processes:
             process.kill()
 
-    def stop(self) -> None:
-        """Ask it and its run to end, as systemd does, and wait."""
+    def stop(self, *, alone: bool = False) -> None:
+        """Ask it and its run to end, as systemd does, or the worker ``alone``, and wait."""
         assert self.record is not None
-        self._signal(signal.SIGTERM)
+        if alone:
+            os.kill(self.record.pid, signal.SIGTERM)
+        else:
+            self._signal(signal.SIGTERM)
         assert not wait_gone(find_processes(self.record.owns), STOP_SECONDS), self.said()
 
     def _signal(self, number: int) -> None:

@@ -116,10 +116,49 @@ def test_selectors_find_the_pods_of_the_deployment() -> None:
     assert of_kind("api.yaml", "Deployment")["spec"]["selector"]["matchLabels"] == labels
     assert of_kind("api.yaml", "Service")["spec"]["selector"] == labels
     assert of_kind("api.yaml", "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
-    (webserver, _) = manifests("network.yaml")
-    (rule,) = webserver["spec"]["ingress"]
+    (rule,) = policies_of({"component": "dagster-webserver"})[0]["spec"]["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": labels}}]
     assert rule["ports"] == [{"port": VALUES["dagsterWebserver"]["service"]["port"]}]
+
+
+def policies_of(labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The policies that hold for a pod with these labels."""
+
+    def selects(policy: Mapping[str, Any]) -> bool:
+        selector = policy["spec"]["podSelector"]
+        assert set(selector) == {"matchLabels"}
+        return bool(selector["matchLabels"].items() <= labels.items())
+
+    return [item for item in manifests("network.yaml") if selects(item)]
+
+
+def chart_components() -> list[str]:
+    """The label ``component`` of each Deployment that the chart makes of the values, as its templates have it."""
+    webserver, locations = VALUES["dagsterWebserver"], VALUES["dagster-user-deployments"]
+    enabled = {
+        "dagster-webserver": webserver["replicaCount"] > 0,
+        "dagster-webserver-read-only": webserver["enableReadOnly"],
+        "dagster-daemon": DAEMON["enabled"],
+        "user-deployments": locations["enabled"] and locations["enableSubchart"],
+    }
+    return [component for component, is_enabled in enabled.items() if is_enabled]
+
+
+def test_every_deployment_of_the_values_is_reached_by_whom_a_policy_names() -> None:
+    reached = {}
+    for component in chart_components():
+        (policy,) = policies_of({"component": component})
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        sources = [source for rule in policy["spec"]["ingress"] for source in rule["from"]]
+        assert all(set(source) == {"podSelector"} for source in sources)
+        assert all(rule["ports"] for rule in policy["spec"]["ingress"])
+        reached[component] = len(sources)
+    assert reached == {
+        "dagster-webserver": 1,
+        "dagster-webserver-read-only": 0,
+        "dagster-daemon": 0,
+        "user-deployments": 1,
+    }
 
 
 def test_the_api_asks_the_webserver_of_the_release() -> None:

@@ -1,13 +1,14 @@
 """What the launcher makes of a broker that waits, forgets, or is away; whole runs are in ``tests/celery``."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
 from dagster_shared.yaml_utils import load_yaml_from_path
 
 from sigmasight_assets.orchestration.celery_launcher import WorkerRunLauncher
@@ -26,11 +27,19 @@ def redis(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def instance(redis: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance with the launcher that is shipped, whose records are files."""
     monkeypatch.setenv("SIGMASIGHT_BROKER_URL", redis.url)
+    with instance_of_workers(tmp_path / "instance") as own:
+        yield own
+
+
+@contextmanager
+def instance_of_workers(directory: Path, **transport: float) -> Iterator[dg.DagsterInstance]:
+    """An instance with the launcher that is shipped, whose records are files; ``transport`` is other than shipped."""
     shipped = load_yaml_from_path(str(SHIPPED / "dagster.yaml"))
     assert isinstance(shipped, dict)
-    directory = tmp_path / "instance"
+    options = shipped["run_launcher"]["config"]["config_source"]["broker_transport_options"]
+    assert transport.keys() <= options.keys()
+    options.update(transport)
     directory.mkdir()
     with dg.DagsterInstance.local_temp(str(directory), overrides={"run_launcher": shipped["run_launcher"]}) as own:
         yield own
@@ -41,10 +50,10 @@ def launcher_of(instance: dg.DagsterInstance) -> WorkerRunLauncher:
     return instance.run_launcher
 
 
-def handed_over(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+def handed_over(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, queue: str = "dagster") -> dg.DagsterRun:
     """A run with a task in the broker's queue, which nobody works on."""
     run = open_run(instance, status)
-    task = launcher_of(instance).celery.send_task("execute_job", priority=0, queue="dagster")
+    task = launcher_of(instance).celery.send_task("execute_job", priority=0, queue=queue)
     instance.add_run_tags(run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: task.id})
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
@@ -53,23 +62,34 @@ def handed_over(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> dg
 
 def test_a_run_waits_for_as_long_as_its_task_is_in_the_queue(instance: dg.DagsterInstance, redis: Broker) -> None:
     first, second = handed_over(instance, STARTING), handed_over(instance, STARTING)
-    launcher = launcher_of(instance)
-    assert [launcher.is_waiting(run) for run in (first, second)] == [True, True]
+    launcher, runs = launcher_of(instance), [first, second]
+    assert launcher.waiting_runs(runs) == {first.run_id, second.run_id}
     with redis.client() as client:
         # The oldest task is the one that a worker takes.
         client.rpop("dagster")
-    assert [launcher.is_waiting(run) for run in (first, second)] == [False, True]
+    assert launcher.waiting_runs(runs) == {second.run_id}
+    assert launcher.waiting_runs([first]) == launcher.waiting_runs([]) == set()
+
+
+def test_a_run_waits_in_the_queue_that_it_names(instance: dg.DagsterInstance) -> None:
+    launcher, tag = launcher_of(instance), {DAGSTER_CELERY_QUEUE_TAG: "elsewhere"}
+    here, elsewhere, lost = (handed_over(instance, STARTING, queue) for queue in ("dagster", "elsewhere", "elsewhere"))
+    for run in (elsewhere, lost):
+        instance.add_run_tags(run.run_id, tag)
+    instance.add_run_tags(lost.run_id, {DAGSTER_CELERY_TASK_ID_TAG: "forgotten"})
+    runs = instance.get_runs(dg.RunsFilter(statuses=[STARTING]))
+    assert launcher.waiting_runs(runs) == {here.run_id, elsewhere.run_id}
 
 
 def test_a_run_that_was_never_handed_over_does_not_wait(instance: dg.DagsterInstance) -> None:
-    assert not launcher_of(instance).is_waiting(open_run(instance, STARTING))
+    assert launcher_of(instance).waiting_runs([open_run(instance, STARTING)]) == set()
 
 
 def test_while_the_broker_is_away_nothing_is_taken_for_lost(instance: dg.DagsterInstance, redis: Broker) -> None:
     waiting, working = handed_over(instance, STARTING), handed_over(instance, STARTED)
     redis.end_at_once()
     launcher = launcher_of(instance)
-    assert launcher.is_waiting(waiting)
+    assert launcher.waiting_runs([waiting]) == {waiting.run_id}
     health = launcher.check_run_worker_health(working)
     assert (health.status, health.msg) == (RUNNING, "the broker cannot be asked; signs of life in the database decide")
 

@@ -23,6 +23,7 @@ from sigmasight_assets.orchestration.standing_checks import (
     read_judgements,
 )
 from sigmasight_assets.settings import Settings
+from sigmasight_assets.storage import invariants
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.operations.ledger_rows import publish, run_step
@@ -137,7 +138,7 @@ def test_a_broken_invariant_is_named_until_it_is_mended(deploy: Deploy, database
     publish(database, saturday)
     broken = execute(deployment)[name]
     assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    words = f"publications has rows of {saturday}, which is no session"
+    words = f"rows of what is no session: held_in publications, day {saturday}"
     assert broken.description == f"1 broken; the first: {words}"
     assert rows_of_table(broken.metadata["broken"]) == [[words]]
     execute_sql(database, "DELETE FROM publications WHERE session = :day", day=saturday)
@@ -162,3 +163,20 @@ def test_invariants_are_looked_at_once_a_publication(database: Database, monkeyp
     monkeypatch.setattr(standing_checks, "LOOK_AGAIN_SECONDS", 0.0)
     read_judgements(database, Settings())
     assert len(looks) == 3
+
+
+def test_a_look_takes_no_longer_than_it_may_with_all_its_queries(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them alone is fast enough; the tick that waits for them has a run to request."""
+    publish(database, *TARGETS[:2])
+    slow = {f"kind {number}": "SELECT 1 AS a, 2 AS b WHERE pg_sleep(0.4)::text IS NULL" for number in range(8)}
+    monkeypatch.setattr(invariants, "QUERIES", slow)
+    monkeypatch.setattr(standing_checks, "LOOK_SECONDS", 1.0)
+    (judged,) = [item for item in read_judgements(database, Settings()) if item.key == INVARIANTS_HOLD]
+    assert (judged.severity, judged.broken) == ("warning", ())
+    assert judged.text.startswith("could not be looked for: ")
+    publish(database, TARGETS[2])
+    monkeypatch.setattr(standing_checks, "LOOK_SECONDS", 60.0)
+    (judged,) = [item for item in read_judgements(database, Settings()) if item.key == INVARIANTS_HOLD]
+    assert judged.text == "every invariant holds"

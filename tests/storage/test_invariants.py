@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.invariants import find_broken, find_newly_broken
+from sigmasight_assets.storage.invariants import NO_SESSION, QUERIES, find_broken, find_newly_broken, kind_of
 from tests.conftest import NewDatabase, opened
 from tests.nights import DAYS, live_evenings
-from tests.orchestration.contents import execute
+from tests.orchestration.contents import execute, rows_of
 
 LIVED, NEWEST = DAYS[:2], DAYS[1]
 SATURDAY = date(2019, 3, 2)
@@ -86,7 +86,7 @@ BREAKS = {
     ),
     "figures of a Saturday": (
         f"UPDATE symbol_market_beta SET session = '{SATURDAY}' WHERE {OF_SPY}",
-        f"symbol_market_beta has rows of {SATURDAY}, which is no session",
+        f"rows of what is no session: held_in symbol_market_beta, day {SATURDAY}",
     ),
 }
 
@@ -103,3 +103,17 @@ def test_what_awaits_recomputation_need_not_roll_forward(nights: Database) -> No
     execute(nights, statement)
     execute(nights, f"UPDATE portfolios SET stale_from = '{NEWEST}'")
     assert not any(item.startswith(words) for item in found(nights))
+
+
+def test_the_same_rows_are_the_same_words(nights: Database) -> None:
+    """Whatever order they are stored in; of many the first are shown."""
+    execute(nights, f"UPDATE symbol_market_beta SET n_obs = 29 WHERE session = '{NEWEST}'")
+    words = found(nights)
+    shown = [item.rpartition(" ")[2] for item in words if item.startswith("betas of too few")]
+    stored = rows_of(nights, "SELECT symbol FROM symbol_market_beta WHERE session = :day ORDER BY 1", day=NEWEST)
+    symbols = [row["symbol"] for row in stored]
+    assert shown == symbols[:3]
+    # Stored anew, so that they lie in another order.
+    execute(nights, "UPDATE symbol_market_beta SET n_obs = n_obs WHERE symbol < :middle", middle=symbols[2])
+    assert found(nights) == words
+    assert {kind_of(item) for item in words} <= {*QUERIES, NO_SESSION}

@@ -1,6 +1,7 @@
 """A run is one worker's at a time, for as long as its connection lives."""
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from sigmasight_assets.errors import StorageError
 from sigmasight_assets.storage.database import Database
@@ -45,3 +46,23 @@ def test_it_has_nothing_to_do_with_precedence(database: Database) -> None:
 def test_a_database_that_is_away_is_said_so() -> None:
     with pytest.raises(StorageError, match="does not answer"), claimed_run(NOWHERE, "a run"):
         pass
+
+
+def test_a_database_that_is_away_can_be_waited_for(database: Database) -> None:
+    """Its role may not connect at first."""
+    role, secret = "claims_for_later", "of-this-test"
+    told = []
+
+    def admit(error: StorageError) -> None:
+        told.append(str(error))
+        if len(told) == 2:
+            execute(database, f"CREATE ROLE {role} LOGIN PASSWORD '{secret}'")
+
+    url = make_url(database.url).set(username=role, password=secret).render_as_string(hide_password=False)
+    try:
+        with claimed_run(url, "a run", when_away=admit) as first, claimed_run(database.url, "a run") as second:
+            assert (first, second) == (True, False)
+    finally:
+        execute(database, f"DROP ROLE IF EXISTS {role}")
+    assert len(told) == 2
+    assert secret not in "".join(told)

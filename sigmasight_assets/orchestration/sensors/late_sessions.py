@@ -75,10 +75,10 @@ def _judge(context: dg.SensorEvaluationContext, pipeline: Pipeline, database: Da
     judgements: Sequence[Judgement] = ()
     try:
         judgements = read_judgements(database, pipeline.settings)
-        broken = [item.text for item in judgements if item.key == INVARIANTS_HOLD and item.severity == "critical"]
+        broken = [line for item in judgements if item.key == INVARIANTS_HOLD for line in item.broken]
         with database.begin() as connection:
-            raised = [raise_broken(connection, words) for words in broken]
-        for key in filter(None, raised):
+            key = raise_broken(connection, broken, clock=pipeline.settings.clock())
+        if key is not None:
             context.log.info(f"raised the alert {key}")
     except SigmaSightError as error:
         context.log.warning(f"the standing checks could not be judged: {error}")

@@ -1,7 +1,7 @@
 """The reconciler: ends runs whose worker is gone, which the orchestrator would take for under way for ever."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -53,17 +53,20 @@ def _open_runs(context: dg.SensorEvaluationContext) -> dict[str, datetime]:
     """Runs of this code location that are under way, with the orchestrator's last news of each."""
     records = context.instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY))
     ours = [record for record in records if is_of_this_location(record.dagster_run, context)]
+    waiting = _waiting(context.instance, [record.dagster_run for record in ours])
     return {
         record.dagster_run.run_id: record.update_timestamp.astimezone(UTC)
         for record in ours
-        if not _waits(context.instance, record.dagster_run)
+        if record.dagster_run.run_id not in waiting
     }
 
 
-def _waits(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run is in the queue of a launcher that has one (celery_launcher): it has no worker yet to lose."""
-    is_waiting = getattr(instance.run_launcher, "is_waiting", None)
-    return run.status == dg.DagsterRunStatus.STARTING and is_waiting is not None and bool(is_waiting(run))
+def _waiting(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> set[str]:
+    """Those in the queue of a launcher that has one (celery_launcher): they have no worker yet to lose."""
+    waiting_runs = getattr(instance.run_launcher, "waiting_runs", None)
+    if waiting_runs is None:
+        return set()
+    return set(waiting_runs([run for run in runs if run.status == dg.DagsterRunStatus.STARTING]))
 
 
 def _look(database: Database, open_runs: Mapping[str, datetime], suspicions: Mapping[str, Suspicion]) -> LostRuns:

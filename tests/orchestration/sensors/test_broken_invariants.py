@@ -38,7 +38,10 @@ def alerts(database: Database) -> list[tuple[str, dict[str, Any]]]:
     return [(row["severity"], row["payload"]) for row in rows_of(database, query)]
 
 
-def test_people_are_told_once_of_what_is_broken_and_again_of_what_else_is(database: Database) -> None:
+SUNDAY = SATURDAY + timedelta(days=1)
+
+
+def test_people_are_told_once_a_day_whatever_rows_show_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(database, *TARGETS)
     tick(database)
     assert alerts(database) == []
@@ -47,11 +50,36 @@ def test_people_are_told_once_of_what_is_broken_and_again_of_what_else_is(databa
     tick(database)
     ((severity, payload),) = alerts(database)
     assert (severity, payload["kind"]) == ("critical", "invariant_broken")
-    assert payload["text"] == f"1 broken; the first: publications has rows of {SATURDAY}, which is no session"
+    assert payload["text"] == f"1 broken; the first: rows of what is no session: held_in publications, day {SATURDAY}"
     assert "force" in payload["next_step"]
-    publish(database, SATURDAY + timedelta(days=1))
+    publish(database, SUNDAY)
     tick(database)
-    assert [each["text"][:8] for _, each in alerts(database)] == ["1 broken", "2 broken"]
+    execute(database, "DELETE FROM publications WHERE session = :day", day=SATURDAY)
+    tick(database)
+    assert len(alerts(database)) == 1
+    execute(database, "DELETE FROM publications WHERE session = :day", day=SUNDAY)
+    tick(database)
+    publish(database, SATURDAY)
+    # The evening of the fixture is that of the last target; in New York it is the same day until midnight.
+    monkeypatch.setenv("SIGMASIGHT_NOW", f"{TARGETS[-1]}T23:59:00-04:00")
+    tick(database)
+    assert len(alerts(database)) == 1
+    monkeypatch.setenv("SIGMASIGHT_NOW", f"{TARGETS[-1] + timedelta(days=1)}T00:01:00-04:00")
+    tick(database)
+    tick(database)
+    assert [each["text"] for _, each in alerts(database)] == [payload["text"], payload["text"]]
+
+
+def test_people_are_told_of_another_kind_on_the_same_day(published: Database) -> None:
+    publish(published, TARGETS[-1] + timedelta(days=3))
+    tick(published)
+    # Its rows are there, and nobody has published them.
+    execute(published, "UPDATE publications SET products = array_remove(products, 'market_beta')")
+    tick(published)
+    tick(published)
+    first, second = [each["text"] for _, each in alerts(published)]
+    assert first.startswith("1 broken; the first: rows of what is no session")
+    assert "broken; the first: rows of what is not published: product market_beta" in second
 
 
 def test_what_was_mended_is_not_told_of_any_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,5 +93,5 @@ def test_what_was_mended_is_not_told_of_any_more(database: Database, monkeypatch
         tick(database)
         tick(database)
     (document,) = [each for each in receiver.received if each["kind"] == "invariant_broken"]
-    assert document["text"].endswith("which is no session")
+    assert document["text"].endswith(f"day {SATURDAY}")
     assert len(alerts(database)) == 1

@@ -1,18 +1,26 @@
 """The reconciler's ticks: silent runs end at the second look, all others go on."""
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from sigmasight_assets.operations import lost_runs as planner
+from sigmasight_assets.orchestration.celery_launcher import WorkerRunLauncher
 from sigmasight_assets.orchestration.sensors.lost_runs import lost_runs
+from sigmasight_assets.services.ports import LOOPBACK
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.operations import start_batch
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.sensors.ticks import Tick, open_run, tick
+from tests.orchestration.test_celery_launcher import instance_of_workers
 
 pytestmark = pytest.mark.usefixtures("evening")
 
@@ -148,3 +156,52 @@ def test_a_database_that_is_away_is_a_reason(instance: dg.DagsterInstance) -> No
     said = tick(lost_runs, "postgresql+psycopg2://someone:secret@127.0.0.1:9/nothing", instance).said
     assert "127.0.0.1:9/nothing does not answer" in said
     assert "secret" not in said
+
+
+def test_a_broker_that_never_answers_is_asked_once_a_tick(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for one run after the other it would take the time that a tick has, and no lost worker would be ended."""
+    monkeypatch.setattr(planner, "SECOND_LOOK", timedelta(microseconds=1))
+    with silent_broker() as (url, callers), monkeypatch.context() as patch:
+        patch.setenv("SIGMASIGHT_BROKER_URL", url)
+        with instance_of_workers(tmp_path / "instance", socket_timeout=0.5) as instance:
+            waiting = [open_run(instance, dg.DagsterRunStatus.STARTING) for _ in range(4)]
+            for number, run in enumerate(waiting[1:]):
+                instance.add_run_tags(run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: f"task {number}"})
+            lost = open_run(instance, STARTED)
+            record_step(database, lost.run_id, silent_minutes=1)
+            launcher = instance.run_launcher
+            assert isinstance(launcher, WorkerRunLauncher)
+            assert launcher.waiting_runs(waiting[:1]) == {waiting[0].run_id}
+            calls_of_one_look = len(callers)
+            assert calls_of_one_look > 0
+            # Nobody else would be spared.
+            patch.setattr(planner, "SILENT_BETWEEN_STEPS", timedelta(0))
+            assert look_twice(database, instance).said == f"ended {lost.run_id}: the worker was lost"
+            assert len(callers) == 3 * calls_of_one_look
+            assert status(instance, lost) == dg.DagsterRunStatus.FAILURE
+            assert {status(instance, run) for run in waiting} == {dg.DagsterRunStatus.STARTING}
+
+
+@contextmanager
+def silent_broker() -> Iterator[tuple[str, list[socket.socket]]]:
+    """The address of one that takes every call and says nothing, and who has called."""
+    callers: list[socket.socket] = []
+    with socket.create_server((LOOPBACK, 0)) as listener:
+
+        def accept() -> None:
+            # Ends when the listener is shut down.
+            with suppress(OSError):
+                while True:
+                    callers.append(listener.accept()[0])
+
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        try:
+            yield f"redis://:password@{LOOPBACK}:{listener.getsockname()[1]}/0", callers
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join(10)
+            for caller in callers:
+                caller.close()
