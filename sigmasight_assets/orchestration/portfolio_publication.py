@@ -28,7 +28,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.holders import read_due
 from sigmasight_assets.storage.lot_terms import OversizedBooksError
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
-from sigmasight_assets.storage.snapshot_parts import SnapshotPart
+from sigmasight_assets.storage.snapshot_parts import SnapshotPart, undo_slices
 from sigmasight_assets.storage.snapshots import count_published, read_consumed, remove_snapshots
 
 # Snapshots (sessions x portfolios) that a run computes in one transaction: others wait no longer than for one.
@@ -159,7 +159,7 @@ def _publish(
             # Nothing of the part is written: of a wrong session no portfolio's snapshots are published.
             sound = part.sessions[: broken.first_wrong]
             if shared is not None:
-                _withdraw(run, part.sessions[len(sound) :])
+                _withdraw(run, part.sessions[len(sound) :], shared)
             failed = [*part.sessions[len(sound) :], *(day for each in pending for day in each.sessions), *failed]
             refused = [*broken.verdicts[len(sound) :], *refused]
             pending = [replace(part, sessions=sound)] if sound else []
@@ -188,12 +188,14 @@ def _publish_part(
     return []
 
 
-def _withdraw(run: PortfolioRun, sessions: Sequence[date]) -> None:
+def _withdraw(run: PortfolioRun, sessions: Sequence[date], shared: SnapshotPart) -> None:
     """Take back what slices have written of sessions that are not published; of others each portfolio's stays."""
     with run.transaction() as transaction:
         with run.database.begin() as connection:
             consumed = read_consumed(connection)
-        remove_snapshots(transaction, [day for day in sessions if day not in consumed])
+        removed = [day for day in sessions if day not in consumed]
+        remove_snapshots(transaction, removed)
+        undo_slices(transaction, removed, own=shared)
 
 
 def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
