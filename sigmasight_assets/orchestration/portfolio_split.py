@@ -89,8 +89,9 @@ def help_out(run: PortfolioRun, is_over: IsOver) -> int:
 
 
 def read_helped(run: PortfolioRun, part: SnapshotPart, inputs: Inputs) -> SlicesDone | None:
-    """What counts of a part's slices when snapshots are published from these inputs: all that are done, or None."""
-    return _read_done(run, part) if dict(part.generations) == dict(inputs.generations) else None
+    """What counts of a part's slices when snapshots are published from these inputs: all that are done, if any."""
+    done = _read_done(run, part) if dict(part.generations) == dict(inputs.generations) else None
+    return done if done is not None and done.numbers else None
 
 
 def _announce(run: PortfolioRun, sessions: Sequence[date]) -> SnapshotPart:

@@ -109,7 +109,8 @@ def test_a_run_whose_part_was_ended_by_another_publishes_alone(
     run(books)
     whole, ledger = content(books), rows_of(books, LEDGER)
     enter_books(states, calendar)
-    work, others = portfolio_split._work, []
+    work = portfolio_split._work
+    others: list[Any] = []
 
     def work_until_another_announces(plan: Any, part: Any, done: Any, refused: Any) -> int:
         if plan.run_id == "second" and not others:

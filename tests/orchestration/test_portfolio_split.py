@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sigmasight_assets.orchestration import portfolio_slices, portfolio_split
+from sigmasight_assets.orchestration import portfolio_publication, portfolio_slices, portfolio_split
 from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, help_with_snapshots
 from sigmasight_assets.quant.ledger_identity import identity_violations
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
@@ -188,6 +188,59 @@ def test_symbols_published_between_slice_and_publication_are_used(
     split_run(books)
     assert content(books) == whole
     assert next_range(books) is None
+
+
+def test_what_slices_have_changed_is_told_of_though_they_do_not_count(
+    done: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publication computes it again and finds nothing that differs from what slices have written."""
+    (before,) = rows_of(done, "SELECT max(generation) AS newest FROM publications")
+    with done.begin() as connection:
+        add_capital_flow(connection, portfolio_id(done, "options"), flow_date=DAYS[3], amount=Decimal(125))
+
+    def correct() -> None:
+        correct_close(done, SOLID, DAYS[-1])
+
+    let_happen_after_slices(monkeypatch, correct)
+    assert split_run(done, DAYS[3:]).published == DAYS[3:]
+    newer = LEDGER.replace("ORDER BY", "AND generation > :before ORDER BY")
+    told = [row["session"] for row in rows_of(done, newer, before=before["newest"])]
+    assert told == DAYS[3:]
+    assert_equal_to_oracle(done)
+    assert (slices_left(done), broken(done), next_range(done)) == ([], [], None)
+
+
+@pytest.mark.parametrize("lost", ["other symbols", "another part"])
+def test_without_slices_that_count_a_run_computes_what_fits_one(
+    books: Database, states: States, calendar: SessionCalendar, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The part was cut for all workers; others wait for no longer than for what one computes."""
+    monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", 3 * len(EXPECTED_PORTFOLIOS))
+    correct_close(books, SOLID, DAYS[3])
+    run(books)
+    whole = content(books)
+    enter_books(states, calendar)
+    sizes = []
+    publish = portfolio_slices.publish_slice
+
+    def publish_and_note(transaction: Any, plan: Any, inputs: Any, **options: Any) -> Any:
+        sizes.append(len(inputs.sessions))
+        return publish(transaction, plan, inputs, **options)
+
+    def lose() -> None:
+        if lost == "other symbols":
+            correct_close(books, SOLID, DAYS[3])
+        elif not sizes:
+            shared(books)
+
+    if lost == "another part":
+        correct_close(books, SOLID, DAYS[3])
+    monkeypatch.setattr(portfolio_publication, "publish_slice", publish_and_note)
+    let_happen_after_slices(monkeypatch, lose)
+    assert split_run(books).published == DAYS
+    assert sizes == [3, 3, 3, 3]
+    assert content(books) == whole
+    assert (slices_left(books), broken(books)) == ([], [])
 
 
 def test_of_a_wrong_session_no_slice_stays(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
