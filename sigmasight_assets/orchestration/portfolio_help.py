@@ -87,10 +87,10 @@ def workers_tags(workers: int) -> dict[str, str]:
     return {WORKERS_TAG: str(workers)} if workers > 1 else {}
 
 
-def workers_of(tags: Mapping[str, str], *, default: int) -> int:
-    """How many share a run's snapshots by its tags; of a run by hand, ``default``."""
+def workers_of(tags: Mapping[str, str]) -> int:
+    """How many share a run's snapshots by its tags; a run by hand has no helpers, whatever is set where it is done."""
     told = tags.get(WORKERS_TAG, "")
-    return int(told) if told.isdecimal() else default
+    return max(1, int(told)) if told.isdecimal() else 1
 
 
 def _is_over(database: Database, input_hash: str) -> Callable[[float], bool]:
