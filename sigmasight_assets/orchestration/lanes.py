@@ -6,7 +6,7 @@ from collections.abc import Mapping
 # run into another lane.
 LANE_TAG = "sigmasight/lane"
 SYMBOL, NIGHTLY, PORTFOLIO, ONBOARDING = "symbol", "nightly", "portfolio", "onboarding"
-# Of helpers, which are in no lane: there are as many as workers.
+# Of helpers, which are in no lane and have places of their own (dagster.yaml): there are as many as workers.
 HELPER_TAG = "sigmasight/helper"
 
 

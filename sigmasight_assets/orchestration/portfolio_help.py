@@ -16,6 +16,7 @@ from sigmasight_assets.orchestration.jobs import PORTFOLIO_SLICES
 from sigmasight_assets.orchestration.lanes import HELPER_TAG
 from sigmasight_assets.orchestration.launchpad import PortfolioSlicesOptions
 from sigmasight_assets.orchestration.owners import OPERATIONS
+from sigmasight_assets.orchestration.pod_resources import pod_resources
 from sigmasight_assets.orchestration.portfolio_publication import help_with_snapshots
 from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_PRIORITY
@@ -56,7 +57,11 @@ def portfolio_slices(context: dg.OpExecutionContext, config: PortfolioSlicesOpti
     "`portfolio_gate` when SIGMASIGHT_PORTFOLIO_WORKERS is more than 1; by hand it helps whatever runs.",
     owners=[OPERATIONS],
     # What a lost helper had in hand is taken by the others.
-    tags={HELPER_TAG: "true", "dagster/max_retries": "0"},
+    tags={
+        HELPER_TAG: "true",
+        "dagster/max_retries": "0",
+        **pod_resources(cpu="1", memory="1Gi", most_memory="2Gi"),
+    },
 )
 def portfolio_slices_job() -> None:
     """The job of helpers."""
@@ -82,10 +87,10 @@ def workers_tags(workers: int) -> dict[str, str]:
     return {WORKERS_TAG: str(workers)} if workers > 1 else {}
 
 
-def workers_of(tags: Mapping[str, str], *, default: int) -> int:
-    """How many share a run's snapshots by its tags; of a run by hand, ``default``."""
+def workers_of(tags: Mapping[str, str]) -> int:
+    """How many share a run's snapshots by its tags; a run by hand has no helpers, whatever is set where it is done."""
     told = tags.get(WORKERS_TAG, "")
-    return int(told) if told.isdecimal() else default
+    return max(1, int(told)) if told.isdecimal() else 1
 
 
 def _is_over(database: Database, input_hash: str) -> Callable[[float], bool]:
@@ -96,6 +101,8 @@ def _is_over(database: Database, input_hash: str) -> Callable[[float], bool]:
         with database.begin() as connection:
             helped = read_gated_run(connection, input_hash) if input_hash else None
             now = connection.execute(sa.select(sa.func.now())).scalar_one()
+        if helped is not None and helped.status == "succeeded":
+            return True
         # An earlier attempt at the same ended before.
         if helped is None or (helped.status != "running" and helped.seen_at < begun - timedelta(seconds=1)):
             return idle_seconds > PATIENCE_SECONDS

@@ -28,7 +28,7 @@ from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.holders import read_due
 from sigmasight_assets.storage.lot_terms import OversizedBooksError
 from sigmasight_assets.storage.operations import Verdict, record_verdicts
-from sigmasight_assets.storage.snapshot_parts import SnapshotPart
+from sigmasight_assets.storage.snapshot_parts import SnapshotPart, undo_slices
 from sigmasight_assets.storage.snapshots import count_published, read_consumed, remove_snapshots
 
 # Snapshots (sessions x portfolios) that a run computes in one transaction: others wait no longer than for one.
@@ -98,9 +98,10 @@ def publish_portfolio_products(
     run = PortfolioRun(database, calendar, run_id, outcome.times, force, workers)
     with database.begin() as connection:
         sessions, outcome.waived = without_waived(connection, sessions)
-    for slice_sessions, cells in _slices(run, sessions):
-        shared = share_part(run, slice_sessions) if workers > 1 and cells >= SPLIT_CELLS else None
-        failed = _publish(run, slice_sessions, outcome, shared)
+    for slice_sessions, due in _slices(run, sessions):
+        is_shared = workers > 1 and due * len(slice_sessions) >= SPLIT_CELLS
+        shared = share_part(run, slice_sessions) if is_shared else None
+        failed = _publish(run, slice_sessions, outcome, shared, alone=_fitting(due))
         if failed:
             outcome.failed = [*failed, *(day for day in sessions if day > slice_sessions[-1])]
             break
@@ -122,6 +123,11 @@ class _Part:
         """The same at the symbol generations of now; who was found too large at others may not be so any more."""
         is_known = all(self.generations.get(day) == generation for day, generation in generations.items())
         return _Part(self.sessions, self.oversized if is_known else {}, generations)
+
+    def cut(self, size: int) -> list["_Part"]:
+        """The same in parts of at most so many sessions."""
+        places = range(0, len(self.sessions), size)
+        return [replace(self, sessions=self.sessions[place : place + size]) for place in places]
 
     def without(self, found: OversizedBooksError) -> list["_Part"]:
         """What is to be published instead: everybody up to the session at which some are too large, then the others.
@@ -145,21 +151,24 @@ def help_with_snapshots(database: Database, calendar: SessionCalendar, *, run_id
 
 
 def _publish(
-    run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPublication, shared: SnapshotPart | None
+    run: PortfolioRun, sessions: Sequence[date], outcome: PortfolioPublication, shared: SnapshotPart | None, alone: int
 ) -> list[date]:
-    """Publish a slice up to its first wrong session; returns that one and those after it."""
+    """Publish a slice up to its first wrong session; returns that one and those after it.
+
+    At most so many sessions at a time as one run computes ``alone``, unless others have helped.
+    """
     failed: list[date] = []
     refused: list[Verdict] = []
     pending = [_Part(sessions)]
     while pending:
         part = pending.pop(0)
         try:
-            pending = _publish_part(run, part, outcome, shared) + pending
+            pending = _publish_part(run, part, outcome, shared, alone) + pending
         except BrokenIdentityError as broken:
             # Nothing of the part is written: of a wrong session no portfolio's snapshots are published.
             sound = part.sessions[: broken.first_wrong]
             if shared is not None:
-                _withdraw(run, part.sessions[len(sound) :])
+                _withdraw(run, part.sessions[len(sound) :], shared)
             failed = [*part.sessions[len(sound) :], *(day for each in pending for day in each.sessions), *failed]
             refused = [*broken.verdicts[len(sound) :], *refused]
             pending = [replace(part, sessions=sound)] if sound else []
@@ -169,9 +178,12 @@ def _publish(
 
 
 def _publish_part(
-    run: PortfolioRun, part: _Part, outcome: PortfolioPublication, shared: SnapshotPart | None
+    run: PortfolioRun, part: _Part, outcome: PortfolioPublication, shared: SnapshotPart | None, alone: int
 ) -> list[_Part]:
-    """Publish a part, or nothing where further books are too large: returns what is to be published instead."""
+    """Publish a part, or nothing where it is too long or further books are too large.
+
+    Returns what is to be published instead.
+    """
     try:
         with run.transaction() as transaction:
             require_calendar(transaction, run.calendar)
@@ -180,7 +192,11 @@ def _publish_part(
             inputs.require_earlier()
             part = part.at(inputs.generations)
             helped = None if shared is None else read_helped(run, shared, inputs)
-            done = publish_slice(transaction, run, inputs, oversized=part.oversized, shared=shared, helped=helped)
+            if helped is None and len(part.sessions) > alone:
+                return part.cut(alone)
+            # What slices have written that do not count is told of like that of a run which has died.
+            own = None if helped is None else shared
+            done = publish_slice(transaction, run, inputs, oversized=part.oversized, shared=own, helped=helped)
             outcome.add(transaction, done)
     except OversizedBooksError as found:
         return part.without(found)
@@ -188,12 +204,14 @@ def _publish_part(
     return []
 
 
-def _withdraw(run: PortfolioRun, sessions: Sequence[date]) -> None:
+def _withdraw(run: PortfolioRun, sessions: Sequence[date], shared: SnapshotPart) -> None:
     """Take back what slices have written of sessions that are not published; of others each portfolio's stays."""
     with run.transaction() as transaction:
         with run.database.begin() as connection:
             consumed = read_consumed(connection)
-        remove_snapshots(transaction, [day for day in sessions if day not in consumed])
+        removed = [day for day in sessions if day not in consumed]
+        remove_snapshots(transaction, removed)
+        undo_slices(transaction, removed, own=shared)
 
 
 def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
@@ -202,16 +220,21 @@ def _record(run: PortfolioRun, verdicts: Sequence[Verdict]) -> None:
 
 
 def _slices(run: PortfolioRun, sessions: Sequence[date]) -> Iterator[tuple[list[date], int]]:
-    """Cut sessions so that the transaction of each slice stays short; with how many snapshots each computes."""
+    """Cut sessions so that the transaction of each slice stays short; with how many portfolios each computes."""
     with run.database.begin() as connection:
         consumed = read_consumed(connection)
     for part in parts(sessions, consumed):
         left = part
         while left:
             due = _count_due(run, left)
-            size = max(1, SLICE_CELLS * run.workers // max(1, due))
-            yield left[:size], due * len(left[:size])
+            size = _fitting(due, workers=run.workers)
+            yield left[:size], due
             left = left[size:]
+
+
+def _fitting(due: int, *, workers: int = 1) -> int:
+    """How many sessions of so many portfolios are computed at a time."""
+    return max(1, SLICE_CELLS * workers // max(1, due))
 
 
 def _count_due(run: PortfolioRun, sessions: Sequence[date]) -> int:

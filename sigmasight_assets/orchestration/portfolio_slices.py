@@ -31,12 +31,7 @@ from sigmasight_assets.storage.holders import read_due
 from sigmasight_assets.storage.left_out import leave_out, read_left_out_in_bulk, take_back, try_again
 from sigmasight_assets.storage.lot_terms import NAMED_OFFENDERS, TOO_LARGE, naming_portfolios
 from sigmasight_assets.storage.operations import Offender, Verdict
-from sigmasight_assets.storage.publications import (
-    Publication,
-    lock_layer,
-    next_generation,
-    record_publications,
-)
+from sigmasight_assets.storage.publications import Publication, lock_layer, next_generation, record_publications
 from sigmasight_assets.storage.snapshot_parts import Slice, SlicesDone, SnapshotPart, close_parts, read_members
 from sigmasight_assets.storage.snapshots import (
     PortfolioRows,

@@ -6,7 +6,7 @@ that are too large) it leaves to the run that publishes, which does as without h
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from enum import Enum, auto
 
@@ -26,8 +26,8 @@ from sigmasight_assets.storage.snapshot_parts import (
     SnapshotPart,
     announce_part,
     finish_slice,
+    read_announced,
     read_done,
-    read_parts,
     try_slice,
 )
 
@@ -55,11 +55,9 @@ class Taken(Enum):
 def share_part(run: PortfolioRun, sessions: Sequence[date]) -> SnapshotPart | None:
     """Announce a part, and work at its slices until all are done that can be; the caller closes it.
 
-    Returns None when another run has published meanwhile: then nothing of the part counts.
+    Returns None when another run has published or announced meanwhile: then nothing of the part counts.
     """
-    inputs = run.read_inputs(sessions)
-    inputs.require_earlier()
-    part = _announce(run, inputs.generations)
+    part = _announce(run, sessions)
     refused: set[int] = set()
     while True:
         done = _read_done(run, part)
@@ -77,10 +75,10 @@ def help_out(run: PortfolioRun, is_over: IsOver) -> int:
     total, idle_since = 0, time.monotonic()
     while True:
         did = 0
-        for part in _read_parts(run):
-            done = _read_done(run, part)
-            if done is not None:
-                did += _work(run.forcing(part.force), part, done, refused.setdefault(part.part_id, set()))
+        part = _read_announced(run)
+        done = None if part is None else _read_done(run, part)
+        if part is not None and done is not None:
+            did = _work(run.forcing(part.force), part, done, refused.setdefault(part.part_id, set()))
         total += did
         if did:
             idle_since = time.monotonic()
@@ -91,26 +89,29 @@ def help_out(run: PortfolioRun, is_over: IsOver) -> int:
 
 
 def read_helped(run: PortfolioRun, part: SnapshotPart, inputs: Inputs) -> SlicesDone | None:
-    """What counts of a part's slices when snapshots are published from these inputs: all that are done, or None."""
-    return _read_done(run, part) if dict(part.generations) == dict(inputs.generations) else None
+    """What counts of a part's slices when snapshots are published from these inputs: all that are done, if any."""
+    done = _read_done(run, part) if dict(part.generations) == dict(inputs.generations) else None
+    return done if done is not None and done.numbers else None
 
 
-def _announce(run: PortfolioRun, generations: Mapping[date, int]) -> SnapshotPart:
+def _announce(run: PortfolioRun, sessions: Sequence[date]) -> SnapshotPart:
     """Announce a part, with a generation for the rows that become visible slice by slice.
 
-    It is in the ledger for them, of no product: the products are published by the one that closes the part.
+    It is in the ledger for them, of no product: the products are published by the one that closes the part. Under the
+    lock of whoever publishes, so that no slice of another part is in flight when this one takes its place.
     """
     slices = min(MAX_SLICES, SLICES_A_WORKER * run.workers)
-    with run.database.bulk() as transaction:
+    with run.transaction() as transaction:
+        inputs = run.read_inputs(sessions)
+        inputs.require_earlier()
         generation = next_generation(transaction)
         ledger = [
             Publication(session=day, products=(), rows_written=0, coverage=None, counts={"slices": slices})
-            for day in generations
+            for day in sessions
         ]
         record_publications(transaction, generation, "portfolio", ledger, run_id=run.run_id)
-    with run.database.begin() as connection:
         return announce_part(
-            connection, generations, generation=generation, slices=slices, run_id=run.run_id, force=run.force
+            transaction, inputs.generations, generation=generation, slices=slices, run_id=run.run_id, force=run.force
         )
 
 
@@ -119,9 +120,9 @@ def _read_done(run: PortfolioRun, part: SnapshotPart) -> SlicesDone | None:
         return read_done(connection, part)
 
 
-def _read_parts(run: PortfolioRun) -> list[SnapshotPart]:
+def _read_announced(run: PortfolioRun) -> SnapshotPart | None:
     with run.database.begin() as connection:
-        return read_parts(connection)
+        return read_announced(connection)
 
 
 def _work(run: PortfolioRun, part: SnapshotPart, done: SlicesDone, refused: set[int]) -> int:

@@ -43,7 +43,11 @@ def read_step_progress(connection: sa.Connection, run_id: str) -> StepProgress |
     elif step.kind in LAYERS:
         ledger = publications.c
         published = sa.select(sa.func.count(ledger.session.distinct())).where(
-            ledger.run_id == run_id, ledger.layer == LAYERS[step.kind], ledger.published_at >= step.started_at
+            ledger.run_id == run_id,
+            ledger.layer == LAYERS[step.kind],
+            ledger.published_at >= step.started_at,
+            # One without products is that of slices under way.
+            sa.func.cardinality(ledger.products) > 0,
         )
         done = connection.execute(published).scalar_one()
     return StepProgress(step.kind, step.first_session, step.last_session, done, symbols)

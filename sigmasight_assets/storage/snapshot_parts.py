@@ -3,6 +3,10 @@
 A run announces a part; it and its helpers take slices of it, each in a transaction under the slice's own lock, so the
 slice of one that dies is free as soon as its connection is gone. The run that announced the part closes it. Slices are
 by a hash of the portfolio's key: a portfolio is always in the same one of so many.
+
+Of all parts only the newest has slices to take: two at once would write the same portfolios, and build on each other's
+sessions while these change. Announcing a part ends those before it. They stay until somebody publishes, to tell which
+sessions have rows that nobody has published.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +22,7 @@ from sigmasight_assets.storage.ledger_tables import snapshot_parts, snapshot_sli
 
 # Of the advisory locks with two keys, which others do not share: the number of the part, and the slice in it.
 MAX_SLICES = 256
+NEWEST = "SELECT max(part_id) FROM snapshot_parts"
 # PostgreSQL's own hash of a bigint, which partitioning by hash rests on and which is the same in every version.
 HASHED = "(hashint8extended(portfolio_id, 0) & 9223372036854775807)"
 
@@ -80,7 +85,7 @@ class SlicesDone:
 
 
 def announce_part(
-    connection: sa.Connection,
+    transaction: BulkTransaction,
     generations: Mapping[date, int],
     *,
     generation: int,
@@ -88,41 +93,34 @@ def announce_part(
     run_id: str,
     force: bool,
 ) -> SnapshotPart:
-    """Offer the slices of a part to whoever helps."""
+    """Offer the slices of a part to whoever helps, and end those before it.
+
+    The caller has the layer to itself: no slice of another part is in flight.
+    """
     if not 1 <= slices <= MAX_SLICES:
         raise ValueError(f"{slices} slices: a part has 1 to {MAX_SLICES}")
-    values = {
-        "generation": generation,
-        "sessions": list(generations),
-        "symbol_generations": list(generations.values()),
-        "slices": slices,
-        "force": force,
-        "run_id": run_id,
-    }
-    statement = sa.insert(snapshot_parts).values(values).returning(snapshot_parts.c.part_id)
-    return SnapshotPart(connection.execute(statement).scalar_one(), generation, generations, slices, run_id, force)
+    transaction.execute(
+        "INSERT INTO snapshot_parts (generation, sessions, symbol_generations, slices, force, run_id) "
+        "VALUES ($1, $2::text[]::date[], $3, $4, $5, $6)",
+        (generation, [str(day) for day in generations], list(generations.values()), slices, force, run_id),
+    )
+    newest = transaction.read(f"SELECT part_id FROM ({NEWEST}) AS newest (part_id)")
+    part_id = int(newest["part_id"][0].as_py())
+    return SnapshotPart(part_id, generation, generations, slices, run_id, force)
 
 
-def read_parts(connection: sa.Connection) -> list[SnapshotPart]:
-    """The parts that are announced, oldest first."""
-    rows = connection.execute(sa.select(snapshot_parts).order_by(snapshot_parts.c.part_id))
-    return [
-        SnapshotPart(
-            row.part_id,
-            row.generation,
-            dict(zip(row.sessions, row.symbol_generations, strict=True)),
-            row.slices,
-            row.run_id,
-            row.force,
-        )
-        for row in rows
-    ]
+def read_announced(connection: sa.Connection) -> SnapshotPart | None:
+    """The part whose slices can be taken, if there is one."""
+    row = connection.execute(sa.select(snapshot_parts).order_by(snapshot_parts.c.part_id.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    generations = dict(zip(row.sessions, row.symbol_generations, strict=True))
+    return SnapshotPart(row.part_id, row.generation, generations, row.slices, row.run_id, row.force)
 
 
 def read_done(connection: sa.Connection, part: SnapshotPart) -> SlicesDone | None:
-    """What is done of a part; None when it is not announced any more."""
-    known = sa.select(snapshot_parts.c.part_id).where(snapshot_parts.c.part_id == part.part_id)
-    if connection.execute(known).one_or_none() is None:
+    """What is done of a part; None when it has ended, because it is closed or another one was announced."""
+    if connection.execute(sa.text(NEWEST)).scalar_one() != part.part_id:
         return None
     done = sa.select(snapshot_slices).where(snapshot_slices.c.part_id == part.part_id)
     rows = connection.execute(done.order_by(snapshot_slices.c.slice)).all()
@@ -136,14 +134,14 @@ def read_done(connection: sa.Connection, part: SnapshotPart) -> SlicesDone | Non
 
 
 def try_slice(transaction: BulkTransaction, part: SnapshotPart, number: int) -> bool:
-    """Take a slice until the transaction ends; False when another has it, it is done, or the part is closed."""
+    """Take a slice until the transaction ends; False when another has it, it is done, or the part has ended."""
     key = part.part_id % 2**31
     taken = transaction.read(f"SELECT pg_try_advisory_xact_lock({key}, {number}) AS taken")
     if not taken["taken"][0].as_py():
         return False
     rows = transaction.read(
-        "SELECT FROM snapshot_parts AS part WHERE part_id = $1::bigint AND NOT EXISTS "
-        "(SELECT FROM snapshot_slices AS done WHERE done.part_id = part.part_id AND slice = $2::int)",
+        f"SELECT FROM ({NEWEST}) AS newest (part_id) WHERE part_id = $1::bigint AND NOT EXISTS "
+        "(SELECT FROM snapshot_slices AS done WHERE done.part_id = newest.part_id AND slice = $2::int)",
         (part.part_id, number),
     )
     return bool(rows.num_rows)
@@ -156,6 +154,15 @@ def finish_slice(
     transaction.execute(
         "INSERT INTO snapshot_slices (part_id, slice, existing, changed, run_id) VALUES ($1, $2, $3, $4, $5)",
         (part.part_id, number, existing.tolist(), changed.tolist(), run_id),
+    )
+
+
+def undo_slices(transaction: BulkTransaction, sessions: Sequence[date], *, own: SnapshotPart) -> None:
+    """Have slices computed again whose rows of these sessions were removed, but for those of one's ``own`` part."""
+    transaction.execute(
+        "DELETE FROM snapshot_slices USING snapshot_parts AS part WHERE part.part_id = snapshot_slices.part_id "
+        f"AND part.part_id = ({NEWEST}) AND part.part_id <> $1 AND sessions && $2::text[]::date[]",
+        (own.part_id, [str(day) for day in sessions]),
     )
 
 
@@ -175,7 +182,7 @@ def close_parts(transaction: BulkTransaction, *, own: SnapshotPart | None) -> li
 
 
 def read_unpublished(connection: sa.Connection) -> set[date]:
-    """The sessions of announced parts that have slices done."""
+    """The sessions of parts that have slices done, ended ones among them."""
     query = sa.select(sa.func.unnest(snapshot_parts.c.sessions)).join_from(snapshot_parts, snapshot_slices)
     return set(connection.execute(query.distinct()).scalars())
 

@@ -10,7 +10,7 @@ from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, PORTFOLIO_SLIC
 from sigmasight_assets.orchestration.portfolio_split import SPLIT_CELLS
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.portfolios import create_portfolio
-from sigmasight_assets.storage.snapshot_parts import read_parts
+from sigmasight_assets.storage.snapshot_parts import read_announced
 from tests.celery.conftest import Cluster, running_cluster
 from tests.celery.workers import WORKER_TAG
 from tests.conftest import NewDatabase
@@ -72,10 +72,11 @@ def hold_until_all_help(cluster: Cluster, helpers: int) -> None:
 
         def is_announced() -> bool:
             with stack.database.begin() as other:
-                return bool(read_parts(other))
+                return read_announced(other) is not None
 
         stack.until(is_announced, "a part", told=stack.runs)
-        (part,) = read_parts(connection)
+        part = read_announced(connection)
+        assert part is not None
         for number in reversed(range(part.slices)):
             connection.execute(LOCK, {"part": part.part_id % 2**31, "number": number})
 

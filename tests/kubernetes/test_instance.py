@@ -15,8 +15,9 @@ from dagster_k8s import K8sRunLauncher, k8s_job_executor
 from dagster_postgres.utils import get_conn_string
 from sqlalchemy.engine import make_url
 
-from sigmasight_assets.orchestration.jobs import JOBS, SYMBOL_LAYER
+from sigmasight_assets.orchestration.jobs import JOBS, PORTFOLIO_LAYER, SYMBOL_LAYER
 from sigmasight_assets.orchestration.pod_resources import TAG
+from sigmasight_assets.orchestration.portfolio_help import portfolio_slices_job
 from sigmasight_assets.runs import LOCATION
 from sigmasight_assets.services.stack import CHECKOUT, DEFINITIONS_MODULE
 from tests.documents import DOCS, blocks
@@ -206,7 +207,7 @@ def test_dagster_takes_what_the_chart_makes_of_the_values(tmp_path: Path, monkey
     assert isinstance(launcher, K8sRunLauncher)
     assert isinstance(coordinator, QueuedRunCoordinator)
     limits = coordinator.get_run_queue_config()
-    assert (limits.max_concurrent_runs, limits.tag_concurrency_limits) == (8, QUEUE["tagConcurrencyLimits"])
+    assert (limits.max_concurrent_runs, limits.tag_concurrency_limits) == (12, QUEUE["tagConcurrencyLimits"])
     storage = written["run_storage"]["config"]["postgres_db"]
     address = make_url(get_conn_string(**{**storage, "password": "a p@ssword"}))
     assert address.drivername == "postgresql+psycopg2"
@@ -215,12 +216,17 @@ def test_dagster_takes_what_the_chart_makes_of_the_values(tmp_path: Path, monkey
 
 
 def test_every_job_tells_what_its_runs_need() -> None:
-    for job in JOBS:
-        resources = yaml.safe_load((job.tags or {})[TAG])["container_config"]["resources"]
+    for tags in (*((job.tags or {}) for job in JOBS), portfolio_slices_job.tags):
+        resources = yaml.safe_load(tags[TAG])["container_config"]["resources"]
         assert set(resources) == {"requests", "limits"}
         assert set(resources["requests"]) == {"cpu", "memory"}
         # A limit of processor time would slow a run down on an idle node.
         assert set(resources["limits"]) == {"memory"}
+
+
+def test_a_helper_needs_what_the_run_needs_that_it_helps() -> None:
+    (helped,) = (job.tags or {} for job in JOBS if job.name == PORTFOLIO_LAYER)
+    assert portfolio_slices_job.tags[TAG] == helped[TAG]
 
 
 def test_a_pod_for_each_step_is_the_same_definitions() -> None:

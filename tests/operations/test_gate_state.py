@@ -105,8 +105,8 @@ def test_portfolios_that_are_left_out_are_read_with_their_first_session(database
 
 
 def test_sessions_with_slices_that_nobody_has_published_are_listed(database: Database) -> None:
-    with database.begin() as connection:
-        part = announce_part(connection, {MON: 1, TUE: 2}, generation=3, slices=2, run_id="lost", force=False)
+    with database.bulk() as transaction:
+        part = announce_part(transaction, {MON: 1, TUE: 2}, generation=3, slices=2, run_id="lost", force=False)
     assert read_gate_state(database, now=FRIDAY_NIGHT).unpublished == set()
     with database.bulk() as transaction:
         none = np.zeros(2, dtype=np.int64)

@@ -123,3 +123,12 @@ def wait_for_waiters(database: Database, count: int) -> None:
     while rows_of(database, sql)[0]["waiting"] < count:
         assert time.monotonic() < deadline, f"no {count} transactions wait for a lock"
         time.sleep(0.01)
+
+
+def wait_for_statement(database: Database) -> None:
+    """Return once a statement of the database waits for a lock of any kind."""
+    sql = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 30
+    while not rows_of(database, sql):
+        assert time.monotonic() < deadline, "nothing waits for a lock"
+        time.sleep(0.01)

@@ -1,11 +1,13 @@
 """The jobs: which assets each runs, under which name others start it."""
 
+import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from sigmasight_api.operators import SYMBOL_JOB
 from sigmasight_assets.definitions import defs
-from sigmasight_assets.orchestration.jobs import JOBS, ONBOARDING, PORTFOLIO_LAYER, SYMBOL_LAYER
+from sigmasight_assets.orchestration.jobs import JOBS, ONBOARDING, PORTFOLIO_LAYER, PORTFOLIO_SLICES, SYMBOL_LAYER
 from sigmasight_assets.orchestration.lanes import LANE_TAG
 from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.orchestration.run_requests import NIGHTLY_SYMBOLS
@@ -41,9 +43,26 @@ def test_every_job_has_a_lane_of_its_own(job: str, lane: str, priority: str | No
 
 
 def test_lanes_leave_a_place_to_each_other() -> None:
-    """Whatever waits in one lane, all others find theirs: the total is that of the four lanes."""
+    """Whatever waits in one lane, all others find theirs: the total is that of the four lanes, and of helpers."""
     settings = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text(encoding="utf-8"))["concurrency"]
-    (limit,) = settings["runs"]["tag_concurrency_limits"]
+    limit, of_helpers = settings["runs"]["tag_concurrency_limits"]
     assert (limit["key"], limit["value"]) == (LANE_TAG, {"applyLimitPerUniqueValue": True})
     lanes = {defs.resolve_job_def(job.name).run_tags[LANE_TAG] for job in JOBS} | {NIGHTLY_SYMBOLS[LANE_TAG]}
-    assert settings["runs"]["max_concurrent_runs"] == limit["limit"] * len(lanes)
+    assert settings["runs"]["max_concurrent_runs"] == limit["limit"] * len(lanes) + of_helpers["limit"]
+
+
+def test_helpers_take_no_place_of_a_lane() -> None:
+    """However many workers the gate starts them for."""
+    helper, waiting = (
+        dg.DagsterRun(name, tags=dict(defs.resolve_job_def(name).run_tags))
+        for name in (PORTFOLIO_SLICES, PORTFOLIO_LAYER)
+    )
+    assert LANE_TAG not in helper.tags
+    runs = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text(encoding="utf-8"))["concurrency"]["runs"]
+    counter = TagConcurrencyLimitsCounter(runs["tag_concurrency_limits"], [])
+    taken = 0
+    while not counter.is_blocked(helper):
+        counter.update_counters_with_launched_item(helper)
+        taken += 1
+        assert taken < runs["max_concurrent_runs"]
+    assert not counter.is_blocked(waiting)

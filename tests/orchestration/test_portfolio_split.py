@@ -4,33 +4,20 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from sigmasight_assets.orchestration import (
-    portfolio_publication,
-    portfolio_slices,
-    portfolio_split,
-)
-from sigmasight_assets.orchestration.portfolio_publication import (
-    PortfolioPublication,
-    help_with_snapshots,
-    publish_portfolio_products,
-)
-from sigmasight_assets.orchestration.portfolio_split import share_part
+from sigmasight_assets.orchestration import portfolio_publication, portfolio_slices, portfolio_split
+from sigmasight_assets.orchestration.portfolio_publication import PortfolioPublication, help_with_snapshots
 from sigmasight_assets.quant.ledger_identity import identity_violations
 from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.invariants import find_broken
 from sigmasight_assets.storage.portfolios import add_capital_flow
 from sigmasight_assets.storage.publications import read_newest_portfolio_generation
-from sigmasight_assets.storage.snapshot_parts import HASHED, Slice, read_members, read_parts
+from sigmasight_assets.storage.snapshot_parts import HASHED, Slice, read_announced, read_members
 from tests.orchestration.books import DAYS, EXPECTED_PORTFOLIOS, SOLID, enter_books, publish_symbols
 from tests.orchestration.contents import PORTFOLIO_TABLES, contents, rows_of
 from tests.orchestration.portfolio_runs import (
@@ -42,56 +29,23 @@ from tests.orchestration.portfolio_runs import (
     run,
     violations,
 )
-from tests.orchestration.states import States
-
-WORKERS = 4
-LEDGER = (
-    "SELECT session, products, rows_written, counts FROM publications "
-    "WHERE layer = 'portfolio' AND products <> '{}' ORDER BY session"
+from tests.orchestration.split_runs import (
+    LEDGER,
+    WORKERS,
+    broken,
+    helpers,
+    let_happen_after_slices,
+    shared,
+    slices_left,
+    split_everything,
+    split_run,
 )
+from tests.orchestration.states import States
 
 
 @pytest.fixture(autouse=True)
 def _split_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portfolio_split, "SPLIT_CELLS", 1)
-    monkeypatch.setattr(portfolio_publication, "SPLIT_CELLS", 1)
-
-
-def split_run(database: Database, sessions: list[date] = DAYS, *, run_id: str = "second") -> PortfolioPublication:
-    return publish_portfolio_products(database, exchange_calendar(), sessions=sessions, run_id=run_id, workers=WORKERS)
-
-
-@contextmanager
-def helpers(database: Database, count: int) -> Iterator[list[int]]:
-    """So many helpers beside the block, and how many slices each has computed once it is left."""
-    over, taken = threading.Event(), [0] * count
-
-    def help_until_over(place: int) -> None:
-        own = Database(database.url)
-        taken[place] = help_with_snapshots(
-            own, exchange_calendar(), run_id=f"helper {place}", is_over=lambda _: over.is_set()
-        )
-        own.close()
-
-    threads = [threading.Thread(target=help_until_over, args=(place,)) for place in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield taken
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-
-
-def slices_left(database: Database) -> list[dict[str, Any]]:
-    return rows_of(database, "SELECT * FROM snapshot_parts")
-
-
-def broken(database: Database) -> list[str]:
-    with database.begin() as connection:
-        return find_broken(connection)
+    split_everything(monkeypatch)
 
 
 @pytest.mark.parametrize("helping", [0, 1, 3])
@@ -158,16 +112,10 @@ def test_slices_under_way_are_no_publication_that_the_gate_knows(books: Database
     assert part is not None
     with books.begin() as connection:
         assert read_newest_portfolio_generation(connection) == 0
-        assert [each.part_id for each in read_parts(connection)] == [part.part_id]
+        assert read_announced(connection) == part
     again = next_range(books)
     assert again is not None
     assert (again.first, again.last) == (asked.first, asked.last) == (DAYS[0], DAYS[-1])
-
-
-def shared(database: Database, sessions: list[date] = DAYS) -> Any:
-    """All slices done, and not published yet."""
-    plan = portfolio_slices.PortfolioRun(database, exchange_calendar(), "dead", workers=WORKERS)
-    return share_part(plan, sessions)
 
 
 def test_a_run_that_died_before_it_published_is_done_again(
@@ -182,17 +130,6 @@ def test_a_run_that_died_before_it_published_is_done_again(
     # All rows were there; whoever has read of these sessions meanwhile is told that they are something else.
     assert [row["session"] for row in rows_of(books, LEDGER)] == [row["session"] for row in ledger]
     assert (slices_left(books), broken(books)) == ([], [])
-
-
-def let_happen_after_slices(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], None]) -> None:
-    """Between the last slice and the publication of what slices have written."""
-
-    def shared_then_happened(*arguments: Any) -> Any:
-        part = share_part(*arguments)
-        happen()
-        return part
-
-    monkeypatch.setattr(portfolio_publication, "share_part", shared_then_happened)
 
 
 def test_an_edit_that_a_dead_run_took_in_is_published_by_the_next(done: Database) -> None:
@@ -251,6 +188,59 @@ def test_symbols_published_between_slice_and_publication_are_used(
     split_run(books)
     assert content(books) == whole
     assert next_range(books) is None
+
+
+def test_what_slices_have_changed_is_told_of_though_they_do_not_count(
+    done: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publication computes it again and finds nothing that differs from what slices have written."""
+    (before,) = rows_of(done, "SELECT max(generation) AS newest FROM publications")
+    with done.begin() as connection:
+        add_capital_flow(connection, portfolio_id(done, "options"), flow_date=DAYS[3], amount=Decimal(125))
+
+    def correct() -> None:
+        correct_close(done, SOLID, DAYS[-1])
+
+    let_happen_after_slices(monkeypatch, correct)
+    assert split_run(done, DAYS[3:]).published == DAYS[3:]
+    newer = LEDGER.replace("ORDER BY", "AND generation > :before ORDER BY")
+    told = [row["session"] for row in rows_of(done, newer, before=before["newest"])]
+    assert told == DAYS[3:]
+    assert_equal_to_oracle(done)
+    assert (slices_left(done), broken(done), next_range(done)) == ([], [], None)
+
+
+@pytest.mark.parametrize("lost", ["other symbols", "another part"])
+def test_without_slices_that_count_a_run_computes_what_fits_one(
+    books: Database, states: States, calendar: SessionCalendar, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The part was cut for all workers; others wait for no longer than for what one computes."""
+    monkeypatch.setattr(portfolio_publication, "SLICE_CELLS", 3 * len(EXPECTED_PORTFOLIOS))
+    correct_close(books, SOLID, DAYS[3])
+    run(books)
+    whole = content(books)
+    enter_books(states, calendar)
+    sizes = []
+    publish = portfolio_slices.publish_slice
+
+    def publish_and_note(transaction: Any, plan: Any, inputs: Any, **options: Any) -> Any:
+        sizes.append(len(inputs.sessions))
+        return publish(transaction, plan, inputs, **options)
+
+    def lose() -> None:
+        if lost == "other symbols":
+            correct_close(books, SOLID, DAYS[3])
+        elif not sizes:
+            shared(books)
+
+    if lost == "another part":
+        correct_close(books, SOLID, DAYS[3])
+    monkeypatch.setattr(portfolio_publication, "publish_slice", publish_and_note)
+    let_happen_after_slices(monkeypatch, lose)
+    assert split_run(books).published == DAYS
+    assert sizes == [3, 3, 3, 3]
+    assert content(books) == whole
+    assert (slices_left(books), broken(books)) == ([], [])
 
 
 def test_of_a_wrong_session_no_slice_stays(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:

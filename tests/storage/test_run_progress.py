@@ -1,7 +1,9 @@
 """How far a step has come, by what is stored of it."""
 
 from datetime import date
+from typing import Literal
 
+from sigmasight_assets.orchestration.portfolio_slices import PRODUCTS
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.publications import Publication, lock_layer, next_generation, record_publications
 from sigmasight_assets.storage.run_progress import StepProgress, read_step_progress
@@ -16,11 +18,17 @@ def progress(database: Database, run_id: str = "r1") -> StepProgress | None:
         return read_step_progress(connection, run_id)
 
 
-def publish(database: Database, *days: date, run_id: str = "r1") -> None:
+def publish(
+    database: Database,
+    *days: date,
+    run_id: str = "r1",
+    layer: Literal["symbol", "portfolio"] = "symbol",
+    products: tuple[str, ...] = ("market_beta",),
+) -> None:
     with database.bulk() as transaction:
-        lock_layer(transaction, "symbol")
-        items = [Publication(day, ("market_beta",), rows_written=1, coverage=1.0, counts={}) for day in days]
-        record_publications(transaction, next_generation(transaction), "symbol", items, run_id=run_id)
+        lock_layer(transaction, layer)
+        items = [Publication(day, products, rows_written=1, coverage=1.0, counts={}) for day in days]
+        record_publications(transaction, next_generation(transaction), layer, items, run_id=run_id)
 
 
 def track(database: Database, **last_prices: date | None) -> None:
@@ -46,6 +54,14 @@ def test_sessions_that_the_run_has_published_are_counted_once(database: Database
     publish(database, SECOND)
     publish(database, THIRD, run_id="another")
     assert progress(database) == StepProgress("symbol_products", FIRST, THIRD, 2, 0)
+
+
+def test_sessions_whose_slices_are_under_way_are_not_published(database: Database) -> None:
+    run_step(database, "r1", FIRST, THIRD, kind="portfolio_products", ended_ago=None)
+    publish(database, FIRST, SECOND, THIRD, layer="portfolio", products=())
+    assert progress(database) == StepProgress("portfolio_products", FIRST, THIRD, 0, 0)
+    publish(database, FIRST, layer="portfolio", products=PRODUCTS)
+    assert progress(database) == StepProgress("portfolio_products", FIRST, THIRD, 1, 0)
 
 
 def test_symbols_are_those_with_the_newest_price(database: Database) -> None:

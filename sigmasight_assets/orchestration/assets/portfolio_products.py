@@ -68,7 +68,7 @@ def build_portfolio_products(partitions: dg.PartitionsDefinition, api_address: s
                 sessions=step.sessions,
                 run_id=step.run_id,
                 force=is_forced(config.force, context.run.tags),
-                workers=workers_of(context.run.tags, default=pipeline.settings.portfolio_workers),
+                workers=workers_of(context.run.tags),
             )
             step.counts = _counts(outcome)
             selected = frozenset(context.selected_asset_check_keys)

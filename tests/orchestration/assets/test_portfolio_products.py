@@ -55,7 +55,8 @@ def test_range_is_one_run_with_events_per_partition(deployment: Deployment, book
 def test_a_run_is_shared_as_whoever_requested_it_has_said(
     deployment: Deployment, books: Database, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], slices: list[Any]
 ) -> None:
-    """This machine's setting is one worker."""
+    """Whatever is set on this machine: only the gate starts helpers."""
+    monkeypatch.setenv("SIGMASIGHT_PORTFOLIO_WORKERS", "5")
     monkeypatch.setattr(portfolio_publication, "SPLIT_CELLS", 1)
     run = deployment.run(JOB, KEYS[0], KEYS[-1], tags=tags)
     assert run.materialized == dict.fromkeys(PRODUCTS, KEYS)

@@ -11,6 +11,7 @@ import pytest
 
 from sigmasight_assets.operations.gate import plan
 from sigmasight_assets.operations.gate_state import read_gate_state
+from sigmasight_assets.orchestration import portfolio_help
 from sigmasight_assets.orchestration.jobs import PORTFOLIO_LAYER, PORTFOLIO_SLICES
 from sigmasight_assets.orchestration.launched_runs import RUN_KEY_TAG, read_same_inputs
 from sigmasight_assets.orchestration.portfolio_help import WORKERS_TAG
@@ -328,3 +329,13 @@ def test_a_range_is_requested_with_a_helper_for_every_other_worker(
     (recorded,) = rows_of(books, "SELECT * FROM batch_runs WHERE kind = 'portfolio_slices'")
     assert (recorded["status"], recorded["counts"]) == ("succeeded", {"slices": 0})
     assert (recorded["first_session"], recorded["last_session"]) == (DAYS[0], DAYS[-1])
+
+
+@pytest.mark.parametrize(("error", "over"), [(None, True), ("the disk is full", False)])
+def test_a_helper_that_comes_too_late_holds_no_place(books: Database, error: str | None, over: bool) -> None:
+    """What has succeeded is not started again for the same inputs; what has failed long ago may be."""
+    with books.begin() as connection:
+        start_batch(connection, run_id="done", kind="portfolio_products", sessions=DAYS, input_hash="abc")
+        finish_batch(connection, run_id="done", kind="portfolio_products", counts={}, error=error)
+    execute(books, "UPDATE batch_runs SET seen_at = now() - interval '1 hour'")
+    assert portfolio_help._is_over(books, "abc")(0.0) is over
