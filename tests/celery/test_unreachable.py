@@ -8,6 +8,7 @@ import pytest
 
 from sigmasight_assets.orchestration.jobs import SYMBOL_LAYER
 from sigmasight_assets.runs import FORCE_TAG
+from sigmasight_assets.services.processes import exit_code
 from tests.celery.conftest import Cluster, running_cluster
 from tests.celery.relay import relay
 from tests.celery.test_losses import held_night
@@ -53,6 +54,28 @@ def test_a_worker_that_does_not_reach_the_database_keeps_one_run(cluster: Cluste
             stack.succeed(later)
             assert cluster.owner(later, [healthy, apart]) is apart
             compare(DAYS[:61])
+
+
+def test_a_worker_that_finds_no_database_at_its_start_ends(cluster: Cluster) -> None:
+    """And leaves what waits to others."""
+    stack = cluster.stack
+    waiting = stack.launch(DAYS[30])
+    stack.until(lambda: len(cluster.broker.waiting()) == 1, "a run to wait", told=stack.runs)
+    with relay(stack.database.url) as way:
+        way.close()
+        apart = cluster.worker("lost", way.url)
+        try:
+            apart.start()
+            assert apart.record is not None
+            pid = apart.record.pid
+            stack.until(lambda: exit_code(pid) is not None, "the worker to end", told=apart.said)
+            assert exit_code(pid) != 0
+        finally:
+            apart.end()
+    assert "too many retries for DB connection" in apart.said()
+    assert len(cluster.broker.waiting()) == 1
+    with cluster.workers(1):
+        stack.succeed(waiting)
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["by systemd", "by hand"])
