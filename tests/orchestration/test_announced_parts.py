@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
 from itertools import product
@@ -226,3 +226,22 @@ def test_of_rows_that_another_run_takes_back_no_slice_counts(
     assert publish_shared(books, RUNS["A"], second, run_id="second").published == RUNS["A"]
     assert content(books) == whole
     assert (slices_left(books), broken(books)) == ([], [])
+
+
+def test_runs_of_one_range_at_the_same_time_with_helpers(
+    books: Database, states: States, calendar: SessionCalendar
+) -> None:
+    """As by hand beside the gate's: whoever comes first, each snapshot is written once and all are published."""
+    run(books)
+    whole, ledger = content(books), rows_of(books, LEDGER)
+    enter_books(states, calendar)
+
+    def publish(run_id: str) -> list[date]:
+        with closing(Database(books.url)) as own:
+            return split_run(own, run_id=run_id).published
+
+    with helpers(books, 2), ThreadPoolExecutor() as pool:
+        assert list(pool.map(publish, ("first", "second", "third"), timeout=120)) == [DAYS] * 3
+    assert content(books) == whole
+    assert {row["session"] for row in rows_of(books, LEDGER)} == {row["session"] for row in ledger}
+    assert (slices_left(books), broken(books), next_range(books)) == ([], [], None)
