@@ -16,6 +16,11 @@ NEXT_STEP = (
 )
 
 
+def in_short(broken: Sequence[str]) -> str:
+    """How many things ``find_broken`` found, one at least, and the first of them."""
+    return f"{len(broken)} broken; the first: {broken[0]}"
+
+
 def raise_broken(connection: sa.Connection, broken: Sequence[str], *, clock: datetime) -> str | None:
     """Raise the alert of what ``find_broken`` found; its key, None when these kinds were told of on this day already.
 
@@ -27,6 +32,5 @@ def raise_broken(connection: sa.Connection, broken: Sequence[str], *, clock: dat
     kinds = "\n".join(sorted({kind_of(item) for item in broken}))
     day = clock.astimezone(NEW_YORK).date()
     key = f"invariants:{day}:{hashlib.sha256(kinds.encode()).hexdigest()[:16]}"
-    text = f"{len(broken)} broken; the first: {broken[0]}"
-    payload = {"kind": "invariant_broken", "text": text, "next_step": NEXT_STEP}
+    payload = {"kind": "invariant_broken", "text": in_short(broken), "next_step": NEXT_STEP}
     return key if raise_alert(connection, key=key, severity="critical", payload=payload) else None

@@ -13,6 +13,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from sigmasight_assets.errors import SigmaSightError, StorageError
+from sigmasight_assets.operations.broken_invariants import in_short
 from sigmasight_assets.operations.failure_state import read_failures
 from sigmasight_assets.operations.failures import Failure
 from sigmasight_assets.operations.freshness import Freshness, read_freshness
@@ -130,8 +131,8 @@ def judge_invariants(look: Look) -> Judgement:
     if not found:
         return Judgement(INVARIANTS_HOLD, None, "every invariant holds", {})
     rows = [(item,) for item in found]
-    text = f"{len(found)} broken; the first: {found[0]}"
-    return Judgement(INVARIANTS_HOLD, "critical", text, {"broken": inline_table(("what is broken",), rows)}, found)
+    table = inline_table(("what is broken",), rows)
+    return Judgement(INVARIANTS_HOLD, "critical", in_short(found), {"broken": table}, found)
 
 
 def read_judgements(database: Database, settings: Settings) -> list[Judgement]:
