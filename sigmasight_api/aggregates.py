@@ -35,12 +35,12 @@ NOBODYS_ID = UUID(int=0)
 class AggregateBook(Book):
     """Several books as one; without an equity when one of them has none, or not of the same session."""
 
-    members: tuple[int, ...]
+    members: tuple[Book, ...]
     has_different_sessions: bool
 
     @property
-    def portfolio_ids(self) -> tuple[int, ...]:
-        """Whose snapshots it has."""
+    def parts(self) -> tuple[Book, ...]:
+        """The books whose snapshots it has."""
         return self.members
 
     @property
@@ -80,7 +80,7 @@ def combined_book(books: Sequence[Book]) -> AggregateBook:
         cumulative_pnl=total("cumulative_pnl"),
         unrealized_pnl=total("unrealized_pnl"),
         is_partial=any(book.is_partial for book in books) if is_one else None,
-        members=tuple(book.portfolio_id for book in books),
+        members=tuple(books),
         has_different_sessions=is_known and not is_one,
     )
 
@@ -157,11 +157,9 @@ class Aggregates:
                 except NewerDataError as error:
                     needed = error.generation
                 else:
-                    # What it read may be of later edits and snapshots than the books.
-                    if not analytic.reads_on or self._repository.are_current(books):
-                        rendered = _rendered(books, answer)
-                        self._rendered.put(_key(analytic, books, view.generation), rendered)
-                        return rendered
+                    rendered = _rendered(books, answer)
+                    self._rendered.put(_key(analytic, books, view.generation), rendered)
+                    return rendered
             view = self._cache.view_for(holdings.symbols, at_least=needed)
         raise StorageError("The portfolios were published again each time they were read")
 

@@ -58,9 +58,9 @@ class Book:
         return self.book_version, self.equity_generation
 
     @property
-    def portfolio_ids(self) -> tuple[int, ...]:
-        """Whose snapshots it has."""
-        return (self.portfolio_id,)
+    def parts(self) -> "tuple[Book, ...]":
+        """The books whose snapshots it has."""
+        return (self,)
 
     @property
     def ratios_reason(self) -> RatiosReason | None:

@@ -152,22 +152,21 @@ class Reads:
         require_order(first, last)
 
         def compute(book: Book, holdings: Holdings, view: MarketView) -> AnalyticsAnswer[Performance]:
-            is_one = book.portfolio_ids == (book.portfolio_id,)
             read = partial(
                 self._repository.read_snapshot_series,
                 first=first,
                 last=last,
                 benchmark=BENCHMARK,
-                book=book if is_one else None,
+                # Of several portfolios the replica would have to have all as they are.
+                book=book if book.parts == (book,) else None,
                 at_least=view.generation,
             )
-            series = SnapshotSeries.together([SnapshotSeries.of(read(number)) for number in book.portfolio_ids])
+            series = SnapshotSeries.together([SnapshotSeries.of(read(part.portfolio_id)) for part in book.parts])
             # One that was published again need not be the newest snapshot, whose generation the book tells.
             if series.generation > view.generation:
                 raise NewerDataError(series.generation)
-            # An edit takes snapshots away, and a generation's may come after the view of it. Of several portfolios,
-            # this is looked at by whoever has their books.
-            if is_one and not self._repository.are_current([book]):
+            # An edit takes snapshots away, and a generation's may come after the view of it.
+            if not self._repository.are_current(book.parts):
                 raise NewerDataError(view.generation)
             sessions = self._repository.read_calendar().sessions
             return performance(book, holdings, view, series=series, calendar=sessions)

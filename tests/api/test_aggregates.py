@@ -208,7 +208,7 @@ def test_equities_add_up_when_they_are_of_one_session() -> None:
     book = combined_book([BOOK, other])
     assert (book.equity, book.daily_pnl, book.ratios_reason) == (Decimal("1500.005"), Decimal(4), None)
     assert book.daily_return == pytest.approx(4 / 1496.005)
-    assert book.portfolio_ids == (1, 2)
+    assert [part.portfolio_id for part in book.parts] == [1, 2]
     first = replace(other, daily_pnl=Decimal(0), daily_return=None)
     assert combined_book([BOOK, first]).daily_return == pytest.approx(5 / 1495.005)
     assert combined_book([first, first]).daily_return is None
