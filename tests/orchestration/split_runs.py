@@ -16,12 +16,14 @@ from sigmasight_assets.orchestration.portfolio_publication import (
 )
 from sigmasight_assets.orchestration.portfolio_slices import PortfolioRun
 from sigmasight_assets.orchestration.portfolio_split import share_part
-from sigmasight_assets.sessions import exchange_calendar
+from sigmasight_assets.sessions import SessionCalendar, exchange_calendar
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.invariants import find_broken
 from sigmasight_assets.storage.snapshot_parts import SnapshotPart
-from tests.orchestration.books import DAYS
-from tests.orchestration.contents import rows_of
+from tests.orchestration.books import DAYS, enter_books
+from tests.orchestration.contents import Contents, rows_of
+from tests.orchestration.portfolio_runs import content, run
+from tests.orchestration.states import States
 
 WORKERS = 4
 LEDGER = (
@@ -62,6 +64,14 @@ def helpers(database: Database, count: int) -> Iterator[list[int]]:
         for thread in threads:
             thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def of_one_run(database: Database, states: States, calendar: SessionCalendar) -> tuple[Contents, list[dict[str, Any]]]:
+    """What one run makes of the books, and its ledger; they are as they were before it then."""
+    run(database)
+    whole, ledger = content(database), rows_of(database, LEDGER)
+    enter_books(states, calendar)
+    return whole, ledger
 
 
 def slices_left(database: Database) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from tests.orchestration.split_runs import (
     LEDGER,
     broken,
     helpers,
+    of_one_run,
     publish_shared,
     shared,
     slices_left,
@@ -87,9 +88,7 @@ def test_a_run_that_is_started_again_while_its_helpers_go_on(
     books: Database, states: States, calendar: SessionCalendar
 ) -> None:
     """The helper is amid a slice of the part of the run that was killed: what it writes must not be written twice."""
-    run(books)
-    whole, ledger = content(books), rows_of(books, LEDGER)
-    enter_books(states, calendar)
+    whole, ledger = of_one_run(books, states, calendar)
     announce_and_die(books)
     with held_slice("helper 0") as (held, may_go_on), helpers(books, 1), ThreadPoolExecutor() as pool:
         assert held.wait(60)
@@ -107,9 +106,7 @@ def test_a_run_that_is_started_again_while_its_helpers_go_on(
 def test_a_run_whose_part_was_ended_by_another_publishes_alone(
     books: Database, states: States, calendar: SessionCalendar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(books)
-    whole, ledger = content(books), rows_of(books, LEDGER)
-    enter_books(states, calendar)
+    whole, ledger = of_one_run(books, states, calendar)
     work = portfolio_split._work
     others: list[Any] = []
 
@@ -232,9 +229,7 @@ def test_runs_of_one_range_at_the_same_time_with_helpers(
     books: Database, states: States, calendar: SessionCalendar
 ) -> None:
     """As by hand beside the gate's: whoever comes first, each snapshot is written once and all are published."""
-    run(books)
-    whole, ledger = content(books), rows_of(books, LEDGER)
-    enter_books(states, calendar)
+    whole, ledger = of_one_run(books, states, calendar)
 
     def publish(run_id: str) -> list[date]:
         with closing(Database(books.url)) as own:

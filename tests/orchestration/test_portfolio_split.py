@@ -35,6 +35,7 @@ from tests.orchestration.split_runs import (
     broken,
     helpers,
     let_happen_after_slices,
+    of_one_run,
     shared,
     slices_left,
     split_everything,
@@ -121,9 +122,7 @@ def test_slices_under_way_are_no_publication_that_the_gate_knows(books: Database
 def test_a_run_that_died_before_it_published_is_done_again(
     books: Database, states: States, calendar: SessionCalendar
 ) -> None:
-    run(books)
-    whole, ledger = content(books), rows_of(books, LEDGER)
-    enter_books(states, calendar)
+    whole, ledger = of_one_run(books, states, calendar)
     shared(books)
     assert split_run(books).published == DAYS
     assert content(books) == whole

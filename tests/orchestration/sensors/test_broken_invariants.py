@@ -6,12 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.storage.database import Database
 from tests.operations.ledger_rows import publish
 from tests.orchestration.conftest import TARGETS
 from tests.orchestration.contents import execute, rows_of
-from tests.orchestration.deployments import load_definitions
+from tests.orchestration.sensors.ticks import evaluated
 from tests.receivers import webhook
 
 pytestmark = pytest.mark.usefixtures("evening")
@@ -20,17 +19,9 @@ SATURDAY = date(2025, 7, 26)
 
 
 def tick(database: Database) -> None:
-    """A tick as the daemon evaluates it, whose reports are of no interest here."""
-    definitions = load_definitions(database)
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_sensor_context(
-            instance=instance,
-            definitions=definitions,
-            resources={"pipeline": Pipeline(database_url=database.url)},
-        ) as context,
-    ):
-        definitions.resolve_sensor_def("late_sessions").evaluate_tick(context)
+    """With an orchestrator of its own: what is reported to it is of no interest here."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        evaluated(database, instance)
 
 
 def alerts(database: Database) -> list[tuple[str, dict[str, Any]]]:

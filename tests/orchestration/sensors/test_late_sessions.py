@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 from sqlalchemy.exc import InternalError
 
 from sigmasight_assets.errors import StorageError
@@ -17,7 +16,6 @@ from sigmasight_assets.market_data.protocol import MarketSource
 from sigmasight_assets.orchestration import standing_checks
 from sigmasight_assets.orchestration.jobs import ONBOARDING, PORTFOLIO_LAYER, SYMBOL_LAYER
 from sigmasight_assets.orchestration.price_update import update_prices
-from sigmasight_assets.orchestration.resources import Pipeline
 from sigmasight_assets.orchestration.sensors.late_sessions import ATTEMPT_TAG, to_report
 from sigmasight_assets.orchestration.standing_checks import STANDING_CHECKS, judge_failures
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
@@ -31,6 +29,7 @@ from tests.orchestration.conftest import HISTORY_START, TARGETS
 from tests.orchestration.contents import execute, rows_of
 from tests.orchestration.deployments import RANGE_END, RANGE_START, Deploy, Deployment, load_definitions
 from tests.orchestration.markets import ScriptedMarket
+from tests.orchestration.sensors.ticks import evaluated as tick
 from tests.orchestration.symbol_runs import stocks
 from tests.receivers import webhook
 
@@ -57,18 +56,6 @@ def evenings(database: Database) -> Database:
     """Every session before this evening's published."""
     publish(database, *TARGETS[:-1])
     return database
-
-
-def tick(
-    database: Database, instance: dg.DagsterInstance, *, cursor: str | None = None, sensor: str = "late_sessions"
-) -> SensorExecutionData:
-    """A tick as the daemon evaluates it."""
-    definitions = load_definitions(database)
-    pipeline = Pipeline(database_url=database.url)
-    with dg.build_sensor_context(
-        instance=instance, cursor=cursor, definitions=definitions, resources={"pipeline": pipeline}
-    ) as context:
-        return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
 
 def requested(database: Database, instance: dg.DagsterInstance, sensor: str = "late_sessions") -> dg.RunRequest:
