@@ -16,24 +16,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from benchmarks.dagster_run import Dagster, dagster
 from benchmarks.harness import Options, Report, say
 from benchmarks.nightly import FIGURES, forget
-from benchmarks.world import fill_market, server, sessions_before
+from benchmarks.world import digest_of_rows, fill_market, server, sessions_before
 from sigmasight_assets.operations.check_assets import CHECK_ASSETS
 from sigmasight_assets.orchestration.jobs import SYMBOL_LAYER
 from sigmasight_assets.services.stack import CHECKOUT
 from sigmasight_assets.storage.database import Database
-from sigmasight_assets.storage.metadata import METADATA
 from sigmasight_assets.storage.publications import SYMBOL_PRODUCTS
 from tests.celery.broker import SHIPPED, broker
 from tests.celery.workers import Worker, running_workers, worker_settings
 
 LANE_LIMIT = "limit: 2"
-DIGEST = "SELECT md5(string_agg(md5((to_jsonb(each) - 'generation')::text), '' ORDER BY {1})) FROM {0} AS each"
-
 Digests = Mapping[str, str]
 Range = tuple[date, date]
 
@@ -148,14 +143,9 @@ def _timed(services: Dagster, database: Database, ranges: Sequence[Range]) -> fl
 
 
 def _digests(database: Database) -> Digests:
-    """Of each table of figures the digest of all rows, without generations, which count publications."""
-    found = {}
+    """Of each table of figures the digest of all rows."""
     with database.begin() as connection:
-        for name in FIGURES:
-            keys = ", ".join(column.name for column in METADATA.tables[name].primary_key)
-            row = connection.execute(sa.text(DIGEST.format(name, keys))).scalar_one()
-            found[name] = str(row)
-    return found
+        return {name: digest_of_rows(connection, name) for name in FIGURES}
 
 
 def _compare(engine: str, found: Digests, expected: Digests) -> None:

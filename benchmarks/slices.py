@@ -11,12 +11,10 @@ from datetime import date
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 
-import sqlalchemy as sa
-
 from benchmarks.backfill import LOTS, SNAPSHOTS
 from benchmarks.harness import Options, Report, say
 from benchmarks.portfolios import SYMBOLS, forget
-from benchmarks.world import fill_books, fill_market, server, symbol_names
+from benchmarks.world import digest_of_rows, fill_books, fill_market, server, symbol_names
 from sigmasight_assets.orchestration.portfolio_publication import help_with_snapshots, publish_portfolio_products
 from sigmasight_assets.orchestration.symbol_publication import publish_symbol_products
 from sigmasight_assets.sessions import exchange_calendar
@@ -24,11 +22,6 @@ from sigmasight_assets.storage.database import Database
 
 WORKERS = (1, 2, 4)
 PORTFOLIOS = 200_000
-# Without generations, which count publications.
-DIGEST = (
-    "SELECT md5(string_agg(md5((to_jsonb(each) - 'generation')::text), '' ORDER BY portfolio_id)) "
-    "FROM {} AS each WHERE session = :day"
-)
 
 
 def measure(options: Options) -> list[Report]:
@@ -70,7 +63,7 @@ def _run(database: Database, day: date, *, workers: int, repeats: int) -> tuple[
             seconds.append(time.perf_counter() - began)
     with database.begin() as connection:
         tables = [name for name in SNAPSHOTS if name != "option_expiries"]
-        digest = tuple(str(connection.execute(sa.text(DIGEST.format(name)), {"day": day}).scalar()) for name in tables)
+        digest = tuple(digest_of_rows(connection, name, session=day) for name in tables)
     return seconds, digest
 
 

@@ -24,6 +24,7 @@ from sigmasight_assets.sessions import exchange_calendar
 from sigmasight_assets.storage.bulk import BulkTransaction, decimal_array, money_array, price_array
 from sigmasight_assets.storage.database import Database
 from sigmasight_assets.storage.grid import Grid
+from sigmasight_assets.storage.metadata import METADATA
 from sigmasight_assets.storage.schema import migrate
 
 SEED = 11
@@ -193,3 +194,13 @@ def _lots(random: np.random.Generator, names: Sequence[str], ids: IntArray, lots
             "entry_date": pa.repeat(pa.scalar(as_of), count),
         }
     )
+
+
+def digest_of_rows(connection: sa.Connection, table: str, *, session: date | None = None) -> str:
+    """Of all rows of a table, or of a session's, by its key; without generations, which count publications."""
+    keys = ", ".join(column.name for column in METADATA.tables[table].primary_key)
+    rows = f"SELECT md5((to_jsonb(each) - 'generation')::text) AS content, {keys} FROM {table} AS each"
+    if session is not None:
+        rows += f" WHERE session = DATE '{session}'"
+    query = f"SELECT md5(string_agg(content, '' ORDER BY {keys})) FROM ({rows}) AS rows"
+    return str(connection.execute(sa.text(query)).scalar_one())
